@@ -1,0 +1,55 @@
+# Every task of the project; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONPATH :=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the tasks
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(READY) ## Create .venv with the product and its tools
+
+$(READY): requirements/dev.txt $(shell find protos services client -name pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "voxmesh needs Python 3.11 or newer; run: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade --require-hashes -r requirements/pip.txt
+	$(BIN)/python -m pip install --progress-bar on --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $$($(BIN)/python tools/distributions.py)
+	@touch $@
+
+.PHONY: gen
+gen: setup ## Generate the stubs from protos/
+	$(BIN)/python tools/gen.py
+
+.PHONY: gen-check
+gen-check: setup ## Prove that the committed stubs are fresh
+	$(BIN)/python tools/gen.py --check
+
+.PHONY: lock
+lock: setup ## Pin every environment again with hashes
+	$(BIN)/python tools/lock.py
+
+.PHONY: format
+format: setup ## Format code and protos
+	ruff format .
+	ruff check --fix .
+	buf format -w
+
+.PHONY: lint
+lint: setup gen-check ## Static checks: ruff, pyright, import layers, buf, hadolint
+	ruff format --check .
+	ruff check .
+	pyright
+	lint-imports
+	buf lint
+	buf format -d --exit-code
+
+.PHONY: clean
+clean: ## Remove the environment and everything built
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Spoken conversation out of the other services."""

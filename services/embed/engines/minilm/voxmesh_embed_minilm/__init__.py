@@ -1,0 +1,1 @@
+"""MiniLM sentence embeddings on CPU."""

@@ -1,0 +1,1 @@
+"""What every voxmesh service shares; it knows no model."""

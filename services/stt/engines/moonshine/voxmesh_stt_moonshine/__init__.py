@@ -1,0 +1,1 @@
+"""Moonshine speech recognition on CPU."""

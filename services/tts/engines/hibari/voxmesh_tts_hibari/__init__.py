@@ -1,0 +1,1 @@
+"""Hibari speech synthesis on CPU."""

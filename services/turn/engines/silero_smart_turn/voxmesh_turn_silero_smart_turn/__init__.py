@@ -1,0 +1,1 @@
+"""Silero voice activity and Smart Turn end-of-turn detection."""

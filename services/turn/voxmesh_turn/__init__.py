@@ -1,0 +1,1 @@
+"""Turn detection service."""

@@ -1,0 +1,1 @@
+"""RapidOCR text reading on CPU."""
