@@ -1,7 +1,7 @@
 """Pin every environment of the project with hashes, from the pyproject files alone.
 
-Writes `requirements/default.txt` (all default distributions), `requirements/dev.txt`
-(the same with the project's tools) and a `requirements.txt` beside each distribution
+Writes `requirements/build.txt` (what builds a distribution), `requirements/default.txt`
+(all default distributions), `requirements/dev.txt` (the same with the project's tools) and a `requirements.txt` beside each distribution
 that becomes a container of its own.
 """
 
@@ -41,6 +41,7 @@ def main() -> None:
     known = distributions()
     if not names:
         default = requirements([d for d in known.values() if d.default], known)
+        compile_lock({"hatchling"}, ROOT / "requirements/build.txt", upgrade)
         compile_lock(default, ROOT / "requirements/default.txt", upgrade)
         tools = {line for line in (ROOT / "requirements/dev.in").read_text().splitlines() if line[:1] not in {"", "#"}}
         compile_lock(default | tools, ROOT / "requirements/dev.txt", upgrade)
