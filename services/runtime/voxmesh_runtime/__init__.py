@@ -1,1 +1,1 @@
-"""What every voxmesh service shares; it knows no model."""
+"""What every voxmesh service shares: server, streams, errors, audio, models; it knows no model."""

@@ -1,0 +1,25 @@
+"""Ask a server's health from the command line: `python -m voxmesh_runtime.probe 127.0.0.1:50052`."""
+
+from __future__ import annotations
+
+import sys
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+
+def is_serving(target: str, timeout_s: float = 2.0) -> bool:
+    """True when the server at `target` answers SERVING in time."""
+    with grpc.insecure_channel(target) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer: health_pb2.HealthCheckResponse = stub.Check(  # pyright: ignore[reportAttributeAccessIssue] # untyped stub
+                health_pb2.HealthCheckRequest(), timeout=timeout_s
+            )
+        except grpc.RpcError:
+            return False
+    return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+if __name__ == "__main__":
+    sys.exit(0 if is_serving(sys.argv[1]) else 1)

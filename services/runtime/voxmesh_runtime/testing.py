@@ -1,0 +1,126 @@
+"""Help for tests: a real server on a free port, and a stream that is driven step by step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Generic, Protocol, TypeVar
+
+import grpc
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+
+from voxmesh_runtime.channels import open_channel
+from voxmesh_runtime.server import RunningServer, Service, running
+from voxmesh_runtime.settings import ServerSettings
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+ANSWER_TIMEOUT_S = 60.0
+"""Longest wait for any answer in a test, in seconds."""
+
+
+@asynccontextmanager
+async def serving(service: Service, settings: ServerSettings) -> AsyncGenerator[tuple[grpc.aio.Channel, RunningServer]]:
+    """A server of `service` on a free port and a channel to it."""
+    async with running(service, settings) as server, open_channel(f"127.0.0.1:{server.port}") as channel:
+        yield channel, server
+
+
+class Exchange(Generic[Request, Response]):
+    """One bidirectional call: send messages, then read until an answer of a kind comes."""
+
+    def __init__(self, call: grpc.aio.StreamStreamCall[Request, Response]) -> None:
+        self.call = call
+        self.seen: list[Response] = []
+
+    async def send(self, *requests: Request) -> None:
+        """Send messages in order."""
+        for request in requests:
+            await self.call.write(request)
+
+    async def half_close(self) -> None:
+        """Say that no message follows."""
+        await self.call.done_writing()
+
+    async def next(self) -> Response | None:
+        """The next answer; None when the stream ended well.
+
+        Raises:
+            grpc.aio.AioRpcError: it ended badly.
+        """
+        response = await asyncio.wait_for(self.call.read(), ANSWER_TIMEOUT_S)
+        if response is grpc.aio.EOF:
+            return None
+        self.seen.append(response)  # pyright: ignore[reportArgumentType] # EOF is excluded above
+        return self.seen[-1]
+
+    async def until(self, kind: str) -> Any:  # any message of the slot
+        """Read up to the first answer whose field `kind` is set, and give that field."""
+        while (response := await self.next()) is not None:
+            if response.HasField(kind):  # pyright: ignore[reportAttributeAccessIssue] # every response is a message
+                return getattr(response, kind)
+        raise AssertionError(f"the stream ended before {kind}")
+
+    async def rest(self) -> list[Response]:
+        """Read to the end and give all answers of the stream."""
+        while await self.next() is not None:
+            pass
+        return self.seen
+
+    async def failure(self) -> grpc.aio.AioRpcError:
+        """Read to the end, which must be an error, and give it."""
+        try:
+            await self.rest()
+        except grpc.aio.AioRpcError as error:
+            return error
+        raise AssertionError("the stream ended well")
+
+
+class StreamMethod(Protocol[Request, Response]):
+    """A stub's bidirectional method."""
+
+    def __call__(self, *, timeout: float | None = None) -> grpc.aio.StreamStreamCall[Request, Response]:
+        """Open a stream."""
+        ...
+
+
+@asynccontextmanager
+async def exchange(
+    method: StreamMethod[Request, Response], *requests: Request, timeout: float | None = None
+) -> AsyncGenerator[Exchange[Request, Response]]:
+    """Open a stream, send the first messages, and cancel it at the end of the block if it is still open."""
+    call = method(timeout=timeout)
+    stream = Exchange(call)
+    try:
+        await stream.send(*requests)
+        yield stream
+    finally:
+        call.cancel()
+
+
+def details(error: grpc.aio.AioRpcError) -> Iterable[Any]:
+    """The google.rpc details of an error, unpacked."""
+    import google.rpc.error_details_pb2 as known  # noqa: PLC0415 # only tests that look at details need it
+
+    status: status_pb2.Status | None = rpc_status.from_call(error)  # pyright: ignore[reportArgumentType, reportAssignmentType] # an AioRpcError has what it reads
+    for detail in status.details if status is not None else ():
+        name = detail.TypeName().rsplit(".", 1)[-1]
+        message = getattr(known, name)()
+        detail.Unpack(message)
+        yield message
+
+
+async def wait_until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    """Wait until `condition()` is true.
+
+    Raises:
+        AssertionError: it was not in time.
+    """
+    for _ in range(round(timeout_s / 0.01)):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"not true within {timeout_s} s")

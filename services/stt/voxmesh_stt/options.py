@@ -1,0 +1,87 @@
+"""Check a stream's config against the contract and the engine, before the engine sees it."""
+
+from __future__ import annotations
+
+from voxmesh.stt.v1 import stt_pb2
+from voxmesh_runtime.clock import seconds_of
+from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_runtime.outcomes import Outcome, applied, ignored
+from voxmesh_stt.engine import EngineInfo, Phrase, RecognitionOptions
+
+MAX_PHRASES = 10_000
+MAX_PHRASE_CHARACTERS = 100
+MAX_CONTEXT_CHARACTERS = 8_000
+MAX_BOOST = 10.0
+
+
+def recognition_options(config: stt_pb2.RecognitionConfig, info: EngineInfo) -> RecognitionOptions:
+    """The options of a config.
+
+    Raises:
+        FailedPrecondition: it asks for another model than the loaded one.
+        InvalidArgument: a field is outside its limits, or no language of it is known.
+    """
+    info.facts.require_model(config.model)
+    return RecognitionOptions(
+        language_codes=_languages(config, info),
+        interim_results=config.interim_results,
+        word_time_offsets=config.word_time_offsets,
+        phrases=tuple(_phrase(index, phrase) for index, phrase in enumerate(_limited_phrases(config))),
+        context=_context(config),
+        max_latency_s=seconds_of(config.max_latency) if config.HasField("max_latency") else None,
+    )
+
+
+def common_outcomes(options: RecognitionOptions, info: EngineInfo) -> list[Outcome]:
+    """Outcomes that do not depend on the session."""
+    outcomes: list[Outcome] = []
+    if options.language_codes:
+        outcomes.append(applied("config.language_codes"))
+    if options.interim_results:
+        why = "the model gives final results only"
+        field = "config.interim_results"
+        outcomes.append(applied(field) if info.streaming else ignored(field, why))
+    if options.word_time_offsets:
+        why = "the model gives no word offsets"
+        field = "config.word_time_offsets"
+        outcomes.append(applied(field) if info.word_time_offsets else ignored(field, why))
+    return outcomes
+
+
+def _languages(config: stt_pb2.RecognitionConfig, info: EngineInfo) -> tuple[str, ...]:
+    known = info.facts.language_codes
+    for index, tag in enumerate(config.language_codes):
+        if known and _primary(tag) not in {_primary(code) for code in known}:
+            field = f"config.language_codes[{index}]"
+            raise InvalidArgument(field, f"{tag!r} is not supported; the model knows {', '.join(known)}")
+    return tuple(config.language_codes)
+
+
+def _primary(tag: str) -> str:
+    return tag.split("-", 1)[0].lower()
+
+
+def _limited_phrases(config: stt_pb2.RecognitionConfig) -> list[stt_pb2.Phrase]:
+    phrases = list(config.biasing.phrases)
+    if len(phrases) > MAX_PHRASES:
+        raise InvalidArgument("config.biasing.phrases", f"{len(phrases)} phrases are too many; at most {MAX_PHRASES}")
+    return phrases
+
+
+def _phrase(index: int, phrase: stt_pb2.Phrase) -> Phrase:
+    field = f"config.biasing.phrases[{index}]"
+    text = phrase.text.strip()
+    if not 1 <= len(text) <= MAX_PHRASE_CHARACTERS:
+        raise InvalidArgument(f"{field}.text", f"must have 1 to {MAX_PHRASE_CHARACTERS} characters")
+    boost = phrase.boost if phrase.HasField("boost") else 1.0
+    if not 0 < boost <= MAX_BOOST:
+        raise InvalidArgument(f"{field}.boost", f"must be above 0 and at most {MAX_BOOST:g}, not {boost:g}")
+    return Phrase(text, boost)
+
+
+def _context(config: stt_pb2.RecognitionConfig) -> str:
+    context = config.biasing.context
+    if len(context) > MAX_CONTEXT_CHARACTERS:
+        problem = f"{len(context)} characters are too many; at most {MAX_CONTEXT_CHARACTERS}"
+        raise InvalidArgument("config.biasing.context", problem)
+    return context

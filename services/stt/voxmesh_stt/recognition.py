@@ -1,0 +1,99 @@
+"""One stream's recognition: its portions of audio go to the engine, its transcripts to the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from voxmesh.stt.v1 import stt_pb2
+from voxmesh_runtime import names
+from voxmesh_runtime.clock import WorkClock, duration
+from voxmesh_runtime.streams import StreamCall
+from voxmesh_runtime.telemetry import work_span
+from voxmesh_runtime.worker import Completed, Worker
+from voxmesh_stt.engine import EngineInfo, RecognitionOptions, Session, Step, Transcript, Word
+from voxmesh_stt.inbox import Discard, Finalize, Inbox, Portion
+
+Request = stt_pb2.StreamingRecognizeRequest
+Response = stt_pb2.StreamingRecognizeResponse
+SttWorker = Worker[Step, Sequence[Transcript]]
+
+
+class Recognition:
+    """Takes portions from the inbox one after another until it closes."""
+
+    def __init__(
+        self,
+        call: StreamCall[Request, Response],
+        session: Session,
+        worker: SttWorker,
+        info: EngineInfo,
+        options: RecognitionOptions,
+    ) -> None:
+        self._call = call
+        self._session = session
+        self._worker = worker
+        self._info = info
+        self._options = options
+        self._samples = 0
+        self._utterance_index = 0
+
+    async def run(self, inbox: Inbox) -> None:
+        """Recognise until the inbox is closed and empty."""
+        while (portion := await inbox.take()) is not None:
+            self._samples += len(portion.samples)
+            match portion.command:
+                case Finalize() as finalize:
+                    await self._finalize(portion, finalize)
+                case Discard():
+                    await self._worker.call(self._session.discard)
+                    self._utterance_index += 1
+                case None:
+                    completed = await self._worker.run(Step(self._session, portion.samples, is_final=False))
+                    await self._send(completed.result)
+
+    async def _finalize(self, portion: Portion, finalize: Finalize) -> None:
+        clock = finalize.clock
+        attributes = {names.ENGINE: self._info.facts.engine, names.GEN_AI_REQUEST_MODEL: self._info.facts.model}
+        with work_span(names.SPAN_STT, finalize.trace_context, clock, attributes) as span:
+            completed = await self._worker.run(Step(self._session, portion.samples, is_final=True))
+            _count(clock, completed)
+            span.set_attribute(names.AUDIO_S, self._samples / self._info.sample_rate_hertz)
+            await self._send(completed.result)
+        finalized = stt_pb2.Finalized(utterance_index=self._utterance_index - 1, timing=clock.to_proto())
+        await self._call.send(Response(finalized=finalized))
+
+    async def _send(self, transcripts: Iterable[Transcript]) -> None:
+        for transcript in transcripts:
+            if transcript.is_final or self._options.interim_results:
+                await self._call.send(Response(result=self._result(transcript)))
+            if transcript.is_final:
+                self._utterance_index += 1
+
+    def _result(self, transcript: Transcript) -> stt_pb2.RecognitionResult:
+        end_s = self._samples / self._info.sample_rate_hertz if transcript.end_s is None else transcript.end_s
+        words = transcript.words if transcript.is_final and self._options.word_time_offsets else ()
+        return stt_pb2.RecognitionResult(
+            utterance_index=self._utterance_index,
+            transcript=transcript.text,
+            is_final=transcript.is_final,
+            stable_character_count=len(transcript.text) if transcript.is_final else transcript.stable_character_count,
+            confidence=transcript.confidence,
+            language_code=transcript.language_code,
+            words=map(_word, words),
+            end_offset=duration(end_s),
+        )
+
+
+def _count(clock: WorkClock, completed: Completed[Sequence[Transcript]]) -> None:
+    clock.worked(completed.started_ns, completed.compute_s, completed.queued_s, completed.batch_size)
+    clock.output()
+
+
+def _word(word: Word) -> stt_pb2.Word:
+    return stt_pb2.Word(
+        text=word.text,
+        start_offset=duration(word.start_s),
+        end_offset=duration(word.end_s),
+        confidence=word.confidence,
+        language_code=word.language_code,
+    )

@@ -1,0 +1,124 @@
+"""The gRPC side of speech recognition: streams in, transcripts out, whatever the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import grpc
+
+from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
+from voxmesh_runtime.audio import AudioFormat, ModelInput
+from voxmesh_runtime.outcomes import ready
+from voxmesh_runtime.streams import AnyContext, StreamCall, Streams
+from voxmesh_runtime.worker import Worker
+from voxmesh_stt.engine import Engine, RecognitionOptions, Session, Step, Transcript
+from voxmesh_stt.inbox import Discard, Finalize, Inbox
+from voxmesh_stt.options import common_outcomes, recognition_options
+from voxmesh_stt.recognition import Recognition, Request, Response
+from voxmesh_stt.settings import SttSettings
+
+InfoRequest = stt_pb2.GetModelInfoRequest
+InfoResponse = stt_pb2.GetModelInfoResponse
+
+
+class SttService(stt_pb2_grpc.SpeechToTextServiceServicer):
+    """Serves one engine; see `voxmesh_runtime.server.Service`."""
+
+    names = (stt_pb2.DESCRIPTOR.services_by_name["SpeechToTextService"].full_name,)
+
+    def __init__(self, engine: Engine, settings: SttSettings) -> None:
+        self.streams = Streams(settings)
+        self._engine = engine
+        self._settings = settings
+        self._worker = Worker[Step, Sequence[Transcript]](engine.step, name="stt")
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add the servicer."""
+        stt_pb2_grpc.add_SpeechToTextServiceServicer_to_server(self, server)
+
+    async def start(self) -> None:
+        """Load and warm up the model on its worker."""
+        await self._worker.call(self._engine.load)
+        await self._worker.call(self._engine.warm_up)
+        self._worker.max_batch_size = self._engine.info.max_batch_size
+
+    async def stop(self) -> None:
+        """Free the model."""
+        self._worker.post(self._engine.close)
+        await self._worker.close()
+
+    async def StreamingRecognize(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
+        self, request_iterator: AsyncIterator[Request], context: AnyContext
+    ) -> None:
+        """Recognise one stream."""
+        async with self.streams.open(request_iterator, context, Response) as call:
+            config = (await call.config()).config
+            info = self._engine.info
+            options = recognition_options(config, info)
+            model_input = ModelInput(AudioFormat.from_proto(config.audio_format), info.sample_rate_hertz)
+            session = await self._worker.call(lambda: self._engine.open(options))
+            try:
+                await self._acknowledge(call, session, options)
+                await self._recognize(call, session, options, model_input)
+            finally:
+                self._worker.post(session.close)
+
+    async def GetModelInfo(self, request: InfoRequest, context: AnyContext) -> InfoResponse:
+        """Describe the loaded model."""
+        del request, context
+        info = self._engine.info
+        return InfoResponse(
+            model_info=info.facts.to_proto(self.streams),
+            streaming=info.streaming,
+            mixed_languages=info.mixed_languages,
+            word_time_offsets=info.word_time_offsets,
+            phrase_biasing=info.phrase_biasing,
+            context_biasing=info.context_biasing,
+        )
+
+    async def _acknowledge(
+        self, call: StreamCall[Request, Response], session: Session, options: RecognitionOptions
+    ) -> None:
+        info = self._engine.info
+        outcomes = [*common_outcomes(options, info), *session.outcomes]
+        message = ready(info.facts.model, info.facts.engine, self._settings.host_name, outcomes)
+        await call.send(Response(ready=message))
+
+    async def _recognize(
+        self,
+        call: StreamCall[Request, Response],
+        session: Session,
+        options: RecognitionOptions,
+        model_input: ModelInput,
+    ) -> None:
+        info = self._engine.info
+        rate = info.sample_rate_hertz
+        inbox = Inbox(round(info.step_s * rate), round(self._settings.max_pending_audio_s * rate))
+        recognition = Recognition(call, session, self._worker, info, options)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(recognition.run(inbox))
+            await _receive(call, model_input, inbox)
+
+
+async def _receive(call: StreamCall[Request, Response], model_input: ModelInput, inbox: Inbox) -> None:
+    """Move the caller's messages to the inbox; half-close finalizes what is open."""
+    is_open = False
+    async for kind, request in call:
+        match kind:
+            case "audio":
+                await inbox.put_audio(model_input.feed(request.audio))
+                is_open = True
+            case "finalize":
+                finalize = Finalize(trace_context=request.finalize.trace_context)
+                await inbox.put_audio(model_input.flush())
+                await inbox.put(finalize)
+                is_open = False
+            case _:
+                model_input.flush()
+                await inbox.put(Discard())
+                is_open = False
+    if is_open:
+        await inbox.put_audio(model_input.flush())
+        await inbox.put(Finalize())
+    await inbox.close()

@@ -1,0 +1,16 @@
+"""Settings of a speech-to-text service."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from voxmesh_runtime.settings import ServerSettings
+
+
+class SttSettings(ServerSettings):
+    """See the strings below the fields; `--help` prints them."""
+
+    engine: str = "moonshine"
+    """Name of an installed engine."""
+    max_pending_audio_s: float = Field(default=30.0, gt=0)
+    """Audio in seconds that may wait for the model; a faster client is held back."""
