@@ -167,7 +167,11 @@ class StreamConformance:
     async def test_health_is_serving_once_the_model_is_warm(self) -> None:
         settings = self.server_settings()
         service = self.service(settings)
-        async with serving(service, settings) as (channel, server):
+        async with (
+            serving(service, settings) as (_, server),
+            # A channel of ours would hide a server that is not healthy.
+            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        ):
             stub = health_pb2_grpc.HealthStub(channel)
             for name in ("", *service.names):
                 answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))  # pyright: ignore[reportAttributeAccessIssue] # untyped stub

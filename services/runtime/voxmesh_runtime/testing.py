@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
@@ -37,9 +37,10 @@ class Exchange(Generic[Request, Response]):
         self.seen: list[Response] = []
 
     async def send(self, *requests: Request) -> None:
-        """Send messages in order."""
-        for request in requests:
-            await self.call.write(request)
+        """Send messages in order; a stream that has ended tells so where its answers are read."""
+        with suppress(grpc.aio.AioRpcError):
+            for request in requests:
+                await self.call.write(request)
 
     async def half_close(self) -> None:
         """Say that no message follows."""

@@ -42,7 +42,9 @@ class StreamingRecognizeRequest(message.Message):
 
     @builtins.property
     def discard(self) -> Discard:
-        """Drops the utterance's audio and results; nothing is answered."""
+        """Drops the utterance's audio and results; nothing is answered, and what
+        follows has the next utterance_index.
+        """
 
     def __init__(
         self,
@@ -249,7 +251,11 @@ class StreamingRecognizeResponse(message.Message):
 
 @typing.final
 class RecognitionResult(message.Message):
-    """RecognitionResult is the latest transcript of one utterance."""
+    """RecognitionResult is the latest transcript of one utterance. In a long stream
+    an engine may end an utterance by itself, at a pause: its result is then
+    final without a `finalized`, and the next utterance begins. The text up to a
+    `finalized` is that of all final results since the one before.
+    """
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -354,7 +360,7 @@ class Finalized(message.Message):
     UTTERANCE_INDEX_FIELD_NUMBER: builtins.int
     TIMING_FIELD_NUMBER: builtins.int
     utterance_index: builtins.int
-    """The utterance."""
+    """The utterance of the last final result."""
     @builtins.property
     def timing(self) -> common_pb2.Timing:
         """When the finalize message passed through the service."""
