@@ -1,0 +1,28 @@
+"""The model store: weights by name from a package index, a hub or a path, in one checked cache."""
+
+from voxmesh_runtime.models.errors import (
+    CodeRefusedError,
+    InvalidSourceError,
+    ModelError,
+    ModelUnavailableError,
+    WrongHashError,
+)
+from voxmesh_runtime.models.progress import ProgressCallback, progress_bar
+from voxmesh_runtime.models.sources import HubSnapshot, LocalPath, ModelSource, WheelMember, parse_source
+from voxmesh_runtime.models.store import ModelStore
+
+__all__ = [
+    "CodeRefusedError",
+    "HubSnapshot",
+    "InvalidSourceError",
+    "LocalPath",
+    "ModelError",
+    "ModelSource",
+    "ModelStore",
+    "ModelUnavailableError",
+    "ProgressCallback",
+    "WheelMember",
+    "WrongHashError",
+    "parse_source",
+    "progress_bar",
+]
