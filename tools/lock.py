@@ -1,8 +1,8 @@
 """Pin every environment of the project with hashes, from the pyproject files alone.
 
 Writes `requirements/build.txt` (what builds a distribution), `requirements/default.txt`
-(all default distributions), `requirements/dev.txt` (the same with the project's tools) and a `requirements.txt` beside each distribution
-that becomes a container of its own.
+(all default distributions), `requirements/dev.txt` (the same with the project's tools)
+and a `requirements.txt` beside each distribution that becomes a container of its own.
 """
 
 from __future__ import annotations

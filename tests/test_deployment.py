@@ -1,0 +1,200 @@
+"""The Dockerfiles and manifests, as far as they can be proved without a container engine and a cluster."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from dockerfile import Dockerfile
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCKERFILES = sorted((ROOT / "services").glob("*/Dockerfile"))
+SERVICES = [path.parent.name for path in DOCKERFILES]
+
+
+def without_names(service: str) -> str:
+    """A Dockerfile of which only what all services share is left."""
+    text = (ROOT / "services" / service / "Dockerfile").read_text()
+    description = tomllib.loads((ROOT / "services" / service / "pyproject.toml").read_text())["project"]["description"]
+    engine = Dockerfile.of(service).arguments.get("ENGINE", "none")
+    for name in (description, f"ENGINE={engine}", service.replace("-", "_"), service):
+        text = re.sub(rf"(?<![a-z]){re.escape(name)}(?![a-z])", "*", text.replace(f"voxmesh_{name}", "*"))
+    return re.sub(r"5005\d", "*", text)
+
+
+def deployment(service: str) -> str:
+    return (ROOT / "k8s/base" / f"{service}.yaml").read_text()
+
+
+def test_every_service_has_a_dockerfile() -> None:
+    starts_by_itself = {path.parent.name for path in (ROOT / "services").glob("*/voxmesh_*")} - {"runtime"}
+    assert set(SERVICES) == starts_by_itself
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_everything_a_dockerfile_copies_exists_and_enters_the_build_context(service: str) -> None:
+    sources = [source for line in Dockerfile.of(service).all("COPY") for source in line.split()[:-1]]
+    context = [
+        source for line in Dockerfile.of(service).all("COPY") if "--from" not in line for source in line.split()[:-1]
+    ]
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    assert len(sources) > len(context) > 0
+    for source in context:
+        assert (ROOT / source).exists(), source
+        parents = [Path(source), *Path(source).parents]
+        assert any(parent.match(pattern) for parent in parents for pattern in allowed), source
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_starts_its_service_without_root(service: str) -> None:
+    dockerfile = Dockerfile.of(service)
+    assert dockerfile.all("USER") == ["10001:10001"]
+    assert dockerfile.all("STOPSIGNAL") == ["SIGTERM"]
+    assert dockerfile.all("ENTRYPOINT") == [f'["python", "-m", "voxmesh_{service.replace("-", "_")}"]']
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_ports_of_image_and_manifest_agree(service: str) -> None:
+    dockerfile = Dockerfile.of(service)
+    (port,) = dockerfile.all("EXPOSE")
+    assert f"VOXMESH_PORT={port} " in " ".join(dockerfile.all("ENV")) + " "
+    assert f"127.0.0.1:{port}" in dockerfile.all("HEALTHCHECK")[0]
+    assert f"containerPort: {port}\n" in deployment(service)
+
+
+def test_dockerfiles_differ_in_names_only() -> None:
+    with_engines = {without_names(name) for name in SERVICES if (ROOT / "services" / name / "engines").is_dir()}
+    alone = {without_names(name) for name in SERVICES if not (ROOT / "services" / name / "engines").is_dir()}
+    assert (len(with_engines), len(alone)) == (1, 1)
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    subprocess.run(["hadolint", *map(str, DOCKERFILES)], check=True)
+
+
+def test_every_engine_folder_is_a_component() -> None:
+    engines = [path.parent for path in (ROOT / "services").glob("*/engines/*/pyproject.toml")]
+    assert engines
+    assert [path.name for path in engines if not (path / "kustomization.yaml").is_file()] == []
+
+
+def check(root: Path, only: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "tools/k8s_check.py"), "--root", str(root), only]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The manifests alone, free to be broken."""
+    root = tmp_path.resolve() / "repo"
+    shutil.copytree(ROOT / "k8s", root / "k8s")
+    for path in ROOT.glob("services/*/engines/*/kustomization.yaml"):
+        to = root / path.relative_to(ROOT)
+        to.parent.mkdir(parents=True)
+        shutil.copy(path, to)
+    return root
+
+
+def test_every_host_engine_and_combination_of_components_is_accepted() -> None:
+    result = check(ROOT, "")
+    assert (result.stderr, result.returncode) == ("", 0)
+
+
+BREAKS = {
+    "a misspelt probe": ("base/pod.yaml", "readinessProbe:", "readynessProbe:", "readynessProbe"),
+    "a number as a word": ("components/autoscaling/autoscalers.yaml", "minReplicas: 2", 'minReplicas: "one"', "'one'"),
+    "a probe of another port": (
+        "base/stt.yaml",
+        "            port: 50052",
+        "            port: 50053",
+        "asks port 50053",
+    ),
+    "a container on another port": ("base/tts.yaml", "containerPort: 50053", "containerPort: 50063", "50063"),
+    "a port without its name": (
+        "base/vlm.yaml",
+        "  - name: grpc\n    port",
+        "  - name: http\n    port",
+        "no port grpc",
+    ),
+    "a Service that is not headless": ("base/turn.yaml", "  clusterIP: None\n", "", "no headless Service"),
+    "a selector of other pods": (
+        "base/embed.yaml",
+        "  selector:\n    app",
+        "  selector:\n    x",
+        "no headless Service",
+    ),
+    "no time to drain": (
+        "base/pod.yaml",
+        "terminationGracePeriodSeconds: 90",
+        "terminationGracePeriodSeconds: 70",
+        "70",
+    ),
+    "a drain unseen": ("base/pod.yaml", 'value: "10"', 'value: "5"', "readiness probe"),
+    "a target that no one serves": (
+        "base/coordinator.yaml",
+        "dns:///tts:50053",
+        "dns:///tss:50053",
+        "dns:///tss:50053",
+    ),
+    "a latest image": ("base/llm-proxy.yaml", ":0.1.0", ":latest", "no fixed tag"),
+    "an image without a tag": ("base/coordinator.yaml", ":0.1.0", "", "no fixed tag"),
+    "a writable root": (
+        "base/pod.yaml",
+        "readOnlyRootFilesystem: true",
+        "readOnlyRootFilesystem: false",
+        "readOnlyRoot",
+    ),
+    "the rights of root": ("base/pod.yaml", "runAsUser: 10001", "runAsUser: 0", "runAsNonRoot"),
+    "no disruption budget": (
+        "base/stt.yaml",
+        "      app.kubernetes.io/name: stt\n---",
+        "      x: y\n---",
+        "Disruption",
+    ),
+    "an autoscaler that comes too late": (
+        "components/autoscaling/autoscalers.yaml",
+        'averageValue: "6"',
+        'averageValue: "8"',
+        "not below VOXMESH_MAX_STREAMS=8",
+    ),
+    "a GPU that never comes": (
+        "components/gpu/kustomization.yaml",
+        "accelerator=gpu",
+        "accelerator=tpu",
+        "wants a GPU",
+    ),
+    "a key of no ConfigMap": ("hosts/titan/kustomization.yaml", "- url=", "- address=", "which is not rendered"),
+    "a host without its namespace": (
+        "hosts/titan/kustomization.yaml",
+        "namespace: voxmesh\n",
+        "",
+        "not in a namespace",
+    ),
+    "a file that is not there": ("base/kustomization.yaml", "- stt.yaml", "- sst.yaml", "sst.yaml"),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_broken_manifest_is_found(name: str, copied: Path) -> None:
+    file, old, new, complaint = BREAKS[name]
+    path = copied / "k8s" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    only = "autoscaling + gpu" if "autoscaling" in file else "titan"
+    result = check(copied, only)
+    assert result.returncode == 1
+    assert complaint in result.stderr
+
+
+def test_an_engine_that_does_not_exist_is_found(copied: Path) -> None:
+    path = copied / "services/stt/engines/moonshine/kustomization.yaml"
+    path.write_text(path.read_text().replace("value: moonshine", "value: sunshine"))
+    assert "VOXMESH_ENGINE=sunshine is no engine of this slot" in check(copied, "laptop").stderr
