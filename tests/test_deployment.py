@@ -20,8 +20,9 @@ SERVICES = [path.parent.name for path in DOCKERFILES]
 
 
 def without_names(service: str) -> str:
-    """A Dockerfile of which only what all services share is left."""
-    text = (ROOT / "services" / service / "Dockerfile").read_text()
+    """A Dockerfile of which only what all services share is left, that is, without a library of its own."""
+    lines = (ROOT / "services" / service / "Dockerfile").read_text().splitlines()
+    text = "\n".join(line for line in lines if "apt-get" not in line and (line == lines[0] or line[:1] != "#"))
     description = tomllib.loads((ROOT / "services" / service / "pyproject.toml").read_text())["project"]["description"]
     engine = Dockerfile.of(service).arguments.get("ENGINE", "none")
     for name in (description, f"ENGINE={engine}", service.replace("-", "_"), service):

@@ -160,7 +160,8 @@ def rights(mesh: Mesh) -> Iterator[str]:
 
 def _writable(workload: Workload, path: str) -> bool:
     mounted = {mount["name"] for mount in workload.container.get("volumeMounts", ()) if mount["mountPath"] == path}
-    return any(volume["name"] in mounted and "emptyDir" in volume for volume in workload.pod.get("volumes", ()))
+    volumes = [volume for volume in workload.pod.get("volumes", ()) if volume["name"] in mounted]
+    return any({"emptyDir", "persistentVolumeClaim"} & volume.keys() for volume in volumes)
 
 
 def disruption_budget(mesh: Mesh) -> Iterator[str]:
