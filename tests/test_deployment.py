@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 from dockerfile import Dockerfile
+from k8s_check import Variant, render
+from k8s_rules import Mesh
+
+from voxmesh_runtime.settings import ServerSettings
 
 pytestmark = pytest.mark.unit
 
@@ -84,6 +88,32 @@ def test_every_engine_folder_is_a_component() -> None:
     engines = [path.parent for path in (ROOT / "services").glob("*/engines/*/pyproject.toml")]
     assert engines
     assert [path.name for path in engines if not (path / "kustomization.yaml").is_file()] == []
+
+
+def settings_class(service: str) -> type[ServerSettings]:
+    module = pytest.importorskip(f"voxmesh_{service.replace('-', '_')}.settings")
+    (found,) = (
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, ServerSettings) and value.__module__ == module.__name__
+    )
+    return found
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_reads_every_variable_that_image_and_manifest_set(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = settings_class(service)
+    mesh = Mesh.of(render(Variant("titan", ROOT / "k8s/hosts/titan")), ROOT)
+    (workload,) = (workload for workload in mesh.workloads if workload.name == service)
+    image = dict(word.split("=", 1) for line in Dockerfile.of(service).all("ENV") for word in line.split())
+    given = image | {name: workload.value(name) or "http://from.elsewhere" for name in workload.env}
+    given = {name: value for name, value in given.items() if name.startswith("VOXMESH_")}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert kind().host == "0.0.0.0"  # noqa: S104 # in a container
+    assert {name.removeprefix("VOXMESH_").lower() for name in given} <= set(kind.model_fields)
 
 
 def check(root: Path, only: str) -> subprocess.CompletedProcess[str]:
