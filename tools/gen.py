@@ -24,6 +24,10 @@ def generate(target: Path) -> None:
             "protoc",
             f"-I{PROTOS}",
             f"-I{include}",
+            *(
+                f"--plugin={name}={Path(sys.executable).parent / name}"
+                for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")
+            ),
             f"--python_out={target}",
             f"--grpc_python_out={target}",
             f"--mypy_out=readable_stubs:{target}",

@@ -13,13 +13,24 @@ from pathlib import Path
 
 from distributions import ROOT, Distribution, distributions, requirements
 
-COMPILE = (
-    "uv pip compile --quiet --no-emit-index-url --no-emit-find-links --generate-hashes "
-    "--universal --python-version 3.11 --no-header --no-annotate -"
-).split()
+COMPILE = [
+    "uv",
+    "pip",
+    "compile",
+    "--quiet",
+    "--no-emit-index-url",
+    "--no-emit-find-links",
+    "--generate-hashes",
+    "--universal",
+    "--python-version",
+    "3.11",
+    "--no-header",
+    "--no-annotate",
+    "-",
+]
 
 
-def compile_lock(lines: set[str], target: Path, upgrade: bool) -> None:
+def compile_lock(lines: set[str], target: Path, *, upgrade: bool) -> None:
     """Write the pins of `lines` to `target`; keeps earlier pins unless upgrading."""
     command = [*COMPILE, "--output-file", str(target), *(["--upgrade"] if upgrade else [])]
     subprocess.run(command, input="\n".join(sorted(lines)), text=True, check=True, cwd=ROOT)
@@ -41,13 +52,13 @@ def main() -> None:
     known = distributions()
     if not names:
         default = requirements([d for d in known.values() if d.default], known)
-        compile_lock({"hatchling"}, ROOT / "requirements/build.txt", upgrade)
-        compile_lock(default, ROOT / "requirements/default.txt", upgrade)
+        compile_lock({"hatchling"}, ROOT / "requirements/build.txt", upgrade=upgrade)
+        compile_lock(default, ROOT / "requirements/default.txt", upgrade=upgrade)
         tools = {line for line in (ROOT / "requirements/dev.in").read_text().splitlines() if line[:1] not in {"", "#"}}
-        compile_lock(default | tools, ROOT / "requirements/dev.txt", upgrade)
+        compile_lock(default | tools, ROOT / "requirements/dev.txt", upgrade=upgrade)
     for distribution in known.values():
         if is_container(distribution) and (not names or distribution.name in names):
-            compile_lock(requirements([distribution], known), distribution.path / "requirements.txt", upgrade)
+            compile_lock(requirements([distribution], known), distribution.path / "requirements.txt", upgrade=upgrade)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,101 @@
+"""What happens in a session, as its conductor sees it, one after another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from voxmesh.common.v1 import common_pb2
+from voxmesh.stt.v1 import stt_pb2
+from voxmesh_coordinator.failures import ServiceFailed
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The person speaks since `offset_s` of the microphone's audio."""
+
+    offset_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The person paused at `offset_s` of the microphone's audio."""
+
+    offset_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PauseJudged:
+    """The turn detector's judgement on the pause in progress."""
+
+    probability: float
+    silence_s: float
+    timing: common_pb2.Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """An interim or final transcript; offsets are the microphone's."""
+
+    result: stt_pb2.RecognitionResult
+
+
+@dataclass(frozen=True, slots=True)
+class Finalized:
+    """All transcripts of the turn that ended first are there."""
+
+    timing: common_pb2.Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The person typed a turn."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The person sent a picture for the turn in progress or the next."""
+
+    image: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptAsked:
+    """The client wants the reply to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputEnded:
+    """The client sends nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDone:
+    """The reply of a turn is complete, or failed."""
+
+    turn_index: int
+    failure: ServiceFailed | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFailed:
+    """The stream to turn detection or recognition broke."""
+
+    failure: ServiceFailed
+
+
+Event: TypeAlias = (
+    SpeechStarted
+    | SpeechStopped
+    | PauseJudged
+    | Transcribed
+    | Finalized
+    | Typed
+    | Shown
+    | InterruptAsked
+    | InputEnded
+    | ReplyDone
+    | LinkFailed
+)

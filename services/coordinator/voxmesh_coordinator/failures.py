@@ -1,0 +1,48 @@
+"""Failures of the services behind the coordinator, typed and named by service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyProto
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+
+from voxmesh_runtime.errors import VoxmeshError
+
+
+class ServiceFailed(VoxmeshError):
+    """A service refused or broke; keeps its code and its google.rpc details.
+
+    Args:
+        service: slot and target, such as "stt at 127.0.0.1:50052".
+        code: the status of the service.
+        message: what it said.
+        packed: its details, still packed.
+    """
+
+    def __init__(self, service: str, code: grpc.StatusCode, message: str, packed: Sequence[AnyProto] = ()) -> None:
+        super().__init__(f"{service}: {message}")
+        self.code = code
+        self.packed = tuple(packed)
+
+    @classmethod
+    def from_call(cls, service: str, error: grpc.aio.AioRpcError) -> ServiceFailed:
+        """The failure that ended a call."""
+        status = rpc_status.from_call(error)  # pyright: ignore[reportArgumentType] # an AioRpcError has what it reads
+        packed: Sequence[AnyProto] = status.details if status is not None else ()
+        message = error.details() or error.code().name
+        if error.code() == grpc.StatusCode.UNAVAILABLE and not packed:
+            message = f"not reachable ({message}); is it running and healthy?"
+        return cls(service, error.code(), message, packed)
+
+    def to_proto(self) -> status_pb2.Status:
+        """The failure as google.rpc.Status, with the service's details."""
+        return status_pb2.Status(code=self.number, message=self.message, details=self.packed)
+
+    @property
+    def number(self) -> int:
+        """The code's number."""
+        value: tuple[int, str] = self.code.value
+        return value[0]

@@ -1,0 +1,75 @@
+"""Which words of a reply the person has heard, from how far its audio was played."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenPiece:
+    """A piece of reply audio and the clause it belongs to, as characters of the reply's text."""
+
+    offset_s: float
+    duration_s: float
+    text_start: int
+    text_end: int
+
+
+class Ledger:
+    """The audio sent for one reply; the client's playback positions, or else time, say what was played."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._pieces: list[SpokenPiece] = []
+        self._began_at: float | None = None
+        self._played_s: float | None = None
+
+    @property
+    def sent_s(self) -> float:
+        """Audio sent so far, in seconds."""
+        return self._pieces[-1].offset_s + self._pieces[-1].duration_s if self._pieces else 0.0
+
+    def sent(self, piece: SpokenPiece) -> None:
+        """A piece of audio was sent to the client."""
+        if self._began_at is None:
+            self._began_at = time.monotonic()
+        self._pieces.append(piece)
+
+    def played(self, offset_s: float) -> None:
+        """The client has played up to `offset_s`."""
+        self._played_s = min(max(offset_s, self._played_s or 0.0), self.sent_s)
+
+    def position_s(self) -> float:
+        """How far the reply has been played: as the client says, else as time has passed."""
+        if self._played_s is not None:
+            return self._played_s
+        if self._began_at is None:
+            return 0.0
+        return min(time.monotonic() - self._began_at, self.sent_s)
+
+    @property
+    def is_playing(self) -> bool:
+        """True while some of the audio sent has not been played."""
+        return self.sent_s > 0 and self.position_s() < self.sent_s - 0.05
+
+    def heard_text(self) -> str:
+        """The words heard: whole clauses, and of the one being spoken the share that was played."""
+        position_s = self.position_s()
+        heard = [piece for piece in self._pieces if piece.offset_s < position_s]
+        if not heard:
+            return ""
+        last = heard[-1]
+        clause = [piece for piece in self._pieces if piece.text_start == last.text_start]
+        begin_s = clause[0].offset_s
+        length_s = clause[-1].offset_s + clause[-1].duration_s - begin_s
+        share = min(1.0, (position_s - begin_s) / length_s) if length_s else 1.0
+        end = last.text_start + round(share * (last.text_end - last.text_start))
+        return _whole_words(self.text, end)
+
+
+def _whole_words(text: str, end: int) -> str:
+    """`text` up to `end`, without the word that `end` cuts."""
+    if end >= len(text) or text[end].isspace():
+        return text[:end].strip()
+    return text[:end].rpartition(" ")[0].strip()

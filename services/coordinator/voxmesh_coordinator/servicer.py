@@ -1,0 +1,52 @@
+"""The gRPC side of conversations."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import grpc
+
+from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
+from voxmesh_coordinator.services import Services
+from voxmesh_coordinator.session import Request, Response, Session
+from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_runtime.errors import NotFound
+from voxmesh_runtime.streams import AnyContext, Streams
+
+
+class CoordinatorService(conversation_pb2_grpc.ConversationServiceServicer):
+    """Serves conversations; see `voxmesh_runtime.server.Service`."""
+
+    names = (conversation_pb2.DESCRIPTOR.services_by_name["ConversationService"].full_name,)
+
+    def __init__(self, settings: CoordinatorSettings) -> None:
+        self.streams = Streams(settings)
+        self._settings = settings
+        self._services: Services | None = None
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add the servicer."""
+        conversation_pb2_grpc.add_ConversationServiceServicer_to_server(self, server)
+
+    async def start(self) -> None:
+        """Make the channels; services may come up later than the coordinator."""
+        self._services = Services(self._settings)
+
+    async def stop(self) -> None:
+        """Close the channels."""
+        if self._services is not None:
+            await self._services.close()
+
+    async def Converse(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
+        self, request_iterator: AsyncIterator[Request], context: AnyContext
+    ) -> None:
+        """Hold one conversation."""
+        async with self.streams.open(request_iterator, context, Response) as call:
+            kind, first = await call.first("config", "resume")
+            if kind == "resume":
+                session_id = first.resume.session_id[:100]
+                message = f"session {session_id!r} is not held here; start a new one with a config"
+                raise NotFound("session", session_id, message)
+            if self._services is None:
+                raise RuntimeError("a stream was admitted before start()")
+            await Session(call, first.config, self._services).run()

@@ -1,0 +1,156 @@
+"""One conversation: what the client sends goes to the microphone and the conductor."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from voxmesh.common.v1 import common_pb2
+from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.tts.v1 import tts_pb2
+from voxmesh_coordinator.conductor import Conductor
+from voxmesh_coordinator.endpointing import Endpointing
+from voxmesh_coordinator.events import Event, InputEnded, InterruptAsked, Shown, Typed
+from voxmesh_coordinator.history import History
+from voxmesh_coordinator.language_model import LanguageModel
+from voxmesh_coordinator.link import Link
+from voxmesh_coordinator.microphone import Microphone
+from voxmesh_coordinator.reply import ReplyAudioStream, Voices
+from voxmesh_coordinator.services import Services
+from voxmesh_coordinator.speech import Speech
+from voxmesh_coordinator.tools import ToolDesk
+from voxmesh_runtime import names
+from voxmesh_runtime.audio import AudioFormat
+from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_runtime.outcomes import ignored, ready
+from voxmesh_runtime.streams import StreamCall
+from voxmesh_runtime.telemetry import start_span
+
+Request = conversation_pb2.ConverseRequest
+Response = conversation_pb2.ConverseResponse
+
+MAX_TEXT_CHARACTERS = 32_000
+MAX_IMAGE_BYTES = 8 * 1024 * 1024
+ACKNOWLEDGE_EVERY = 25
+"""Audio messages between two acknowledgements."""
+
+
+class Session:
+    """A stream of ConversationService from its config to its end.
+
+    Raises from the constructor:
+        InvalidArgument: a field of the config is outside its limits.
+    """
+
+    def __init__(
+        self, call: StreamCall[Request, Response], config: conversation_pb2.ConversationConfig, services: Services
+    ) -> None:
+        self._call = call
+        self._config = config
+        self._services = services
+        self._tools = ToolDesk(list(config.tools), services.settings.tool_timeout_s)
+        self._voices = self._make_voices()
+        prompt = config.system_prompt or services.settings.system_prompt
+        self._conductor = Conductor(
+            services,
+            microphone=self._make_microphone,
+            voices=self._voices,
+            history=History(_limited(prompt, "config.system_prompt"), services.settings.history_characters),
+            endpointing=Endpointing.from_config(config, services.settings),
+            send=call.send,
+        )
+        self._links: list[Link[Any, Any]] = self._all_links()
+
+    async def run(self) -> None:
+        """Hold the conversation until the client ends it."""
+        session_id = uuid.uuid4().hex
+        span = start_span(names.SPAN_CONVERSATION, attributes={names.GEN_AI_CONVERSATION_ID: session_id})
+        try:
+            await self._open()
+            services = [link.ready for link in self._links] + [self._own_ready()]
+            started = conversation_pb2.SessionStarted(session_id=session_id, services=services)
+            await self._call.send(Response(session_started=started))
+            async with asyncio.TaskGroup() as tasks:
+                receiving = tasks.create_task(self._receive())
+                await self._conductor.run()
+                receiving.cancel()
+        finally:
+            span.end()
+            for link in self._links:
+                await link.close()
+
+    def _make_voices(self) -> Voices:
+        config = self._config
+        reply_format = config.reply_audio_format
+        if not config.HasField("reply_audio_format"):
+            reply_format = AudioFormat(sample_rate_hertz=24_000).to_proto()
+        speech = None
+        if not config.text_replies_only:
+            speech = Speech(self._services, tts_pb2.SynthesisConfig(audio_format=reply_format, voice=config.voice))
+        audio = ReplyAudioStream(self._call.send, AudioFormat.from_proto(reply_format, "config.reply_audio_format"))
+        model = LanguageModel(self._services, config.language_model)
+        return Voices(model, speech, audio, self._tools, self._services.settings.tool_rounds)
+
+    def _make_microphone(self, on_event: Callable[[Event], None]) -> Microphone | None:
+        """The microphone; None in a typed conversation, whose config has no recognition."""
+        if not self._config.HasField("recognition"):
+            return None
+        return Microphone(self._services, self._config.recognition, on_event)
+
+    def _all_links(self) -> list[Link[Any, Any]]:
+        microphone, speech = self._conductor.microphone, self._voices.speech
+        listening = [microphone.turn, microphone.stt] if microphone is not None else []
+        speaking = [speech.link] if speech is not None else []
+        return [*listening, self._voices.language_model.link, *speaking]
+
+    async def _open(self) -> None:
+        """Open the streams to all services at once; the first that fails ends the session."""
+        async with asyncio.TaskGroup() as tasks:
+            for link in self._links:
+                tasks.create_task(link.open())
+
+    def _own_ready(self) -> common_pb2.Ready:
+        why = "this coordinator keeps no recordings"
+        outcomes = [ignored("config.record", why)] if self._config.record else []
+        return ready("", "coordinator", self._services.settings.host_name, outcomes)
+
+    async def _receive(self) -> None:
+        async for kind, request in self._call:
+            match kind:
+                case "audio":
+                    await self._take_audio(request.audio)
+                case "text":
+                    text = _limited(request.text, "text")
+                    if not text.strip():
+                        raise InvalidArgument("text", "is empty")
+                    self._conductor.put(Typed(text))
+                case "image":
+                    self._take_image(request.image.data)
+                case "playback_position":
+                    self._conductor.played(request.playback_position)
+                case "tool_result":
+                    self._tools.result(request.tool_result)
+                case _:
+                    self._conductor.put(InterruptAsked())
+        self._conductor.put(InputEnded())
+
+    async def _take_audio(self, chunk: conversation_pb2.AudioChunk) -> None:
+        microphone = self._conductor.microphone
+        if microphone is None:
+            raise InvalidArgument("audio", "the config has no recognition; set config.recognition.audio_format")
+        sequence = await microphone.chunk(chunk)
+        if sequence % ACKNOWLEDGE_EVERY == ACKNOWLEDGE_EVERY - 1:
+            await self._call.send(Response(audio_acknowledged=sequence))
+
+    def _take_image(self, data: bytes) -> None:
+        if not 1 <= len(data) <= MAX_IMAGE_BYTES:
+            raise InvalidArgument("image.data", f"must have 1 to {MAX_IMAGE_BYTES} bytes, not {len(data)}")
+        self._conductor.put(Shown(data))
+
+
+def _limited(text: str, field: str) -> str:
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise InvalidArgument(field, f"{len(text)} characters are too many; at most {MAX_TEXT_CHARACTERS}")
+    return text

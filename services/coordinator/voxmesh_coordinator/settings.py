@@ -1,0 +1,46 @@
+"""Settings of the coordinator."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from voxmesh_runtime.settings import ServerSettings
+
+SYSTEM_PROMPT = (
+    "You are a friendly voice assistant. Answer in one or two short spoken sentences, without lists or formatting."
+)
+
+
+class CoordinatorSettings(ServerSettings):
+    """Where the other services are and how a conversation goes."""
+
+    turn_target: str = "127.0.0.1:50051"
+    """gRPC target of the turn detection service."""
+    stt_target: str = "127.0.0.1:50052"
+    """gRPC target of the speech-to-text service."""
+    tts_target: str = "127.0.0.1:50053"
+    """gRPC target of the text-to-speech service."""
+    llm_target: str = "127.0.0.1:50054"
+    """gRPC target of the language model service."""
+    vlm_target: str = "127.0.0.1:50055"
+    """gRPC target of the vision-language service."""
+    connect_timeout_s: float = Field(default=5.0, gt=0)
+    """Longest wait for a service to accept a stream, in seconds."""
+    system_prompt: str = SYSTEM_PROMPT
+    """First system message of conversations that bring none."""
+    end_of_turn_probability: float = Field(default=0.5, gt=0, lt=1)
+    """Probability from which a pause counts as the end of the turn."""
+    min_end_of_turn_wait_s: float = Field(default=0.2, ge=0, le=10)
+    """Silence after which a turn that sounds complete ends, in seconds."""
+    max_end_of_turn_wait_s: float = Field(default=1.5, gt=0, le=10)
+    """Silence after which any turn ends, in seconds."""
+    pre_roll_s: float = Field(default=0.5, ge=0, le=2)
+    """Audio before the start of speech that the recogniser gets too, in seconds."""
+    history_characters: int = Field(default=4000, ge=200)
+    """Text of earlier turns that the language model gets; the oldest turns are left out first."""
+    max_reply_tokens: int = Field(default=160, ge=1)
+    """Longest reply, in tokens."""
+    tool_rounds: int = Field(default=4, ge=1)
+    """Times in one turn that the language model may wait for tools."""
+    tool_timeout_s: float = Field(default=30.0, gt=0)
+    """Longest wait for a tool's result, in seconds."""

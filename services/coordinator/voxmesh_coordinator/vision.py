@@ -1,0 +1,84 @@
+"""What a turn's pictures show, in words for the language model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import grpc
+
+from voxmesh.common.v1 import common_pb2
+from voxmesh.vlm.v1 import vlm_pb2
+from voxmesh_coordinator.failures import ServiceFailed
+from voxmesh_coordinator.report import TurnClock
+from voxmesh_coordinator.services import Services
+
+Request = vlm_pb2.StreamingAnalyzeRequest
+ANSWER = vlm_pb2.Analyze.TASK_ANSWER
+READ_TEXT = vlm_pb2.Analyze.TASK_READ_TEXT
+CHUNK_BYTES = 512 * 1024
+
+
+async def look(
+    services: Services, images: Sequence[bytes], question: str, clock: TurnClock, parent: common_pb2.TraceContext
+) -> str:
+    """Words about the pictures: an answer where the model can give one, else the text it reads.
+
+    Raises:
+        ServiceFailed: the service refused the pictures or broke.
+    """
+    label = services.labels["vlm"]
+    try:
+        info = await services.vlm.GetModelInfo(
+            vlm_pb2.GetModelInfoRequest(), timeout=services.settings.connect_timeout_s
+        )
+        task = ANSWER if ANSWER in info.tasks else READ_TEXT
+        text = await _analyze(services, images, vlm_pb2.Analyze(task=task, trace_context=parent), question, clock)
+    except grpc.aio.AioRpcError as error:
+        raise ServiceFailed.from_call(label, error) from None
+    if task == ANSWER:
+        return f"(The picture: {text})"
+    return f'(The picture shows the text: "{text}")' if text else "(The picture shows no text.)"
+
+
+async def _analyze(
+    services: Services, images: Sequence[bytes], analyze: vlm_pb2.Analyze, question: str, clock: TurnClock
+) -> str:
+    if analyze.task == ANSWER:
+        analyze.prompt = question
+    call = services.vlm.StreamingAnalyze()
+    try:
+        await call.write(Request(config=vlm_pb2.AnalysisConfig()))
+        for index, image in enumerate(images):
+            for begin in range(0, len(image), CHUNK_BYTES):
+                chunk = vlm_pb2.ImageChunk(image_index=index, data=image[begin : begin + CHUNK_BYTES])
+                await call.write(Request(image_chunk=chunk))
+        sent_ns = time.time_ns()
+        await call.write(Request(analyze=analyze))
+        await call.done_writing()
+        return await _read(call, clock, sent_ns)
+    finally:
+        call.cancel()
+
+
+async def _read(
+    call: grpc.aio.StreamStreamCall[Request, vlm_pb2.StreamingAnalyzeResponse], clock: TurnClock, sent_ns: int
+) -> str:
+    pieces: list[str] = []
+    hop = clock.hop("vlm", "")
+    hop.sent_ns = sent_ns
+    async for response in call:
+        match response.WhichOneof("streaming_response"):
+            case "ready":
+                hop.service, hop.host = f"vlm/{response.ready.engine}", response.ready.host
+            case "text_delta":
+                hop.output()
+                pieces.append(response.text_delta.text)
+            case "text_line":
+                hop.output()
+                pieces.append(f"{response.text_line.text}\n")
+            case "finished":
+                hop.finish(response.finished.timing)
+            case _:
+                pass
+    return "".join(pieces).strip()
