@@ -35,17 +35,22 @@ class Recognition:
         self._info = info
         self._options = options
         self._samples = 0
+        self._since_finalized = 0
+        self._never_stepped = 0
         self._utterance_index = 0
 
     async def run(self, inbox: Inbox) -> None:
         """Recognise until the inbox is closed and empty."""
         while (portion := await inbox.take()) is not None:
             self._samples += len(portion.samples)
+            self._since_finalized += len(portion.samples)
             match portion.command:
                 case Finalize() as finalize:
                     await self._finalize(portion, finalize)
                 case Discard():
                     await self._worker.call(self._session.discard)
+                    self._never_stepped += len(portion.samples)
+                    self._since_finalized = 0
                     self._utterance_index += 1
                 case None:
                     completed = await self._worker.run(Step(self._session, portion.samples, is_final=False))
@@ -57,8 +62,9 @@ class Recognition:
         with work_span(names.SPAN_STT, finalize.trace_context, clock, attributes) as span:
             completed = await self._worker.run(Step(self._session, portion.samples, is_final=True))
             _count(clock, completed)
-            span.set_attribute(names.AUDIO_S, self._samples / self._info.sample_rate_hertz)
+            span.set_attribute(names.AUDIO_S, self._seconds(self._since_finalized))
             await self._send(completed.result)
+        self._since_finalized = 0
         finalized = stt_pb2.Finalized(utterance_index=self._utterance_index - 1, timing=clock.to_proto())
         await self._call.send(Response(finalized=finalized))
 
@@ -70,7 +76,9 @@ class Recognition:
                 self._utterance_index += 1
 
     def _result(self, transcript: Transcript) -> stt_pb2.RecognitionResult:
-        end_s = self._samples / self._info.sample_rate_hertz if transcript.end_s is None else transcript.end_s
+        # The session's clock lacks the audio that was discarded before it saw it.
+        missed_s = self._seconds(self._never_stepped)
+        end_s = self._seconds(self._samples) if transcript.end_s is None else missed_s + transcript.end_s
         words = transcript.words if transcript.is_final and self._options.word_time_offsets else ()
         return stt_pb2.RecognitionResult(
             utterance_index=self._utterance_index,
@@ -79,9 +87,12 @@ class Recognition:
             stable_character_count=len(transcript.text) if transcript.is_final else transcript.stable_character_count,
             confidence=transcript.confidence,
             language_code=transcript.language_code,
-            words=map(_word, words),
+            words=[_word(word, missed_s) for word in words],
             end_offset=duration(end_s),
         )
+
+    def _seconds(self, samples: int) -> float:
+        return samples / self._info.sample_rate_hertz
 
 
 def _count(clock: WorkClock, completed: Completed[Sequence[Transcript]]) -> None:
@@ -89,11 +100,11 @@ def _count(clock: WorkClock, completed: Completed[Sequence[Transcript]]) -> None
     clock.output()
 
 
-def _word(word: Word) -> stt_pb2.Word:
+def _word(word: Word, missed_s: float) -> stt_pb2.Word:
     return stt_pb2.Word(
         text=word.text,
-        start_offset=duration(word.start_s),
-        end_offset=duration(word.end_s),
+        start_offset=duration(missed_s + word.start_s),
+        end_offset=duration(missed_s + word.end_s),
         confidence=word.confidence,
         language_code=word.language_code,
     )

@@ -1,0 +1,99 @@
+"""Moonshine as an engine of the speech-to-text service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+
+from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.outcomes import Outcome, applied, approximated, ignored
+from voxmesh_stt.engine import EngineInfo, RecognitionOptions, Step, Transcript
+from voxmesh_stt_moonshine.model import SAMPLE_RATE_HERTZ, Model, find_model
+from voxmesh_stt_moonshine.pace import Pace
+from voxmesh_stt_moonshine.session import LANGUAGE, MoonshineSession
+from voxmesh_stt_moonshine.settings import MoonshineSettings
+from voxmesh_stt_moonshine.voice import VoiceActivity, new_detector
+
+
+class MoonshineEngine:
+    """One model for all streams; see `voxmesh_stt.engine.Engine`."""
+
+    def __init__(self, context: EngineContext, settings: MoonshineSettings) -> None:
+        self._context = context
+        self._settings = settings
+        self._folder = find_model(context.model)
+        self._model: Model | None = None
+        self._pace = Pace(settings.interim_share)
+        self.info = EngineInfo(_facts(self._folder.name, self._folder.license, context.device))
+
+    def load(self) -> None:
+        """Load the model; does nothing when it is loaded."""
+        if self._model is None:
+            self._model = Model(self._folder, self._context.threads)
+
+    def warm_up(self) -> None:
+        """Decode a second of silence."""
+        self._loaded().transcribe(np.zeros(SAMPLE_RATE_HERTZ, np.float32))
+
+    def open(self, options: RecognitionOptions) -> MoonshineSession:
+        """A session for one stream."""
+        return MoonshineSession(
+            self._loaded(),
+            VoiceActivity(new_detector()),
+            self._pace,
+            self._settings,
+            _outcomes(options, self._settings),
+            interim_results=options.interim_results,
+        )
+
+    def step(self, steps: Sequence[Step]) -> Sequence[Sequence[Transcript]]:
+        """Take new audio; each step on its own, since the model does not batch."""
+        return [_step(step) for step in steps]
+
+    def close(self) -> None:
+        """Free the model."""
+        if self._model is not None:
+            self._model.close()
+            self._model = None
+
+    def _loaded(self) -> Model:
+        if self._model is None:
+            raise RuntimeError("load() comes before the first use")
+        return self._model
+
+
+def _step(step: Step) -> list[Transcript]:
+    # The engine is given back only sessions that it opened.
+    session = cast("MoonshineSession", step.session)
+    return list(session.finish(step.samples) if step.is_final else session.feed(step.samples))
+
+
+def _facts(model: str, license_name: str, device: str) -> ModelFacts:
+    return ModelFacts(
+        model=model,
+        engine="moonshine",
+        distribution="voxmesh-stt-moonshine",
+        license=license_name,
+        device_reason="" if device in {"auto", "cpu"} else f"the engine runs on the CPU only, not on {device}",
+        language_codes=(LANGUAGE,),
+    )
+
+
+def _outcomes(options: RecognitionOptions, settings: MoonshineSettings) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    if options.phrases:
+        outcomes.append(ignored("config.biasing.phrases", "the model takes no phrases to favour"))
+    if options.context:
+        outcomes.append(ignored("config.biasing.context", "the model takes no context"))
+    if options.max_latency_s is not None:
+        outcomes.append(_latency(options.max_latency_s, settings.interim_interval_s))
+    return outcomes
+
+
+def _latency(wanted_s: float, interval_s: float) -> Outcome:
+    field = "config.max_latency"
+    if wanted_s >= interval_s:
+        return applied(field)
+    return approximated(field, f"interim results need {interval_s:g} s of new speech")
