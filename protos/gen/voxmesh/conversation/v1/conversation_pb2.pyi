@@ -103,6 +103,7 @@ class ConversationConfig(message.Message):
     MIN_END_OF_TURN_WAIT_FIELD_NUMBER: builtins.int
     MAX_END_OF_TURN_WAIT_FIELD_NUMBER: builtins.int
     RECORD_FIELD_NUMBER: builtins.int
+    TEXT_REPLIES_ONLY_FIELD_NUMBER: builtins.int
     system_prompt: builtins.str
     """First system message."""
     language_model: builtins.str
@@ -111,6 +112,8 @@ class ConversationConfig(message.Message):
     """Voice of the reply; unset takes the default of the reply's language."""
     record: builtins.bool
     """Keep a recording that can be replayed; false keeps none."""
+    text_replies_only: builtins.bool
+    """Answer in text alone; no reply audio is made."""
     @builtins.property
     def recognition(self) -> stt_pb2.RecognitionConfig:
         """Recognition options; its audio format is that of the microphone."""
@@ -145,10 +148,11 @@ class ConversationConfig(message.Message):
         min_end_of_turn_wait: duration_pb2.Duration | None = ...,
         max_end_of_turn_wait: duration_pb2.Duration | None = ...,
         record: builtins.bool = ...,
+        text_replies_only: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["max_end_of_turn_wait", b"max_end_of_turn_wait", "min_end_of_turn_wait", b"min_end_of_turn_wait", "recognition", b"recognition", "reply_audio_format", b"reply_audio_format"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["language_model", b"language_model", "max_end_of_turn_wait", b"max_end_of_turn_wait", "min_end_of_turn_wait", b"min_end_of_turn_wait", "recognition", b"recognition", "record", b"record", "reply_audio_format", b"reply_audio_format", "system_prompt", b"system_prompt", "tools", b"tools", "voice", b"voice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["language_model", b"language_model", "max_end_of_turn_wait", b"max_end_of_turn_wait", "min_end_of_turn_wait", b"min_end_of_turn_wait", "recognition", b"recognition", "record", b"record", "reply_audio_format", b"reply_audio_format", "system_prompt", b"system_prompt", "text_replies_only", b"text_replies_only", "tools", b"tools", "voice", b"voice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -545,7 +549,7 @@ class ReplyAudio(message.Message):
     data: builtins.bytes
     """Whole samples in reply_audio_format."""
     is_last: builtins.bool
-    """True on the reply's last piece."""
+    """True on the reply's last piece, which may be empty."""
     @builtins.property
     def offset(self) -> duration_pb2.Duration:
         """Start, from the start of that reply's audio."""

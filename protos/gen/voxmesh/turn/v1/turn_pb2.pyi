@@ -27,6 +27,7 @@ class StreamingDetectRequest(message.Message):
     CONFIG_FIELD_NUMBER: builtins.int
     AUDIO_FIELD_NUMBER: builtins.int
     NEW_TURN_FIELD_NUMBER: builtins.int
+    TRACE_CONTEXT_FIELD_NUMBER: builtins.int
     audio: builtins.bytes
     """Whole samples in the config's format; 1 sample to 64 KiB."""
     @builtins.property
@@ -37,18 +38,23 @@ class StreamingDetectRequest(message.Message):
     def new_turn(self) -> NewTurn:
         """The person's turn is over: the next audio belongs to a new one."""
 
+    @builtins.property
+    def trace_context(self) -> common_pb2.TraceContext:
+        """Parent of the spans that judgements from here on cause, until new_turn."""
+
     def __init__(
         self,
         *,
         config: TurnDetectionConfig | None = ...,
         audio: builtins.bytes = ...,
         new_turn: NewTurn | None = ...,
+        trace_context: common_pb2.TraceContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "new_turn", b"new_turn", "streaming_request", b"streaming_request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "new_turn", b"new_turn", "streaming_request", b"streaming_request", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "new_turn", b"new_turn", "streaming_request", b"streaming_request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "new_turn", b"new_turn", "streaming_request", b"streaming_request", "trace_context", b"trace_context"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_streaming_request: _TypeAlias = typing.Literal["config", "audio", "new_turn"]  # noqa: Y015
+    _WhichOneofReturnType_streaming_request: _TypeAlias = typing.Literal["config", "audio", "new_turn", "trace_context"]  # noqa: Y015
     _WhichOneofArgType_streaming_request: _TypeAlias = typing.Literal["streaming_request", b"streaming_request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_streaming_request) -> _WhichOneofReturnType_streaming_request | None: ...
 
@@ -58,19 +64,12 @@ class NewTurn(message.Message):
 
     DESCRIPTOR: descriptor.Descriptor
 
-    TRACE_CONTEXT_FIELD_NUMBER: builtins.int
-    @builtins.property
-    def trace_context(self) -> common_pb2.TraceContext:
-        """Parent of the spans that judgements of the new turn cause."""
-
     def __init__(
         self,
-        *,
-        trace_context: common_pb2.TraceContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["trace_context", b"trace_context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["trace_context", b"trace_context"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
