@@ -42,13 +42,42 @@ format: setup ## Format code and protos
 	buf format -w
 
 .PHONY: lint
-lint: setup gen-check ## Static checks: ruff, pyright, import layers, buf, hadolint
+lint: setup gen-check ## Static checks: ruff, pyright, layers, buf, hadolint
 	ruff format --check .
 	ruff check .
 	pyright
-	lint-imports
+	$(BIN)/python tools/layers.py
 	buf lint
 	buf format -d --exit-code
+	hadolint services/*/Dockerfile
+
+.PHONY: breaking
+breaking: setup ## Changes of the contract against main that break callers
+	buf breaking --against '.git#branch=main'
+
+.PHONY: k8s-check
+k8s-check: setup ## Render and validate every manifest, offline
+	$(BIN)/python tools/k8s_check.py
+
+.PHONY: test
+test: setup ## All tests that need no GPU
+	$(BIN)/python -m pytest -m "not gpu" $(ARGS)
+
+.PHONY: test-unit
+test-unit: setup ## The tests that start no server
+	$(BIN)/python -m pytest -m unit $(ARGS)
+
+.PHONY: demo
+demo: setup ## One spoken turn with real models; WAV=mine.wav for your own question
+	voxmesh demo $(WAV)
+
+.PHONY: up
+up: setup ## Start all services on loopback; Ctrl-C stops them
+	voxmesh up
+
+.PHONY: bench
+bench: setup ## Measure the mesh against the same models in one process
+	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: clean
 clean: ## Remove the environment and everything built

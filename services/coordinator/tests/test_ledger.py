@@ -1,0 +1,59 @@
+"""Which words of a reply were heard."""
+
+import pytest
+
+from voxmesh_coordinator.ledger import Ledger, SpokenPiece
+
+pytestmark = pytest.mark.unit
+
+TEXT = "Paris is the capital. It is large."
+
+
+def ledger() -> Ledger:
+    """Two clauses of one second each, in pieces of 100 ms."""
+    made = Ledger()
+    made.text = TEXT
+    for number in range(20):
+        start, end = (0, 21) if number < 10 else (22, 34)
+        made.sent(SpokenPiece(number / 10, 0.1, start, end))
+    return made
+
+
+def test_nothing_played_is_nothing_heard() -> None:
+    heard = ledger()
+    heard.played(0.0)
+    assert heard.heard_text() == ""
+    assert heard.is_playing
+
+
+def test_a_clause_that_was_played_whole_was_heard_whole() -> None:
+    heard = ledger()
+    heard.played(1.0)
+    assert heard.heard_text() == "Paris is the capital."
+
+
+def test_half_a_clause_is_heard_in_whole_words() -> None:
+    heard = ledger()
+    heard.played(0.5)
+    assert heard.heard_text() == "Paris is"
+
+
+def test_all_played_is_all_heard_and_nothing_plays_any_more() -> None:
+    heard = ledger()
+    heard.played(2.0)
+    assert heard.heard_text() == TEXT
+    assert not heard.is_playing
+
+
+def test_positions_never_go_back_nor_past_what_was_sent() -> None:
+    heard = ledger()
+    heard.played(1.0)
+    heard.played(0.2)
+    assert heard.position_s() == 1.0
+    heard.played(99.0)
+    assert heard.position_s() == pytest.approx(2.0)
+
+
+def test_without_positions_time_tells() -> None:
+    assert ledger().position_s() < 0.5
+    assert Ledger().position_s() == 0.0

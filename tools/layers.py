@@ -1,0 +1,83 @@
+"""Prove with import-linter that the layers run one way, for every distribution that is there.
+
+    protos <- runtime <- service <- engine,   protos <- runtime <- client
+
+Services never import one another, nor do engines; so each can be a container of its own.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from distributions import Distribution, distributions
+
+RUNTIME = "voxmesh_runtime"
+
+
+def package(distribution: Distribution) -> str:
+    """The import name of a distribution."""
+    return distribution.name.replace("-", "_")
+
+
+def contracts(found: list[Distribution]) -> str:
+    """The import-linter configuration for these distributions."""
+    engines = {package(d): package_of_service(d) for d in found if d.path.parent.name == "engines"}
+    above = [package(d) for d in found if package(d) not in engines and package(d) != RUNTIME]
+    parts = [_section("importlinter", root_packages=[RUNTIME, *above, *engines])]
+    parts.append(_section("importlinter:contract:services", type="independence", modules=above))
+    parts.append(_section("importlinter:contract:engines", type="independence", modules=list(engines)))
+    parts.append(
+        _section(
+            "importlinter:contract:runtime",
+            type="forbidden",
+            source_modules=[RUNTIME],
+            forbidden_modules=[*above, *engines],
+        )
+    )
+    parts += [
+        _section(
+            f"importlinter:contract:{service}",
+            type="forbidden",
+            source_modules=[service],
+            forbidden_modules=list(engines),
+        )
+        for service in above
+    ]
+    parts += [
+        _section(
+            f"importlinter:contract:{engine}",
+            type="forbidden",
+            source_modules=[engine],
+            forbidden_modules=[name for name in above if name != service],
+        )
+        for engine, service in engines.items()
+    ]
+    return "\n".join(parts)
+
+
+def package_of_service(engine: Distribution) -> str:
+    """The package of the service that an engine serves: `voxmesh_stt` for stt/engines/moonshine."""
+    return f"voxmesh_{engine.path.parent.parent.name}"
+
+
+def _section(header: str, **fields: str | list[str]) -> str:
+    lines = [f"[{header}]", f"name = {header}"]
+    for name, value in fields.items():
+        lines.append(f"{name} = " + (value if isinstance(value, str) else "".join(f"\n    {item}" for item in value)))
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Check the default distributions."""
+    found = [d for d in distributions().values() if d.default and d.path.name != "gen"]
+    with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:
+        file.write(contracts(found))
+        file.flush()
+        sys.exit(subprocess.run(["lint-imports", "--config", Path(file.name), "--no-cache"], check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()
