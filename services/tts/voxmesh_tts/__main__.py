@@ -1,0 +1,21 @@
+"""Start a text-to-speech service: `python -m voxmesh_tts --help`."""
+
+from __future__ import annotations
+
+from pydantic_settings import CliApp
+
+from voxmesh_runtime.engines import EngineContext, load_engine
+from voxmesh_runtime.server import serve
+from voxmesh_tts.servicer import TtsService
+from voxmesh_tts.settings import TtsSettings
+
+
+def main() -> None:
+    """Wire settings, engine, servicer and server."""
+    settings = CliApp.run(TtsSettings)
+    engine = load_engine("tts", settings.engine)(EngineContext.from_settings(settings))
+    serve(TtsService(engine, settings), settings, "tts")
+
+
+if __name__ == "__main__":
+    main()

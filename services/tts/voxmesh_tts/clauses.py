@@ -1,0 +1,160 @@
+"""Cut text that is still being written into clauses, each spoken as soon as it is complete.
+
+A cut depends only on the text before it and on the next character where that decides, so
+that text gives the same clauses in whatever pieces it comes. A full stop after a word ends the
+clause at once: to wait for the character after it would make a reply of one sentence wait
+for the end of the writer's stream. The price is that `example.com` is cut when a piece ends
+right after its full stop; addresses with `://`, `www.` or `@` are not.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from voxmesh_tts.engine import ClauseLimits
+from voxmesh_tts.punctuation import ABBREVIATIONS, FULL_PAUSES, FULL_STOPS, OPENERS, PAUSES, STOPS, WORD_CLOSERS
+from voxmesh_tts.speakable import has_speech, leading_closers, speakable
+
+_ADDRESS = re.compile(r"://|^\W*www\.|@", re.IGNORECASE)
+_ENDS_WORD = re.compile(rf"[^\W\d_][{re.escape(WORD_CLOSERS)}]*$")
+_LIST_NUMBER = re.compile(r"\s*\d{1,3}")
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A piece of a segment's text; `start` and `end` are characters of the segment's text as sent."""
+
+    text: str
+    """What is spoken of it."""
+    start: int
+    end: int
+
+
+class _Cut(enum.Enum):
+    NO = enum.auto()
+    AFTER = enum.auto()
+    """The clause ends with this character."""
+    UNKNOWN = enum.auto()
+    """The next character decides."""
+
+
+class ClauseCutter:
+    """Takes one segment's text in pieces of any size and gives the clauses that are complete."""
+
+    def __init__(self, limits: ClauseLimits) -> None:
+        self._limits = limits
+        self._text = ""
+        """Text that no clause holds yet."""
+        self._offset = 0
+        """Place of `_text` in the segment."""
+        self._scanned = 0
+        """Characters of `_text` that were looked at and do not end the clause."""
+        self._is_first = True
+
+    def feed(self, text: str) -> list[Clause]:
+        """Clauses that `text` completes."""
+        self._text += text
+        clauses: list[Clause] = []
+        while (end := self._next_end()) is not None:
+            clauses += self._take(end)
+        return clauses
+
+    def flush(self) -> list[Clause]:
+        """The last clause, at the end of the segment."""
+        return self._take(len(self._text))
+
+    def _next_end(self) -> int | None:
+        while self._scanned < len(self._text):
+            cut = self._cut_at(self._scanned)
+            if cut is _Cut.UNKNOWN:
+                return None
+            self._scanned += 1
+            if cut is _Cut.AFTER:
+                return self._scanned
+            if self._scanned >= self._maximum:
+                return self._space_before(self._scanned)
+        return None
+
+    def _take(self, end: int) -> list[Clause]:
+        raw, self._text = self._text[:end], self._text[end:]
+        start = self._offset + leading_closers(raw)
+        clause = Clause(speakable(raw), start, self._offset + len(raw.rstrip()))
+        self._offset += end
+        self._scanned = 0
+        if not clause.text:
+            return []
+        self._is_first = False
+        return [clause]
+
+    def _cut_at(self, index: int) -> _Cut:
+        character = self._text[index]
+        if character in "\r\n" or character in FULL_STOPS:
+            return self._if_speech(index)
+        if character in STOPS:
+            return self._at_stop(index)
+        if character in FULL_PAUSES:
+            return self._if_long(index)
+        if character in PAUSES:
+            return self._at_pause(index)
+        return _Cut.NO
+
+    def _at_stop(self, index: int) -> _Cut:
+        word = self._word_before(index)
+        is_address = bool(_ADDRESS.search(word))
+        if self._if_speech(index) is _Cut.NO or self._is_abbreviation(index, word):
+            return _Cut.NO
+        if self._text[index] != "." and not is_address:
+            return _Cut.AFTER
+        following = self._text[index + 1 : index + 2]
+        if not following:
+            return _Cut.UNKNOWN if is_address or not _ENDS_WORD.search(word) else _Cut.AFTER
+        return _Cut.NO if following.isalnum() or (is_address and not following.isspace()) else _Cut.AFTER
+
+    def _at_pause(self, index: int) -> _Cut:
+        if self._if_long(index) is _Cut.NO:
+            return _Cut.NO
+        following = self._text[index + 1 : index + 2]
+        if not following:
+            return _Cut.UNKNOWN
+        return _Cut.AFTER if following.isspace() else _Cut.NO
+
+    def _is_abbreviation(self, index: int, word: str) -> bool:
+        if self._text[index] != ".":
+            return False
+        bare = word.lstrip(OPENERS)
+        if _LIST_NUMBER.fullmatch(self._text, 0, index):
+            return True
+        is_initial = bare[-1:].isalpha() and (len(bare) == 1 or bare[-2] == ".")
+        return bare in ABBREVIATIONS or (is_initial and bare != "I")
+
+    def _word_before(self, index: int) -> str:
+        start = index
+        while start and not self._text[start - 1].isspace():
+            start -= 1
+        return self._text[start:index]
+
+    def _if_speech(self, index: int) -> _Cut:
+        return _Cut.AFTER if has_speech(self._text[: index + 1]) else _Cut.NO
+
+    def _if_long(self, index: int) -> _Cut:
+        minimum = self._limits.first_minimum if self._is_first else self._limits.minimum
+        text = self._text[: index + 1]
+        return _Cut.AFTER if len(text) - leading_closers(text) >= minimum and has_speech(text) else _Cut.NO
+
+    @property
+    def _maximum(self) -> int:
+        return self._limits.first_maximum if self._is_first else self._limits.maximum
+
+    def _space_before(self, end: int) -> int:
+        """Where a clause that is too long ends: after its last space, else between two characters."""
+        space = max((place for place in range(end) if self._text[place].isspace()), default=0)
+        if has_speech(self._text[:space]):
+            return space + 1
+        # What follows may be a mark on the last character, which then moves to the next clause.
+        base = end - 1
+        while base > 1 and unicodedata.category(self._text[base]).startswith("M"):
+            base -= 1
+        return base

@@ -1,0 +1,29 @@
+"""The marks and abbreviations that decide where a clause ends."""
+# ruff: noqa: RUF001 - the marks of other scripts look like ASCII ones, and that is the point
+
+from __future__ import annotations
+
+from typing import Final
+
+STOPS: Final = frozenset(".!?…")
+"""End a sentence, unless what is around them says otherwise."""
+FULL_STOPS: Final = frozenset("。！？।॥")
+"""End a sentence always."""
+PAUSES: Final = frozenset(",;:")
+"""End a clause when a space follows."""
+FULL_PAUSES: Final = frozenset("—、，；：")
+"""End a clause whatever follows."""
+OPENERS: Final = "([{\"'“‘*_"
+"""May stand before a word."""
+CLOSERS: Final = " \t\r\n)]}\"'”’»*_~`.,;:!?…—–-。！？।॥、，；："
+"""May stand before a clause only because they ended the one before."""
+WORD_CLOSERS: Final = ")]}\"'”’*_`"
+"""May stand between a word and its full stop."""
+
+_ABBREVIATIONS = """
+Mr Mrs Ms Mx Messrs Dr Prof St Jr Sr Gen Col Sgt Capt Lt Rev Hon Gov Sen Rep Pres Mt Ave Blvd Rd
+Jan Feb Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thurs Fri
+Inc Ltd Corp Co Fig Vol Tel Ph etc vs cf approx dept vol fig eg ie al pp ca incl max tel
+"""
+ABBREVIATIONS: Final = frozenset(_ABBREVIATIONS.split())
+"""Words whose full stop ends no sentence; those that are words of their own, such as "no", are not here."""

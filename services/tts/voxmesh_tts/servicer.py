@@ -1,0 +1,98 @@
+"""The gRPC side of speech synthesis: text in, audio out, whatever the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+
+from voxmesh.tts.v1 import tts_pb2, tts_pb2_grpc
+from voxmesh_runtime.outcomes import Outcome, ready
+from voxmesh_runtime.streams import AnyContext, StreamCall, Streams
+from voxmesh_tts.delivery import Request, Response
+from voxmesh_tts.engine import Engine
+from voxmesh_tts.options import common_outcomes, output_format, synthesis_options
+from voxmesh_tts.segments import Segments
+from voxmesh_tts.settings import TtsSettings
+from voxmesh_tts.synthesis import Synthesis, TtsWorker
+
+InfoRequest = tts_pb2.GetModelInfoRequest
+InfoResponse = tts_pb2.GetModelInfoResponse
+
+
+class TtsService(tts_pb2_grpc.TextToSpeechServiceServicer):
+    """Serves one engine; see `voxmesh_runtime.server.Service`."""
+
+    names = (tts_pb2.DESCRIPTOR.services_by_name["TextToSpeechService"].full_name,)
+
+    def __init__(self, engine: Engine, settings: TtsSettings) -> None:
+        self.streams = Streams(settings)
+        self._engine = engine
+        self._settings = settings
+        self._worker = TtsWorker(list, name="tts")
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add the servicer."""
+        tts_pb2_grpc.add_TextToSpeechServiceServicer_to_server(self, server)
+
+    async def start(self) -> None:
+        """Load and warm up the model on its worker."""
+        await self._worker.call(self._engine.load)
+        await self._worker.call(self._engine.warm_up)
+
+    async def stop(self) -> None:
+        """Free the model."""
+        self._worker.post(self._engine.close)
+        await self._worker.close()
+
+    async def StreamingSynthesize(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
+        self, request_iterator: AsyncIterator[Request], context: AnyContext
+    ) -> None:
+        """Speak one stream."""
+        async with self.streams.open(request_iterator, context, Response) as call:
+            config = (await call.config()).config
+            info = self._engine.info
+            options = synthesis_options(config, info)
+            audio_format = output_format(config, info)
+            session = await self._worker.call(lambda: self._engine.open(options))
+            try:
+                await self._acknowledge(call, [*common_outcomes(config, options, info), *session.outcomes])
+                synthesis = Synthesis(call, session, self._worker, info, audio_format)
+                segments = Segments(info.clause_limits, self._settings.max_queued_segments)
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(synthesis.run(segments))
+                    await _receive(call, segments)
+            finally:
+                self._worker.post(session.close)
+
+    async def GetModelInfo(self, request: InfoRequest, context: AnyContext) -> InfoResponse:
+        """Describe the loaded model."""
+        del request, context
+        info = self._engine.info
+        return InfoResponse(
+            model_info=info.facts.to_proto(self.streams),
+            voices=[tts_pb2.Voice(name=voice.name, language_codes=voice.language_codes) for voice in info.voices],
+            sample_rate_hertz=info.sample_rate_hertz,
+            word_time_offsets=info.word_time_offsets,
+            voice_cloning=info.voice_cloning,
+            instruction=info.instruction,
+        )
+
+    async def _acknowledge(self, call: StreamCall[Request, Response], outcomes: list[Outcome]) -> None:
+        facts = self._engine.info.facts
+        message = ready(facts.model, facts.engine, self._settings.host_name, outcomes)
+        await call.send(Response(ready=message))
+
+
+async def _receive(call: StreamCall[Request, Response], segments: Segments) -> None:
+    """Move the caller's messages to the segments; half-close ends the open one."""
+    async for kind, request in call:
+        match kind:
+            case "text":
+                segments.add_text(request.text.text, request.text.trace_context)
+            case "end_of_segment":
+                segments.end_segment()
+            case _:
+                segments.cancel()
+    segments.close()

@@ -1,0 +1,16 @@
+"""Settings of a text-to-speech service."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from voxmesh_runtime.settings import ServerSettings
+
+
+class TtsSettings(ServerSettings):
+    """See the strings below the fields; `--help` prints them."""
+
+    engine: str = "hibari"
+    """Name of an installed engine."""
+    max_queued_segments: int = Field(default=8, ge=1)
+    """Segments of one stream that may wait behind the one being spoken."""

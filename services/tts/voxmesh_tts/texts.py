@@ -1,0 +1,57 @@
+"""Check the text that callers send: its length, and nothing in it that is no text."""
+
+from __future__ import annotations
+
+import re
+
+from voxmesh_runtime.errors import InvalidArgument
+
+MAX_PIECE_CHARACTERS = 10_000
+"""Longest text of one message."""
+MAX_SEGMENT_CHARACTERS = 50_000
+"""Longest text of one segment."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# Tokens of chat templates: they are a fault of the caller's model, and some models would obey them.
+_TEMPLATE = re.compile(r"<\|[^|<>\s]{1,40}\|>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|</?s>")
+_TAIL_CHARACTERS = 44
+"""Longest template token."""
+
+
+def check_text(field: str, text: str, max_characters: int) -> None:
+    """Refuse a text that is too long or holds what cannot be spoken.
+
+    Raises:
+        InvalidArgument: names `field` and what is wrong with it.
+    """
+    if len(text) > max_characters:
+        raise InvalidArgument(field, f"must have at most {max_characters} characters, not {len(text)}")
+    control = _CONTROL.search(text)
+    if control is not None:
+        raise InvalidArgument(field, f"must not hold the control character U+{ord(control.group()):04X}")
+    template = _TEMPLATE.search(text)
+    if template is not None:
+        raise InvalidArgument(field, f"must not hold the template token {template.group()!r}; send plain text")
+
+
+class SegmentTextGuard:
+    """Checks the pieces of one segment's text, also for what is split between two of them."""
+
+    def __init__(self) -> None:
+        self._characters = 0
+        self._tail = ""
+
+    def check(self, text: str) -> None:
+        """Take the next piece.
+
+        Raises:
+            InvalidArgument: it must not be spoken.
+        """
+        check_text("text.text", text, MAX_PIECE_CHARACTERS)
+        self._characters += len(text)
+        if self._characters > MAX_SEGMENT_CHARACTERS:
+            problem = f"the segment must have at most {MAX_SEGMENT_CHARACTERS} characters, not {self._characters}"
+            raise InvalidArgument("text.text", problem)
+        seam = self._tail + text[:_TAIL_CHARACTERS]
+        check_text("text.text", seam, len(seam))
+        self._tail = (self._tail + text)[-_TAIL_CHARACTERS:]
