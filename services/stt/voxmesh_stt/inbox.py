@@ -12,6 +12,9 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.clock import WorkClock
 
+MAX_ENTRIES = 4096
+"""Most messages that wait, however short they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finalize:
@@ -35,11 +38,11 @@ class Portion:
 
 
 class Inbox:
-    """A queue of audio and commands; `put_audio` waits while more than `max_samples` are in it.
+    """A queue of audio and commands; putting waits while it is full.
 
     Args:
         step_samples: least audio that `take` gives without a command.
-        max_samples: most audio that waits.
+        max_samples: audio that makes it full, as `MAX_ENTRIES` messages do.
     """
 
     def __init__(self, step_samples: int, max_samples: int) -> None:
@@ -53,8 +56,10 @@ class Inbox:
 
     async def put_audio(self, samples: Samples) -> None:
         """Append audio."""
+        if not len(samples):
+            return
         async with self._changed:
-            await self._changed.wait_for(lambda: self._samples < self._max_samples)
+            await self._changed.wait_for(lambda: not self._is_full())
             self._entries.append(samples)
             self._samples += len(samples)
             self._changed.notify_all()
@@ -62,6 +67,7 @@ class Inbox:
     async def put(self, command: Finalize | Discard) -> None:
         """Append a command."""
         async with self._changed:
+            await self._changed.wait_for(lambda: not self._is_full())
             self._entries.append(command)
             self._commands += 1
             self._changed.notify_all()
@@ -81,7 +87,11 @@ class Inbox:
             return portion
 
     def _is_worth_a_step(self) -> bool:
-        return bool(self._commands) or self._closed or self._samples >= self._step_samples
+        enough = self._samples >= self._step_samples or self._is_full()
+        return bool(self._commands) or self._closed or enough
+
+    def _is_full(self) -> bool:
+        return self._samples >= self._max_samples or len(self._entries) >= MAX_ENTRIES
 
     def _portion(self) -> Portion | None:
         if not self._entries:

@@ -28,7 +28,7 @@ def recognition_options(config: stt_pb2.RecognitionConfig, info: EngineInfo) -> 
         word_time_offsets=config.word_time_offsets,
         phrases=tuple(_phrase(index, phrase) for index, phrase in enumerate(_limited_phrases(config))),
         context=_context(config),
-        max_latency_s=seconds_of(config.max_latency) if config.HasField("max_latency") else None,
+        max_latency_s=_max_latency(config),
     )
 
 
@@ -85,3 +85,12 @@ def _context(config: stt_pb2.RecognitionConfig) -> str:
         problem = f"{len(context)} characters are too many; at most {MAX_CONTEXT_CHARACTERS}"
         raise InvalidArgument("config.biasing.context", problem)
     return context
+
+
+def _max_latency(config: stt_pb2.RecognitionConfig) -> float | None:
+    if not config.HasField("max_latency"):
+        return None
+    latency_s = seconds_of(config.max_latency)
+    if latency_s <= 0:
+        raise InvalidArgument("config.max_latency", f"must be above 0 s, not {latency_s:g} s")
+    return latency_s

@@ -1,0 +1,413 @@
+"""What every speech-to-text engine must do, proved on a real server with the real model.
+
+An engine's tests subclass `SttConformance` with the engine's name and two clips of speech.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any, ClassVar
+
+import grpc
+import numpy as np
+import pytest
+from google.protobuf import duration_pb2
+from google.rpc import error_details_pb2
+
+from voxmesh.common.v1 import common_pb2
+from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
+from voxmesh_runtime.audio import AudioFormat, Encoder, Encoding, Resampler, Samples
+from voxmesh_runtime.clock import seconds_of
+from voxmesh_runtime.conformance import StreamConformance
+from voxmesh_runtime.engines import EngineContext, load_engine
+from voxmesh_runtime.settings import ServerSettings
+from voxmesh_runtime.testing import Exchange, details, exchange, serving
+from voxmesh_stt.engine import Engine, EngineInfo, RecognitionOptions, Session, Step, Transcript
+from voxmesh_stt.servicer import SttService
+from voxmesh_stt.settings import SttSettings
+
+Request = stt_pb2.StreamingRecognizeRequest
+Response = stt_pb2.StreamingRecognizeResponse
+SttExchange = Exchange[Request, Response]
+
+RATE_HERTZ = 16000
+CHUNK_S = 0.02
+FINALIZE = Request(finalize=stt_pb2.Finalize())
+DISCARD = Request(discard=stt_pb2.Discard())
+
+_PLAIN = AudioFormat(Encoding.S16LE, RATE_HERTZ, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A few seconds of speech at 16 kHz and its words, in lower case."""
+
+    samples: Samples
+    text: str
+
+
+class LoadedOnce:
+    """An engine that is loaded for its first server and stays so for the next ones."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._loaded = False
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._engine.info
+
+    def load(self) -> None:
+        if not self._loaded:
+            self._engine.load()
+            self._engine.warm_up()
+            self._loaded = True
+
+    def warm_up(self) -> None:
+        """Done with `load`."""
+
+    def open(self, options: RecognitionOptions) -> Session:
+        return self._engine.open(options)
+
+    def step(self, steps: Sequence[Step]) -> Sequence[Sequence[Transcript]]:
+        return self._engine.step(steps)
+
+    def close(self) -> None:
+        """The next server needs the model."""
+
+
+_engines: dict[tuple[str, str | None], LoadedOnce] = {}
+
+
+def audio(samples: Samples, chunk_s: float = CHUNK_S, audio_format: AudioFormat = _PLAIN) -> list[Request]:
+    """Speech at 16 kHz as messages of `chunk_s` in another format."""
+    resampler = Resampler(RATE_HERTZ, audio_format.sample_rate_hertz)
+    converted = np.concatenate([resampler.process(samples), resampler.flush()])
+    data = Encoder(audio_format).encode(converted)
+    size = max(1, round(chunk_s * audio_format.sample_rate_hertz)) * audio_format.bytes_per_frame
+    return [Request(audio=data[begin : begin + size]) for begin in range(0, len(data), size)]
+
+
+def finals(responses: Sequence[Response]) -> list[stt_pb2.RecognitionResult]:
+    """The final results among a stream's answers."""
+    return [response.result for response in responses if response.HasField("result") and response.result.is_final]
+
+
+def likeness(transcript: str, text: str) -> float:
+    """Share of `text`'s words that `transcript` has in the same order, 0 to 1."""
+    heard = "".join(c if c.isalnum() else " " for c in transcript.lower()).split()
+    said = text.split()
+    blocks = SequenceMatcher(None, heard, said, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in blocks) / len(said)
+
+
+class SttConformance(StreamConformance):
+    """Rules of recognition beside those of every stream."""
+
+    engine: ClassVar[str]
+    context: ClassVar[EngineContext] = EngineContext()
+    least_likeness: ClassVar[float] = 0.7
+    """Share of the clips' words that the model must get right."""
+
+    @abstractmethod
+    def clips(self) -> tuple[Clip, Clip]:
+        """Two clips of 2 to 5 s that share few words."""
+
+    @property
+    def loaded(self) -> LoadedOnce:
+        """The engine under test."""
+        key = (self.engine, self.context.model)
+        if key not in _engines:
+            _engines[key] = LoadedOnce(load_engine("stt", self.engine)(self.context))
+        return _engines[key]
+
+    def server_settings(self, **changes: Any) -> SttSettings:
+        return SttSettings(**{**self.settings, **changes})
+
+    def service(self, settings: ServerSettings) -> SttService:
+        assert isinstance(settings, SttSettings)
+        return SttService(self.loaded, settings)
+
+    def method(self, channel: grpc.aio.Channel) -> Any:
+        return stt_pb2_grpc.SpeechToTextServiceStub(channel).StreamingRecognize
+
+    def config(self, **changes: Any) -> Request:
+        fields: dict[str, Any] = {"audio_format": _PLAIN.to_proto(), "interim_results": True, **changes}
+        return Request(config=stt_pb2.RecognitionConfig(**fields))
+
+    def work(self) -> Sequence[Request]:
+        return [*audio(self.clips()[0].samples), FINALIZE]
+
+    def empty(self) -> Request:
+        return Request()
+
+    @asynccontextmanager
+    async def recognizing(self, **changes: Any) -> AsyncGenerator[SttExchange]:
+        """A stream that is ready for audio."""
+        async with self.stream(**changes) as (stream, _):
+            yield stream
+
+    async def recognized(self, *requests: Request, **changes: Any) -> list[Response]:
+        """All answers to messages that are sent at once, followed by half-close."""
+        async with self.recognizing(**changes) as stream:
+            return await _answers(stream, *requests)
+
+    def assert_heard(self, transcript: str, clip: Clip) -> None:
+        """Most words of a clip are in a transcript."""
+        assert likeness(transcript, clip.text) >= self.least_likeness, transcript
+
+    async def test_finalize_gives_the_words_and_then_finalized(self) -> None:
+        clip = self.clips()[0]
+        responses = await self.recognized(*audio(clip.samples), FINALIZE)
+        self.assert_heard(" ".join(result.transcript for result in finals(responses)), clip)
+        assert responses[-1].HasField("finalized")
+        assert responses[-1].finalized.utterance_index == finals(responses)[-1].utterance_index
+
+    async def test_timing_is_in_order(self) -> None:
+        responses = await self.recognized(*audio(self.clips()[0].samples), FINALIZE)
+        timing = responses[-1].finalized.timing
+        stamps = [timing.received_time, timing.started_time, timing.first_output_time, timing.finished_time]
+        times = [stamp.ToNanoseconds() for stamp in stamps]
+        assert times[0] > 0
+        assert times == sorted(times)
+        assert timing.batch_size >= 1
+
+    async def test_interim_results_come_while_audio_still_flows(self) -> None:
+        if not self.loaded.info.streaming:
+            pytest.skip("the engine says that it gives final results only")
+        clip = self.clips()[0]
+        async with self.recognizing() as stream:
+            sending = asyncio.create_task(_send_paced(stream, audio(clip.samples), faster=1.2))
+            interim = await stream.until("result")
+            assert not sending.done()
+            assert not interim.is_final
+            assert interim.transcript
+            assert interim.stable_character_count <= len(interim.transcript)
+            await sending
+            responses = await _answers(stream, FINALIZE)
+        results = [response.result for response in responses if response.HasField("result")]
+        self.assert_heard(results[-1].transcript, clip)
+        assert [result.is_final for result in results] == [False] * (len(results) - 1) + [True]
+        assert {result.utterance_index for result in results} == {0}
+
+    async def test_finals_alone_come_when_interim_results_are_not_wanted(self) -> None:
+        responses = await self.recognized(*audio(self.clips()[0].samples), FINALIZE, interim_results=False)
+        results = [response.result for response in responses if response.HasField("result")]
+        assert results
+        assert all(result.is_final for result in results)
+
+    async def test_half_close_finalizes(self) -> None:
+        clip = self.clips()[0]
+        responses = await self.recognized(*audio(clip.samples))
+        self.assert_heard(finals(responses)[-1].transcript, clip)
+        assert responses[-1].HasField("finalized")
+
+    async def test_utterances_of_one_stream_are_numbered_and_keep_apart(self) -> None:
+        first, second = self.clips()
+        requests = [*audio(first.samples), FINALIZE, *audio(second.samples), FINALIZE, FINALIZE]
+        results = finals(await self.recognized(*requests))
+        assert [result.utterance_index for result in results] == [0, 1, 2]
+        self.assert_heard(results[0].transcript, first)
+        self.assert_heard(results[1].transcript, second)
+        assert results[2].transcript == ""
+
+    async def test_offsets_count_from_the_start_of_the_stream(self) -> None:
+        first, second = (clip.samples for clip in self.clips())
+        results = finals(await self.recognized(*audio(first), FINALIZE, *audio(second), FINALIZE))
+        lengths = [len(first) / RATE_HERTZ, (len(first) + len(second)) / RATE_HERTZ]
+        assert [seconds_of(result.end_offset) for result in results] == pytest.approx(lengths, abs=0.01)
+
+    async def test_discard_drops_the_utterance_and_its_number(self) -> None:
+        first, second = self.clips()
+        requests = [*audio(first.samples), DISCARD, *audio(second.samples), FINALIZE]
+        responses = await self.recognized(*requests, interim_results=False)
+        (result,) = finals(responses)
+        self.assert_heard(result.transcript, second)
+        assert result.utterance_index == 1
+        both_s = (len(first.samples) + len(second.samples)) / RATE_HERTZ
+        assert seconds_of(result.end_offset) == pytest.approx(both_s, abs=0.01)
+        assert sum(response.HasField("finalized") for response in responses) == 1
+
+    async def test_the_size_of_messages_does_not_change_the_final(self) -> None:
+        second_of_speech = self.clips()[0].samples[:RATE_HERTZ]
+        texts: list[str] = []
+        for chunk_s in (1 / RATE_HERTZ, 0.02, 1.0):
+            responses = await self.recognized(*audio(second_of_speech, chunk_s), FINALIZE, interim_results=False)
+            texts.append(finals(responses)[-1].transcript)
+        assert texts[0]
+        assert texts == [texts[0]] * 3
+
+    @pytest.mark.parametrize(
+        "audio_format",
+        [
+            AudioFormat(Encoding.MULAW, 8000, 1),
+            AudioFormat(Encoding.ALAW, 8000, 1),
+            AudioFormat(Encoding.S16LE, 48000, 2),
+            AudioFormat(Encoding.F32LE, 44100, 1),
+        ],
+        ids=str,
+    )
+    async def test_words_are_heard_in_any_format(self, audio_format: AudioFormat) -> None:
+        clip = self.clips()[1]
+        requests = [*audio(clip.samples, audio_format=audio_format), FINALIZE]
+        responses = await self.recognized(*requests, audio_format=audio_format.to_proto())
+        self.assert_heard(finals(responses)[-1].transcript, clip)
+
+    @pytest.mark.parametrize("level", [0.0, 0.0005])
+    async def test_silence_gives_one_empty_final(self, level: float) -> None:
+        noise = np.random.default_rng(seed=1).standard_normal(5 * RATE_HERTZ) * level
+        responses = await self.recognized(*audio(noise.astype(np.float32)), FINALIZE)
+        assert [result.transcript for result in finals(responses)] == [""]
+        assert responses[-1].HasField("finalized")
+
+    async def test_finalize_without_audio_gives_an_empty_final(self) -> None:
+        responses = await self.recognized(FINALIZE)
+        assert [result.transcript for result in finals(responses)] == [""]
+        assert responses[-1].HasField("finalized")
+
+    async def test_two_streams_at_once_do_not_mix(self) -> None:
+        clips = self.clips()
+        async with self.served() as (method, _, _):
+
+            async def one(clip: Clip) -> list[Response]:
+                async with exchange(method, self.config()) as stream:
+                    await _send_paced(stream, audio(clip.samples), faster=4)
+                    return await _answers(stream, FINALIZE)
+
+            answers = await asyncio.gather(*map(one, clips))
+        for clip, responses in zip(clips, answers, strict=True):
+            self.assert_heard(finals(responses)[-1].transcript, clip)
+
+    async def test_a_minute_of_audio_at_once_is_all_heard(self) -> None:
+        clip = self.clips()[1]
+        pause = np.zeros(RATE_HERTZ // 2, np.float32)
+        times = 60 * RATE_HERTZ // (len(clip.samples) + len(pause))
+        minute = np.concatenate([clip.samples, pause] * times)
+        async with (
+            self.served(max_pending_audio_s=2.0) as (method, _, _),
+            exchange(method, self.config(interim_results=False)) as stream,
+        ):
+            responses = await _answers(stream, *audio(minute, chunk_s=0.5), FINALIZE)
+        everything = Clip(minute, " ".join([clip.text] * times))
+        self.assert_heard(" ".join(result.transcript for result in finals(responses)), everything)
+
+    async def test_every_option_is_answered_in_ready(self) -> None:
+        biasing = stt_pb2.Biasing(phrases=[stt_pb2.Phrase(text="Dashwood")], context="A novel.")
+        known = self.loaded.info.facts.language_codes
+        config = self.config(
+            language_codes=known[:1] or ("en",),
+            word_time_offsets=True,
+            biasing=biasing,
+            max_latency=duration_pb2.Duration(seconds=1),
+        )
+        async with self.served() as (method, _, _), exchange(method, config) as stream:
+            ready = await stream.until("ready")
+        wanted = ["language_codes", "interim_results", "word_time_offsets", "max_latency"]
+        wanted += ["biasing.phrases", "biasing.context"]
+        fields = {option.field.split("[")[0] for option in ready.options}
+        assert fields == {f"config.{name}" for name in wanted}
+        plain = common_pb2.OptionOutcome.OUTCOME_APPLIED
+        assert all(option.detail for option in ready.options if option.outcome != plain)
+
+    async def test_words_come_when_asked_for_and_only_then(self) -> None:
+        requests = [*audio(self.clips()[0].samples), FINALIZE]
+        plain = finals(await self.recognized(*requests))[-1]
+        detailed = finals(await self.recognized(*requests, word_time_offsets=True))[-1]
+        assert not plain.words
+        assert bool(detailed.words) == self.loaded.info.word_time_offsets
+        starts = [seconds_of(word.start_offset) for word in detailed.words]
+        assert starts == sorted(starts)
+
+    async def test_model_info_describes_what_ready_names(self) -> None:
+        settings = self.server_settings()
+        async with serving(self.service(settings), settings) as (channel, _):
+            stub = stt_pb2_grpc.SpeechToTextServiceStub(channel)
+            async with exchange(self.method(channel), self.config()) as stream:
+                ready = await stream.until("ready")
+                info = (await stub.GetModelInfo(stt_pb2.GetModelInfoRequest())).model_info
+        assert (info.model, info.engine, info.host) == (ready.model, ready.engine, ready.host)
+        assert info.license
+        assert info.engine_version
+        assert (info.active_streams, info.max_streams) == (1, settings.max_streams)
+
+    @pytest.mark.parametrize(
+        ("field", "changes"),
+        [
+            ("config.audio_format.encoding", {"audio_format": {"sample_rate_hertz": 16000}}),
+            ("config.audio_format.sample_rate_hertz", {"audio_format": {"encoding": 1}}),
+            ("config.language_codes[1]", {"language_codes": ["en", "tlh"]}),
+            ("config.biasing.phrases", {"biasing": stt_pb2.Biasing(phrases=[stt_pb2.Phrase(text="a")] * 10_001)}),
+            ("config.biasing.phrases[0].text", {"biasing": {"phrases": [{"text": "a" * 101}]}}),
+            ("config.biasing.phrases[0].text", {"biasing": {"phrases": [{"text": " "}]}}),
+            ("config.biasing.phrases[0].boost", {"biasing": {"phrases": [{"text": "a", "boost": 10.5}]}}),
+            ("config.biasing.phrases[0].boost", {"biasing": {"phrases": [{"text": "a", "boost": float("nan")}]}}),
+            ("config.biasing.context", {"biasing": {"context": "a" * 8001}}),
+            ("config.max_latency", {"max_latency": duration_pb2.Duration(seconds=-1)}),
+        ],
+    )
+    async def test_a_config_outside_the_limits_is_refused_by_field(self, field: str, changes: dict[str, Any]) -> None:
+        if field.startswith("config.language_codes") and not self.loaded.info.facts.language_codes:
+            pytest.skip("language does not matter to the engine")
+        async with self.served() as (method, _, _), exchange(method, self.config(**changes)) as stream:
+            _assert_names(await stream.failure(), field)
+
+    @pytest.mark.parametrize(
+        ("encoding", "data"),
+        [
+            (Encoding.S16LE, b""),
+            (Encoding.S16LE, b"\0\0\0"),
+            (Encoding.S16LE, bytes(65 * 1024)),
+            (Encoding.F32LE, np.array([0, np.nan], "<f4").tobytes()),
+            (Encoding.F32LE, np.array([np.inf], "<f4").tobytes()),
+        ],
+        ids=["empty", "odd length", "too long", "NaN", "infinite"],
+    )
+    async def test_what_is_no_audio_is_refused_and_neighbours_go_on(self, encoding: Encoding, data: bytes) -> None:
+        clip = self.clips()[0]
+        config = self.config(audio_format=AudioFormat(encoding, RATE_HERTZ).to_proto())
+        async with (
+            self.served() as (method, _, _),
+            exchange(method, self.config()) as neighbour,
+            exchange(method, config) as stream,
+        ):
+            await neighbour.send(*audio(clip.samples))
+            await stream.until("ready")
+            await stream.send(Request(audio=data))
+            _assert_names(await stream.failure(), "audio")
+            responses = await _answers(neighbour, FINALIZE)
+        self.assert_heard(finals(responses)[-1].transcript, clip)
+
+
+async def _answers(stream: SttExchange, *requests: Request) -> list[Response]:
+    """Send, half-close and read to the end; reading goes on meanwhile, as back-pressure demands."""
+
+    async def send() -> None:
+        await stream.send(*requests)
+        await stream.half_close()
+
+    _, responses = await asyncio.gather(send(), stream.rest())
+    return responses
+
+
+async def _send_paced(stream: SttExchange, requests: Sequence[Request], *, faster: float) -> None:
+    """Send messages of `CHUNK_S` as a microphone would, `faster` times as fast."""
+    for request in requests:
+        await stream.send(request)
+        await asyncio.sleep(CHUNK_S / faster)
+
+
+def _assert_names(error: grpc.aio.AioRpcError, field: str) -> None:
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    (violation,) = [
+        violation
+        for detail in details(error)
+        if isinstance(detail, error_details_pb2.BadRequest)
+        for violation in detail.field_violations
+    ]
+    assert violation.field == field
+    assert violation.description
