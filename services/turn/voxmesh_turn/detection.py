@@ -1,0 +1,86 @@
+"""One stream's detection: its audio goes to the session, what the session hears to the caller.
+
+Voice activity runs here on the event loop, not on a thread. Measured with the default engine, a
+hop to a thread and back costs 80 us of CPU, four times a frame of silence (20 us); and its
+detector holds the interpreter's lock while it computes, so a thread of its own would make nothing
+run beside it. What takes longer than a few milliseconds, the end-of-turn model, has a worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from voxmesh.common.v1 import common_pb2
+from voxmesh_runtime.audio import ModelInput, Samples
+from voxmesh_runtime.clock import duration
+from voxmesh_runtime.streams import StreamCall
+from voxmesh_turn.engine import Event, Session, SpeechStarted, SpeechStopped
+from voxmesh_turn.pause import Judge, Pause, Request, Response
+
+STEP_S = 0.1
+"""Most audio given to a session at once, in seconds; other streams run between two steps."""
+
+
+class Detection:
+    """Watches one stream until its half-close."""
+
+    def __init__(
+        self, call: StreamCall[Request, Response], session: Session, judge: Judge, model_input: ModelInput
+    ) -> None:
+        self._call = call
+        self._session = session
+        self._judge = judge
+        self._model_input = model_input
+        self._parent: common_pb2.TraceContext | None = None
+        self._pause: Pause | None = None
+        self._samples = 0
+
+    async def run(self) -> None:
+        """Take the caller's messages; a judgement under way at half-close is still told."""
+        async with asyncio.TaskGroup() as tasks:
+            async for kind, request in self._call:
+                match kind:
+                    case "audio":
+                        await self._listen(self._model_input.feed(request.audio), tasks)
+                    case "trace_context":
+                        self._parent = request.trace_context
+                    case _:
+                        self._new_turn()
+            await self._listen(self._model_input.flush(), tasks)
+
+    async def _listen(self, samples: Samples, tasks: asyncio.TaskGroup) -> None:
+        received_ns = time.time_ns()
+        step = round(STEP_S * self._judge.info.sample_rate_hertz)
+        for begin in range(0, len(samples), step):
+            await self._step(samples[begin : begin + step], received_ns, tasks)
+            if begin + step < len(samples):
+                await asyncio.sleep(0)
+
+    async def _step(self, samples: Samples, received_ns: int, tasks: asyncio.TaskGroup) -> None:
+        events = self._session.feed(samples)
+        self._samples += len(samples)
+        for event in events:
+            await self._tell(event, received_ns, tasks)
+        if self._pause is not None:
+            await self._pause.last(self._samples / self._judge.info.sample_rate_hertz, received_ns)
+
+    async def _tell(self, event: Event, received_ns: int, tasks: asyncio.TaskGroup) -> None:
+        match event:
+            case SpeechStarted():
+                self._end_pause()
+                await self._call.send(Response(speech_started=duration(event.offset_s)))
+            case SpeechStopped():
+                await self._call.send(Response(speech_stopped=duration(event.offset_s)))
+                self._pause = Pause(self._call, self._judge, event, received_ns, self._parent)
+                tasks.create_task(self._pause.judge())
+
+    def _new_turn(self) -> None:
+        self._end_pause()
+        self._parent = None
+        self._session.new_turn()
+
+    def _end_pause(self) -> None:
+        if self._pause is not None:
+            self._pause.end()
+            self._pause = None

@@ -1,0 +1,123 @@
+"""What a turn detector must offer to be served.
+
+    Engine   the loaded models, shared by all streams; judges whether a person has finished
+     └─ Session   all state of one stream, opened by the engine and closed exactly once
+
+An engine's distribution has an entry point in the group `voxmesh.turn.engines` that names a
+`create(EngineContext) -> Engine`. `load`, `warm_up`, `judge` and `close` are called on the
+engine's one worker thread and may block; `open` on any thread, beside them. The methods of a
+session are called on the server's event loop: see `Session.feed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from voxmesh_runtime.audio import Samples
+from voxmesh_runtime.engines import ModelFacts
+from voxmesh_runtime.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What the loaded models are and can do."""
+
+    facts: ModelFacts
+    sample_rate_hertz: int = 16000
+    semantic_end_of_turn: bool = True
+    """Judges from what was said; False when only silence is measured."""
+    max_batch_size: int = 1
+    """Judgements that one run of the model may make."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionOptions:
+    """What the caller asked for, checked against the contract's limits; None is the engine's choice."""
+
+    activation_threshold: float | None = None
+    """Probability of speech in (0, 1)."""
+    min_speech_s: float | None = None
+    min_silence_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Speech began at `offset_s` of the stream's audio: where it began, not where it was noticed."""
+
+    offset_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeechStopped:
+    """Speech ended at `offset_s`, and the silence since is as long as asked for."""
+
+    offset_s: float
+    turn: Samples
+    """The turn's audio up to now, as much as the engine judges by; never changed afterwards."""
+
+
+Event: TypeAlias = SpeechStarted | SpeechStopped
+
+
+class Session(Protocol):
+    """One stream's state."""
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        """How each option that the caller set was taken; fields as `config.<path>`."""
+        ...
+
+    def feed(self, samples: Samples) -> Sequence[Event]:
+        """Take the stream's next samples and give what they complete, in audio order.
+
+        Called on the event loop with at most `voxmesh_turn.detection.STEP_S` of audio: it may
+        compute for a few milliseconds and must not wait. Starts and stops alternate.
+        """
+        ...
+
+    def new_turn(self) -> None:
+        """Forget the audio of the turn before; offsets, and speech in progress, go on."""
+        ...
+
+    def close(self) -> None:
+        """Free everything; called once, whatever happened."""
+        ...
+
+
+class Engine(Protocol):
+    """The loaded models."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the models are and can do; complete after `load`."""
+        ...
+
+    def load(self) -> None:
+        """Fetch and load the models; does nothing when they are loaded."""
+        ...
+
+    def warm_up(self) -> None:
+        """Run once, so that the first caller does not pay for it."""
+        ...
+
+    def open(self, options: DetectionOptions) -> Session:
+        """A session for one stream.
+
+        Raises:
+            InvalidArgument: an option that this engine cannot take in any way.
+        """
+        ...
+
+    def judge(self, turns: Sequence[Samples]) -> Sequence[float]:
+        """The probability in [0, 1] that each of 1 to `max_batch_size` turns is over.
+
+        Args:
+            turns: what `SpeechStopped.turn` held.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the models."""
+        ...

@@ -1,0 +1,47 @@
+"""Check a stream's config against the contract, before the engine sees it."""
+
+from __future__ import annotations
+
+import math
+
+from google.protobuf import duration_pb2
+
+from voxmesh.turn.v1 import turn_pb2
+from voxmesh_runtime.clock import seconds_of
+from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_turn.engine import DetectionOptions
+
+MAX_DURATION_S = 10.0
+
+
+def detection_options(config: turn_pb2.TurnDetectionConfig) -> DetectionOptions:
+    """The options of a config.
+
+    Raises:
+        InvalidArgument: a field is outside its limits.
+    """
+    return DetectionOptions(
+        activation_threshold=_threshold(config),
+        min_speech_s=_length(config, "min_speech_duration"),
+        min_silence_s=_length(config, "min_silence_duration"),
+    )
+
+
+def _threshold(config: turn_pb2.TurnDetectionConfig) -> float | None:
+    if not config.HasField("activation_threshold"):
+        return None
+    threshold = config.activation_threshold
+    # Written so that NaN, which compares to nothing, is refused too.
+    if not 0 < threshold < 1:
+        raise InvalidArgument("config.activation_threshold", f"must be above 0 and below 1, not {threshold:g}")
+    return threshold
+
+
+def _length(config: turn_pb2.TurnDetectionConfig, name: str) -> float | None:
+    if not config.HasField(name):  # pyright: ignore[reportArgumentType] # only names of the message's fields come here
+        return None
+    value: duration_pb2.Duration = getattr(config, name)
+    length_s = seconds_of(value)
+    if not (0 <= length_s <= MAX_DURATION_S and math.isfinite(length_s)):
+        raise InvalidArgument(f"config.{name}", f"must be from 0 to {MAX_DURATION_S:g} s, not {length_s:g} s")
+    return length_s

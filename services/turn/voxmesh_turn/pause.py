@@ -1,0 +1,114 @@
+"""The silence after speech: judged once by the model, told again while it lasts.
+
+A verdict is on what was said, and that does not change while nobody speaks: Smart Turn asked
+again after a second of silence calls many an unfinished sentence finished. So the model runs
+once a pause, and what grows from one message to the next is the silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from voxmesh.common.v1 import common_pb2
+from voxmesh.turn.v1 import turn_pb2
+from voxmesh_runtime import names
+from voxmesh_runtime.audio import Samples
+from voxmesh_runtime.clock import WorkClock, duration
+from voxmesh_runtime.streams import StreamCall
+from voxmesh_runtime.telemetry import work_span
+from voxmesh_runtime.worker import Completed, Worker
+from voxmesh_turn.engine import EngineInfo, SpeechStopped
+
+Request = turn_pb2.StreamingDetectRequest
+Response = turn_pb2.StreamingDetectResponse
+
+REPEAT_S = 0.15
+"""Shortest time between two messages of one pause, in seconds of audio."""
+REPEAT_SHARE = 0.1
+"""The same as a share of the silence, so that hours of it cost a message now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The end-of-turn model of a service, on its worker."""
+
+    worker: Worker[Samples, float]
+    info: EngineInfo
+
+
+class Pause:
+    """One pause of one stream, from the stop of speech until `end`.
+
+    Args:
+        call: gets the messages.
+        judge: gives the verdict.
+        stopped: the stop that the pause follows.
+        received_ns: arrival of the audio that completed the stop, in nanoseconds since the epoch.
+        parent: of the judgement's span.
+    """
+
+    def __init__(
+        self,
+        call: StreamCall[Request, Response],
+        judge: Judge,
+        stopped: SpeechStopped,
+        received_ns: int,
+        parent: common_pb2.TraceContext | None,
+    ) -> None:
+        self._call = call
+        self._judge = judge
+        self._stopped = stopped
+        self._clock = WorkClock(received_ns)
+        self._parent = parent
+        self._run: asyncio.Future[Completed[float]] | None = None
+        self._probability: float | None = None
+        self._silence_s = 0.0
+        self._told_s = 0.0
+        self._ended = False
+
+    async def judge(self) -> None:
+        """Ask the model and tell its verdict, unless the pause ends first."""
+        facts = self._judge.info.facts
+        attributes = {names.ENGINE: facts.engine, names.GEN_AI_REQUEST_MODEL: facts.model}
+        with work_span(names.SPAN_TURN_DETECTION, self._parent, self._clock, attributes) as span:
+            span.set_attribute(names.AUDIO_S, len(self._stopped.turn) / self._judge.info.sample_rate_hertz)
+            completed = await self._verdict()
+            if completed is None:
+                return
+            self._clock.worked(completed.started_ns, completed.compute_s, completed.queued_s, completed.batch_size)
+            self._probability = completed.result
+            await self._tell(completed.result, self._clock)
+
+    async def last(self, position_s: float, received_ns: int) -> None:
+        """The silence has lasted up to `position_s` of the stream's audio."""
+        self._silence_s = position_s - self._stopped.offset_s
+        if self._probability is None:
+            return
+        if self._silence_s - self._told_s >= max(REPEAT_S, self._silence_s * REPEAT_SHARE):
+            await self._tell(self._probability, WorkClock(received_ns))
+
+    def end(self) -> None:
+        """Speech resumed or the turn is over: a verdict that is still to come is dropped."""
+        self._ended = True
+        if self._run is not None:
+            self._run.cancel()
+
+    async def _verdict(self) -> Completed[float] | None:
+        if self._ended:
+            return None
+        self._run = asyncio.ensure_future(self._judge.worker.run(self._stopped.turn))
+        try:
+            # Only the run is cancelled by `end`, never a message that is being written.
+            await asyncio.wait({self._run})
+        finally:
+            self._run.cancel()
+        return None if self._ended else self._run.result()
+
+    async def _tell(self, probability: float, clock: WorkClock) -> None:
+        self._told_s = self._silence_s
+        clock.output()
+        verdict = turn_pb2.EndOfTurn(
+            probability=probability, silence_duration=duration(self._silence_s), timing=clock.to_proto()
+        )
+        await self._call.send(Response(end_of_turn=verdict))
