@@ -1,0 +1,64 @@
+"""The `voxmesh` command: its verbs, and errors as one line with an exit code."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+
+import typer
+from pydantic import ValidationError
+
+from voxmesh_client.cli.console import Failed, err
+from voxmesh_client.cli.status import models, status
+from voxmesh_client.cli.up import up
+from voxmesh_client.errors import MeshError
+from voxmesh_client.local.supervisor import PortsTaken
+from voxmesh_runtime.audio import AudioFileError
+
+FAILURE = 1
+USAGE = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="voxmesh",
+    help="Hear, think, see, remember and speak: run a mesh of model services and talk to it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Start with: voxmesh up    then, in another terminal: voxmesh ask question.wav",
+)
+
+
+def _help(verb: Callable[..., None]) -> str:
+    """The verb's docstring with its examples kept line by line."""
+    return inspect.cleandoc(verb.__doc__ or "").replace("Examples:", "\b\nExamples:")
+
+
+for _verb in (up, status, models):
+    app.command(help=_help(_verb))(_verb)
+
+
+def main() -> None:
+    """Run the command line; errors go to stderr and never as a traceback."""
+    try:
+        app()
+    except BrokenPipeError:
+        # The reader has gone, as with `| head`; nothing more can be written, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILURE)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except (MeshError, Failed, PortsTaken, AudioFileError, OSError) as error:
+        fail(str(error), FAILURE)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        fail(f"settings from VOXMESH_* variables are wrong: {wrong}", USAGE)
+
+
+def fail(message: str, code: int) -> None:
+    """Print an error and end with an exit code."""
+    err.print(f"voxmesh: {message}", markup=False, style="red")
+    sys.exit(code)

@@ -1,0 +1,127 @@
+"""`voxmesh status` and `voxmesh models`: what runs, and what it can do."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE
+from rich.markup import escape
+from rich.table import Table
+
+from voxmesh_client.cli.console import BasePortOption, JsonOption, out, print_json, run, settings_of, to_dict
+from voxmesh_client.health import Health
+from voxmesh_client.inspection import ServiceReport, inspect
+from voxmesh_client.mesh import Mesh
+from voxmesh_client.settings import MeshSettings
+from voxmesh_client.slots import BY_NAME, COORDINATOR, SLOTS, Slot
+
+_STYLES = {Health.SERVING: "green", Health.NOT_SERVING: "yellow", Health.DOWN: "red"}
+
+
+def status(
+    *,
+    only: Annotated[str | None, typer.Option(help="Services to ask, separated by commas.")] = None,
+    base_port: BasePortOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show health, model, streams and host of every service; exit code 1 when one is down.
+
+    Examples:
+      voxmesh status
+      voxmesh status --only stt,tts
+      voxmesh status --json | jq .health
+    """
+    names = BY_NAME if only is None else only.split(",")
+    unknown = [name for name in names if name not in BY_NAME]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is no service; known: {', '.join(BY_NAME)}", param_hint="--only")
+    reports = run(_inspect(settings_of(base_port), [BY_NAME[name] for name in names]))
+    if json:
+        for report in reports:
+            print_json(_status_dict(report))
+    else:
+        out.print(_status_table(reports))
+    if any(report.health is not Health.SERVING for report in reports):
+        raise typer.Exit(1)
+
+
+def models(*, base_port: BasePortOption = None, json: JsonOption = False) -> None:
+    """Show what each service has loaded, its languages, voices and abilities, and which engines are installed.
+
+    Examples:
+      voxmesh models
+      voxmesh models --json | jq .installed_engines
+    """
+    slots = [slot for slot in SLOTS if slot is not COORDINATOR]
+    reports = run(_inspect(settings_of(base_port), slots))
+    for report in reports:
+        if json:
+            print_json(_models_dict(report))
+        else:
+            _print_model(report)
+
+
+async def _inspect(settings: MeshSettings, slots: list[Slot]) -> list[ServiceReport]:
+    async with Mesh(settings) as mesh:
+        return await inspect(mesh, slots)
+
+
+def _status_dict(report: ServiceReport) -> dict[str, Any]:
+    plain = {"service": report.slot.name, "target": report.target, "health": report.health.value}
+    return plain if report.model is None else {**plain, **to_dict(report.model)}
+
+
+def _status_table(reports: list[ServiceReport]) -> Table:
+    grid = Table(box=SIMPLE)
+    for heading in ("service", "health", "target", "model", "engine", "device", "streams", "host"):
+        grid.add_column(heading, justify="right" if heading == "streams" else "left")
+    for report in reports:
+        model = report.model
+        told = ("", "", "", "", "")
+        if model is not None:
+            streams = f"{model.active_streams}/{model.max_streams}"
+            told = (model.model, f"{model.engine} {model.engine_version}", model.device, streams, model.host)
+        health = f"[{_STYLES[report.health]}]{report.health.value}[/]"
+        grid.add_row(report.slot.name, health, escape(report.target), *(escape(text) for text in told))
+    return grid
+
+
+def installed_engines(slot: Slot) -> list[str]:
+    """Names of the engines that are installed here for a slot."""
+    return sorted(point.name for point in entry_points(group=f"voxmesh.{slot.name}.engines"))
+
+
+def _models_dict(report: ServiceReport) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "service": report.slot.name,
+        "target": report.target,
+        "health": report.health.value,
+        "installed_engines": installed_engines(report.slot),
+    }
+    return plain if report.info is None else {**plain, **to_dict(report.info)}
+
+
+def _print_model(report: ServiceReport) -> None:
+    out.print(f"[bold]{report.slot.name}[/] at {escape(report.target)}: {report.health.value}")
+    told = _models_dict(report)
+    model: dict[str, Any] = told.pop("model_info", {})
+    for name in ("service", "target", "health"):
+        del told[name]
+    for name, value in {**model, **told}.items():
+        if text := _text(value):
+            out.print(f"  {name.replace('_', ' ')}: {text}", markup=False)
+
+
+def _text(value: Any) -> str:
+    """A field for a person; empty when it says nothing."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(_text(each) for each in value)  # pyright: ignore[reportUnknownVariableType] # JSON
+        case dict():
+            return " ".join(_text(each) for each in value.values())  # pyright: ignore[reportUnknownVariableType] # JSON
+        case _:
+            return str(value)

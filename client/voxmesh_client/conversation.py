@@ -1,0 +1,219 @@
+"""A spoken conversation that outlives the stream it runs on.
+
+sender tasks ── send_* ──► Conversation ──► stream ──► coordinator
+one reader  ◄── events ───────┘   ▲ reconnects: resume, else a new session
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import grpc
+
+from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
+from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.errors import MeshError
+from voxmesh_client.events import Event, SessionReplaced, event_of
+from voxmesh_client.stream import Stream
+from voxmesh_client.unacknowledged import Unacknowledged
+from voxmesh_runtime.clock import duration
+
+Request = conversation_pb2.ConverseRequest
+Response = conversation_pb2.ConverseResponse
+ConverseStream: TypeAlias = "Stream[Request, Response]"
+
+RECONNECT_S = 30.0
+"""How long a broken conversation tries to come back, in seconds."""
+
+_RESUME_REFUSED = frozenset(
+    {
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.FAILED_PRECONDITION,
+    }
+)
+
+
+class Conversation:
+    """Send from any task; read events from one, without pause: reading also keeps the connection.
+
+    After a break, or when the coordinator asks to move between turns, the session is resumed,
+    audio that was not acknowledged is sent again, and `SessionReplaced` says so.
+    """
+
+    def __init__(self, endpoint: Endpoint, config: conversation_pb2.ConversationConfig) -> None:
+        self._endpoint = endpoint
+        self._method = conversation_pb2_grpc.ConversationServiceStub(endpoint.channel).Converse
+        self._config = config
+        self._stream: ConverseStream | None = None
+        self._connected = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._failure: MeshError | None = None
+        self._unacknowledged = Unacknowledged()
+        self._last_reply_sequence: int | None = None
+        self._in_turn = False
+        self.session = conversation_pb2.SessionStarted()
+        """The newest acknowledgement of the coordinator."""
+
+    async def __aenter__(self) -> Self:
+        await self._open(Request(config=self._config))
+        self._connected.set()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(self._closed("the conversation was closed"))
+        if self._stream is not None:
+            self._stream.cancel()
+
+    async def send_audio(self, data: bytes) -> None:
+        """Send 10 to 200 ms of microphone audio, whole samples in the config's format; waits while the link is slow.
+
+        Raises:
+            MeshError: the conversation is over.
+        """
+        await self._connection()
+        async with self._writing:
+            # A chunk that a broken stream swallows is sent again when the conversation is back.
+            await self._deliver(Request(audio=self._unacknowledged.add(data)))
+
+    async def send_text(self, text: str) -> None:
+        """Send a typed user turn, at most 32,000 characters."""
+        self._in_turn = True
+        await self._send(Request(text=text))
+
+    async def send_image(self, data: bytes) -> None:
+        """Send a PNG, JPEG or WebP file, at most 8 MiB, for the turn being spoken or typed."""
+        await self._send(Request(image=conversation_pb2.Image(data=data)))
+
+    async def send_tool_result(self, result: conversation_pb2.ToolResult) -> None:
+        """Answer a ToolCall event."""
+        await self._send(Request(tool_result=result))
+
+    async def played(self, turn_index: int, offset_s: float) -> None:
+        """Tell how much of a turn's reply the person has heard, in seconds from its start."""
+        position = conversation_pb2.PlaybackPosition(turn_index=turn_index, offset=duration(offset_s))
+        await self._send(Request(playback_position=position))
+
+    async def interrupt(self) -> None:
+        """Stop the reply in progress."""
+        await self._send(Request(interrupt=conversation_pb2.Interrupt()))
+
+    async def finish(self) -> None:
+        """Say that nothing more will be sent; events go on until the coordinator ends."""
+        await self._connection()
+        if self._stream is not None:
+            await self._stream.half_close()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        try:
+            while True:
+                reason = "the coordinator asked to move"
+                try:
+                    async for kind, response in self._open_stream():
+                        event = self._take(kind, response)
+                        if event is not None:
+                            yield event
+                        if self._open_stream().going_away and not self._in_turn:
+                            break
+                    else:
+                        self._end(self._closed("the coordinator ended the conversation"))
+                        return
+                except MeshError as error:
+                    if error.code is not grpc.StatusCode.UNAVAILABLE:
+                        raise
+                    reason = error.message
+                yield await self._reconnect(reason)
+        except MeshError as error:
+            self._end(error)
+            raise
+
+    def _take(self, kind: str, response: Response) -> Event | None:
+        """Keep what a resume needs and give the event of a message."""
+        match kind:
+            case "audio_acknowledged":
+                self._unacknowledged.acknowledge(response.audio_acknowledged)
+            case "speech_started" | "turn_ended":
+                self._in_turn = True
+            case "reply_audio":
+                self._last_reply_sequence = response.reply_audio.sequence
+            case "turn_report" | "turn_failed":
+                self._in_turn = False
+            case _:
+                pass
+        return event_of(kind, response)
+
+    async def _reconnect(self, reason: str) -> SessionReplaced:
+        self._connected.clear()
+        self._open_stream().cancel()
+        async with self._writing:
+            resumed = await self._resume()
+            for chunk in self._unacknowledged:
+                await self._deliver(Request(audio=chunk))
+        self._in_turn = False
+        self._connected.set()
+        return SessionReplaced(reason, resumed)
+
+    async def _resume(self) -> bool:
+        """Continue the session, or begin a new one; true when it continues."""
+        resume = conversation_pb2.Resume(
+            session_id=self.session.session_id,
+            resume_token=self.session.resume_token,
+            last_reply_sequence=self._last_reply_sequence,
+        )
+        try:
+            await self._open(Request(resume=resume), RECONNECT_S)
+        except MeshError as error:
+            if error.code not in _RESUME_REFUSED:
+                raise
+        else:
+            return True
+        await self._open(Request(config=self._config), RECONNECT_S)
+        self._unacknowledged.renumber()
+        self._last_reply_sequence = None
+        return False
+
+    async def _open(self, first: Request, patience_s: float | None = None) -> None:
+        self._stream = await self._endpoint.open(self._method, first, patience_s=patience_s)
+        if self._stream.first is not None:
+            self.session = self._stream.first.session_started
+
+    async def _send(self, request: Request) -> None:
+        while True:
+            await self._connection()
+            async with self._writing:
+                if await self._deliver(request):
+                    return
+
+    async def _deliver(self, request: Request) -> bool:
+        """Write to the stream; false when it broke, and the reader will open another one."""
+        try:
+            await self._open_stream().send(request)
+        except MeshError:
+            # Why it broke is read, and judged, where events are read.
+            self._connected.clear()
+            return False
+        return True
+
+    async def _connection(self) -> None:
+        await self._connected.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _open_stream(self) -> ConverseStream:
+        if self._stream is None:
+            raise RuntimeError("use the conversation as `async with mesh.conversation(config) as conversation`")
+        return self._stream
+
+    def _closed(self, message: str) -> MeshError:
+        return MeshError(grpc.StatusCode.CANCELLED, message, self._endpoint.slot.name, "open another one")
+
+    def _end(self, failure: MeshError) -> None:
+        """Wake everyone who waits to send; no message can be sent any more."""
+        self._failure = failure
+        self._connected.set()

@@ -1,0 +1,52 @@
+"""What happens in a conversation, as its client sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.stt.v1 import stt_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The person began to speak, `offset_s` seconds into the microphone's audio."""
+
+    offset_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReplaced:
+    """The stream broke or moved and goes on in another one."""
+
+    reason: str
+    """What ended the stream before, for a person."""
+    resumed: bool
+    """True when the session was continued; false when a new one began, which knows no earlier turn."""
+
+
+Event: TypeAlias = (
+    SpeechStarted
+    | SessionReplaced
+    | stt_pb2.RecognitionResult
+    | conversation_pb2.TurnEnded
+    | conversation_pb2.ReplyText
+    | conversation_pb2.ReplyAudio
+    | conversation_pb2.Interrupted
+    | conversation_pb2.Duck
+    | conversation_pb2.ToolCall
+    | conversation_pb2.TurnReport
+    | conversation_pb2.TurnFailed
+)
+
+
+def event_of(kind: str, response: conversation_pb2.ConverseResponse) -> Event | None:
+    """The event of a coordinator's message; None when the client deals with it by itself."""
+    match kind:
+        case "session_started" | "audio_acknowledged" | "going_away" | "":
+            return None
+        case "speech_started":
+            return SpeechStarted(response.speech_started.seconds + response.speech_started.nanos / 1e9)
+        case _:
+            return getattr(response, kind)

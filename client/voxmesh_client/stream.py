@@ -1,0 +1,129 @@
+"""One bidirectional call: awaited writes, typed reads, and failures as MeshError."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from voxmesh_client.errors import MeshError, from_rpc
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+
+
+class Stream(Generic[Request, Response]):
+    """A stream whose config was accepted.
+
+    Iterating gives each answer after the first as (kind, response): kind is the name of the
+    field that is set. `going_away` is kept in an attribute of that name instead.
+    """
+
+    def __init__(self, call: grpc.aio.StreamStreamCall[Request, Response], service: str, target: str) -> None:
+        self._call = call
+        self._service = service
+        self._target = target
+        self.going_away = False
+        """True once the service asks to move the stream elsewhere."""
+        self.first: Response | None = None
+        """The first answer: it holds `ready` or `session_started`."""
+        self._sender: asyncio.Task[None] | None = None
+
+    async def start(self, first: Request) -> None:
+        """Send the first message and wait for the first answer."""
+        await self.send(first)
+        self.first = await self._read()
+        if self.first is None:
+            raise self._ended()
+
+    async def send(self, request: Request) -> None:
+        """Send one message; waits while the service's window is full.
+
+        Raises:
+            MeshError: the stream is over.
+        """
+        try:
+            await self._call.write(request)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error, self._service, self._target) from None
+        except asyncio.InvalidStateError:
+            raise await self._failure() from None
+
+    async def half_close(self) -> None:
+        """Say that no message follows."""
+        await self._call.done_writing()
+
+    def cancel(self) -> None:
+        """End the stream now; nothing happens when it is over."""
+        if self._sender is not None:
+            self._sender.cancel()
+        self._call.cancel()
+
+    async def __aiter__(self) -> AsyncIterator[tuple[str, Response]]:
+        while (response := await self._read()) is not None:
+            kind = kind_of(response)
+            if kind == "going_away":
+                self.going_away = True
+            yield kind, response
+
+    async def exchange(self, requests: AsyncIterable[Request]) -> AsyncGenerator[tuple[str, Response]]:
+        """Send `requests` and half-close, and meanwhile give the answers until the stream ends.
+
+        Raises:
+            MeshError: the stream failed. What `requests` raises is raised too.
+        """
+        sender = self._sender = asyncio.create_task(self._send_all(requests))
+        try:
+            async for item in self:
+                yield item
+        except asyncio.CancelledError:
+            _raise_failure(sender)
+            raise
+        finally:
+            sender.cancel()
+            with suppress(asyncio.CancelledError, MeshError):
+                await sender
+
+    async def _send_all(self, requests: AsyncIterable[Request]) -> None:
+        try:
+            async for request in requests:
+                await self.send(request)
+            await self.half_close()
+        except MeshError:
+            raise  # the reader meets the same end of the stream, with what came before it
+        except BaseException:
+            self._call.cancel()  # what wakes the reader
+            raise
+
+    async def _read(self) -> Response | None:
+        try:
+            response = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc(error, self._service, self._target) from None
+        return None if response is grpc.aio.EOF else response  # pyright: ignore[reportReturnType] # EOF is excluded
+
+    async def _failure(self) -> MeshError:
+        """Why a finished stream takes no message."""
+        code = await self._call.code()
+        if code is grpc.StatusCode.OK:
+            return self._ended()
+        details = await self._call.details()
+        return MeshError(code, details or code.name.lower(), self._service)
+
+    def _ended(self) -> MeshError:
+        return MeshError(grpc.StatusCode.CANCELLED, "the stream has ended", self._service, "open another one")
+
+
+def kind_of(response: Message) -> str:
+    """Name of the field of the message's only oneof that is set."""
+    oneof: Any = response.DESCRIPTOR.oneofs[0].name
+    return response.WhichOneof(oneof) or ""
+
+
+def _raise_failure(sender: asyncio.Task[None]) -> None:
+    if sender.done() and not sender.cancelled() and (error := sender.exception()) is not None:
+        raise error
