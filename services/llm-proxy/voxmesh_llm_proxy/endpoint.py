@@ -1,0 +1,79 @@
+"""Where the upstream is: a server that the operator runs, or one that the service runs itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from voxmesh_llm_proxy.settings import LlmSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How to reach an OpenAI-compatible server."""
+
+    url: str
+    """Base URL, such as http://host:8000/v1."""
+    api_key: str
+
+
+class Endpoint(Protocol):
+    """What the proxy needs of an upstream's host."""
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine in answers."""
+        ...
+
+    @property
+    def license(self) -> str:
+        """Licence of the model; empty when it is not known."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where the model runs."""
+        ...
+
+    async def start(self) -> None:
+        """Make the server reachable.
+
+        Raises:
+            FailedPrecondition: it cannot be, with these settings.
+        """
+        ...
+
+    async def address(self) -> Address:
+        """Where it is now; waits a little when it is being restarted.
+
+        Raises:
+            Unavailable: it is down.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Free everything."""
+        ...
+
+
+class RemoteEndpoint:
+    """A server that somebody else runs; see `Endpoint`."""
+
+    engine = "openai_compatible"
+    device = "upstream"
+
+    def __init__(self, url: str, settings: LlmSettings) -> None:
+        key = settings.upstream_api_key
+        self.license = settings.upstream_license
+        # The client sends no request without a key; servers that want none ignore it.
+        self._address = Address(url.rstrip("/"), key.get_secret_value() if key is not None else "none")
+
+    async def start(self) -> None:
+        """Nothing to do."""
+
+    async def address(self) -> Address:
+        """The operator's address."""
+        return self._address
+
+    async def stop(self) -> None:
+        """Nothing to do."""

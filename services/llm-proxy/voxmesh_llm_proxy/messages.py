@@ -1,0 +1,124 @@
+"""The contract's messages, tools and sampling as the body of an OpenAI-compatible request."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from google.protobuf import json_format
+
+from voxmesh.llm.v1 import llm_pb2
+from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_llm_proxy.validation import image_type
+
+Json: TypeAlias = dict[str, Any]
+
+_ROLES = {
+    llm_pb2.Message.ROLE_USER: "user",
+    llm_pb2.Message.ROLE_ASSISTANT: "assistant",
+    llm_pb2.Message.ROLE_TOOL: "tool",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOptions:
+    """A stream's config, checked, in the upstream's words."""
+
+    model: str
+    thinking: bool = False
+    fields: Json = field(default_factory=dict[str, Any])
+    """Fields of every request of the stream."""
+
+
+def generation_options(
+    config: llm_pb2.GenerationConfig, model: str, settings: LlmSettings, *, thinking: bool
+) -> GenerationOptions:
+    """The options of a config that has passed validation; unset fields take the service's settings."""
+    fields: Json = {
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "chat_template_kwargs": {"enable_thinking": thinking},
+        **_sampling(config.sampling, settings),
+    }
+    if config.HasField("response_schema"):
+        schema = json_format.MessageToDict(config.response_schema)
+        fields["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    return GenerationOptions(model, thinking, fields)
+
+
+def request_body(generate: llm_pb2.Generate, options: GenerationOptions) -> Json:
+    """The body of the request for one generation."""
+    body: Json = {"model": options.model, "messages": _messages(generate.messages), **options.fields}
+    if generate.tools:
+        body["tools"] = [_tool(tool) for tool in generate.tools]
+    return body
+
+
+def _sampling(sampling: llm_pb2.Sampling, settings: LlmSettings) -> Json:
+    fields: Json = {
+        "temperature": _short(sampling.temperature) if sampling.HasField("temperature") else settings.temperature,
+        "top_p": _short(sampling.top_p) if sampling.HasField("top_p") else settings.top_p,
+        "top_k": sampling.top_k if sampling.HasField("top_k") else settings.top_k,
+        "presence_penalty": (
+            _short(sampling.presence_penalty) if sampling.HasField("presence_penalty") else settings.presence_penalty
+        ),
+        "max_tokens": (
+            sampling.max_output_tokens if sampling.HasField("max_output_tokens") else settings.max_output_tokens
+        ),
+    }
+    if sampling.HasField("frequency_penalty"):
+        fields["frequency_penalty"] = _short(sampling.frequency_penalty)
+    if sampling.HasField("seed"):
+        fields["seed"] = sampling.seed
+    if sampling.stop_sequences:
+        fields["stop"] = list(sampling.stop_sequences)
+    return fields
+
+
+def _short(value: float) -> float:
+    """A 32-bit float without the digits that it gains as a 64-bit one: 0.7, not 0.699999988."""
+    return round(value, 6)
+
+
+def _messages(messages: Sequence[llm_pb2.Message]) -> list[Json]:
+    # Templates know one system message; several at the beginning are one text to the model.
+    system = [message.text for message in messages if message.role == llm_pb2.Message.ROLE_SYSTEM]
+    others = [_message(message) for message in messages if message.role != llm_pb2.Message.ROLE_SYSTEM]
+    head = [{"role": "system", "content": "\n\n".join(system)}] if system else []
+    return [*head, *others]
+
+
+def _message(message: llm_pb2.Message) -> Json:
+    body: Json = {"role": _ROLES[message.role], "content": _content(message)}
+    if message.tool_calls:
+        body["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
+    if message.tool_call_id:
+        body["tool_call_id"] = message.tool_call_id
+    return body
+
+
+def _content(message: llm_pb2.Message) -> str | list[Json]:
+    if not message.images:
+        return message.text
+    parts: list[Json] = [{"type": "image_url", "image_url": {"url": _data_url(image)}} for image in message.images]
+    return [*parts, {"type": "text", "text": message.text}] if message.text else parts
+
+
+def _data_url(image: bytes) -> str:
+    return f"data:{image_type(image)};base64,{base64.b64encode(image).decode()}"
+
+
+def _tool(tool: llm_pb2.Tool) -> Json:
+    parameters = json_format.MessageToDict(tool.parameters) or {"type": "object", "properties": {}}
+    return {
+        "type": "function",
+        "function": {"name": tool.name, "description": tool.description, "parameters": parameters},
+    }
+
+
+def _tool_call(call: llm_pb2.ToolCall) -> Json:
+    arguments = json.dumps(json_format.MessageToDict(call.arguments), ensure_ascii=False)
+    return {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}

