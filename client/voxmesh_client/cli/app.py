@@ -11,10 +11,14 @@ import typer
 from pydantic import ValidationError
 
 from voxmesh_client.cli.console import Failed, err
+from voxmesh_client.cli.picture import read
+from voxmesh_client.cli.speech import speak, transcribe
 from voxmesh_client.cli.status import models, status
+from voxmesh_client.cli.text import embed, generate
 from voxmesh_client.cli.up import up
 from voxmesh_client.errors import MeshError
 from voxmesh_client.local.supervisor import PortsTaken
+from voxmesh_client.speaker import NoAudioDevice
 from voxmesh_runtime.audio import AudioFileError
 
 FAILURE = 1
@@ -37,7 +41,7 @@ def _help(verb: Callable[..., None]) -> str:
     return inspect.cleandoc(verb.__doc__ or "").replace("Examples:", "\b\nExamples:")
 
 
-for _verb in (up, status, models):
+for _verb in (up, status, models, transcribe, speak, generate, read, embed):
     app.command(help=_help(_verb))(_verb)
 
 
@@ -51,7 +55,7 @@ def main() -> None:
         sys.exit(FAILURE)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except (MeshError, Failed, PortsTaken, AudioFileError, OSError) as error:
+    except (MeshError, Failed, PortsTaken, NoAudioDevice, AudioFileError, OSError) as error:
         fail(str(error), FAILURE)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

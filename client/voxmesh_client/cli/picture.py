@@ -1,0 +1,72 @@
+"""`voxmesh read`: the text in a picture, or an answer about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from voxmesh.vlm.v1 import vlm_pb2
+from voxmesh_client.cli.console import (
+    BasePortOption,
+    JsonOption,
+    TargetOption,
+    out,
+    print_json,
+    run,
+    settings_of,
+    write_text,
+)
+from voxmesh_client.mesh import Mesh
+from voxmesh_client.settings import MeshSettings
+from voxmesh_client.slots import VLM
+from voxmesh_client.stream import kind_of
+
+
+def read(
+    image: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP file.")],
+    *,
+    prompt: Annotated[str | None, typer.Option(help="Ask about the picture instead of reading its text.")] = None,
+    boxes: Annotated[bool, typer.Option("--boxes", help="Print where each line is, in pixels.")] = False,
+    target: TargetOption = None,
+    base_port: BasePortOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print the lines of text in a picture; --json prints one message a line.
+
+    Examples:
+      voxmesh read receipt.png
+      voxmesh read sign.jpg --boxes
+      voxmesh read photo.jpg --prompt "What is this?"
+    """
+    task = vlm_pb2.Analyze.TASK_READ_TEXT if prompt is None else vlm_pb2.Analyze.TASK_ANSWER
+    analysis = vlm_pb2.Analyze(task=task, prompt=prompt or "")
+    data = image.read_bytes()
+    run(_read(settings_of(base_port, VLM, target), data, analysis, boxes=boxes, json=json))
+    if prompt is not None and not json:
+        write_text("\n")
+
+
+async def _read(settings: MeshSettings, data: bytes, analysis: vlm_pb2.Analyze, *, boxes: bool, json: bool) -> None:
+    async with Mesh(settings) as mesh:
+        async for response in mesh.vision_language.analyze(data, analysis):
+            if json:
+                print_json(response)
+            else:
+                _print_piece(response, boxes=boxes)
+
+
+def _print_piece(response: vlm_pb2.StreamingAnalyzeResponse, *, boxes: bool) -> None:
+    match kind_of(response):
+        case "text_line":
+            line = response.text_line
+            corners = " ".join(f"{corner.x:.0f},{corner.y:.0f}" for corner in line.corners)
+            out.print(f"{corners}  {line.text}" if boxes else line.text, markup=False)
+        case "text_delta":
+            write_text(response.text_delta.text)
+        case "finished":
+            if response.finished.truncated:
+                write_text("…")
+        case _:
+            pass
