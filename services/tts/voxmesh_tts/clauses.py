@@ -18,7 +18,7 @@ from voxmesh_tts.engine import ClauseLimits
 from voxmesh_tts.punctuation import ABBREVIATIONS, FULL_PAUSES, FULL_STOPS, OPENERS, PAUSES, STOPS, WORD_CLOSERS
 from voxmesh_tts.speakable import has_speech, leading_closers, speakable
 
-_ADDRESS = re.compile(r"://|^\W*www\.|@", re.IGNORECASE)
+_ADDRESS = re.compile(r"://|^\W*www(?:\.|$)|@", re.IGNORECASE)
 _ENDS_WORD = re.compile(rf"[^\W\d_][{re.escape(WORD_CLOSERS)}]*$")
 _LIST_NUMBER = re.compile(r"\s*\d{1,3}")
 
