@@ -171,7 +171,7 @@ async def test_the_voice_follows_the_name_and_then_the_language(
     config: dict[str, str], voice: str, language: str
 ) -> None:
     engine = ToneEngine()
-    async with speaking(engine, **config):
+    async with speaking(engine, 1, **config):
         assert (engine.opened[0].voice, engine.opened[0].language_code) == (voice, language)
 
 

@@ -29,9 +29,10 @@ def test_a_template_token_in_two_pieces_is_found(token: str, at: int) -> None:
 
 def test_a_template_token_in_single_characters_is_found() -> None:
     guard = SegmentTextGuard()
+    for character in "<|im_start|":
+        guard.check(character)
     with pytest.raises(InvalidArgument, match="template token"):
-        for character in "<|im_start|>":
-            guard.check(character)
+        guard.check(">")
 
 
 @pytest.mark.parametrize("text", ["line\nbreak\ttab\r\n", "a < b | c > d", "[INSTANT] <s tag>", "क्\u200dष"])

@@ -17,7 +17,7 @@ _SUBSTITUTIONS = (
     (re.compile(r"^\s*(?:#{1,6}\s+|>+\s*|[-*+•]\s+)+"), ""),
     # Emphasis clings to a word on one side only: 2 * 3, 2*3 and snake_case stay.
     (re.compile(r"`+|~{2,}|_{3,}|(?<!\d)\*{2,}|\*{2,}(?!\d)"), ""),
-    (re.compile(r"(?<!\w)[*_]+(?=\S)|(?<=\S)[*_]+(?!\w)"), ""),
+    (re.compile(r"(?<![\w*])[*_]+(?=\S)|(?<=\S)[*_]++(?!\w)"), ""),
     (re.compile(rf"{_EMOJI}(?:[\ufe0f\u200d\u20e3]|{_EMOJI})*"), " "),
     (re.compile(r"[\[\]|\ufe0f\u20e3\ufeff]"), " "),
     (re.compile(r"\s+"), " "),
