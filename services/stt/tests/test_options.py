@@ -1,0 +1,86 @@
+"""A config becomes options only when every field of it is within the contract's limits."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf import duration_pb2
+
+from voxmesh.stt.v1 import stt_pb2
+from voxmesh_runtime.engines import ModelFacts
+from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument
+from voxmesh_runtime.outcomes import Kind
+from voxmesh_stt.engine import EngineInfo, Phrase, RecognitionOptions
+from voxmesh_stt.options import common_outcomes, recognition_options
+
+pytestmark = pytest.mark.unit
+
+FACTS = ModelFacts("a/model", "an_engine", "voxmesh-stt", "MIT", language_codes=("en", "kn"))
+INFO = EngineInfo(FACTS)
+
+
+def test_an_empty_config_asks_for_nothing() -> None:
+    assert recognition_options(stt_pb2.RecognitionConfig(), INFO) == RecognitionOptions()
+
+
+def test_every_field_is_taken_over() -> None:
+    config = stt_pb2.RecognitionConfig(
+        model="a/model",
+        language_codes=["en-GB"],
+        interim_results=True,
+        word_time_offsets=True,
+        biasing=stt_pb2.Biasing(phrases=[stt_pb2.Phrase(text=" Dashwood ", boost=3)], context="A novel."),
+        max_latency=duration_pb2.Duration(nanos=500_000_000),
+    )
+    assert recognition_options(config, INFO) == RecognitionOptions(
+        language_codes=("en-GB",),
+        interim_results=True,
+        word_time_offsets=True,
+        phrases=(Phrase("Dashwood", 3.0),),
+        context="A novel.",
+        max_latency_s=0.5,
+    )
+
+
+def test_a_phrase_without_boost_has_a_boost_of_one() -> None:
+    config = stt_pb2.RecognitionConfig(biasing=stt_pb2.Biasing(phrases=[stt_pb2.Phrase(text="a")]))
+    assert recognition_options(config, INFO).phrases == (Phrase("a", 1.0),)
+
+
+def test_a_boost_of_zero_is_refused_where_it_stands() -> None:
+    phrases = [stt_pb2.Phrase(text="a"), stt_pb2.Phrase(text="b", boost=0)]
+    config = stt_pb2.RecognitionConfig(biasing=stt_pb2.Biasing(phrases=phrases))
+    with pytest.raises(InvalidArgument, match=r"phrases\[1\]\.boost: must be above 0 and at most 10, not 0"):
+        recognition_options(config, INFO)
+
+
+def test_an_unknown_language_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(InvalidArgument, match=r"language_codes\[1\]: 'fr-FR' is not supported.* en, kn"):
+        recognition_options(stt_pb2.RecognitionConfig(language_codes=["kn", "fr-FR"]), INFO)
+
+
+def test_any_language_is_taken_when_language_does_not_matter() -> None:
+    info = EngineInfo(ModelFacts("a/model", "an_engine", "voxmesh-stt", "MIT"))
+    options = recognition_options(stt_pb2.RecognitionConfig(language_codes=["fr"]), info)
+    assert options.language_codes == ("fr",)
+
+
+def test_another_model_is_refused() -> None:
+    with pytest.raises(FailedPrecondition, match="this service serves 'a/model'"):
+        recognition_options(stt_pb2.RecognitionConfig(model="b/model"), INFO)
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_outcomes_follow_what_the_engine_can_do(able: bool) -> None:  # noqa: FBT001 # a parameter of the test
+    info = EngineInfo(FACTS, streaming=able, word_time_offsets=able)
+    outcomes = common_outcomes(RecognitionOptions(("en",), interim_results=True, word_time_offsets=True), info)
+    kinds = {outcome.field: outcome.kind for outcome in outcomes}
+    depends = Kind.APPLIED if able else Kind.IGNORED
+    assert kinds == {
+        "config.language_codes": Kind.APPLIED,
+        "config.interim_results": depends,
+        "config.word_time_offsets": depends,
+    }
+
+
+def test_options_that_were_not_asked_for_have_no_outcome() -> None:
+    assert common_outcomes(RecognitionOptions(), INFO) == []
