@@ -10,10 +10,14 @@ from collections.abc import Callable
 import typer
 from pydantic import ValidationError
 
+from voxmesh_client.cli.ask import ask
+from voxmesh_client.cli.chat import chat
 from voxmesh_client.cli.console import Failed, err
+from voxmesh_client.cli.demo import demo
 from voxmesh_client.cli.picture import read
 from voxmesh_client.cli.speech import speak, transcribe
 from voxmesh_client.cli.status import models, status
+from voxmesh_client.cli.talk import talk
 from voxmesh_client.cli.text import embed, generate
 from voxmesh_client.cli.up import up
 from voxmesh_client.errors import MeshError
@@ -41,7 +45,7 @@ def _help(verb: Callable[..., None]) -> str:
     return inspect.cleandoc(verb.__doc__ or "").replace("Examples:", "\b\nExamples:")
 
 
-for _verb in (up, status, models, transcribe, speak, generate, read, embed):
+for _verb in (up, status, models, ask, talk, chat, transcribe, speak, generate, read, embed, demo):
     app.command(help=_help(_verb))(_verb)
 
 

@@ -1,0 +1,103 @@
+"""`voxmesh chat`: a typed conversation with the mesh."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Annotated
+
+import typer
+
+from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh_client.cli.console import (
+    BasePortOption,
+    Failed,
+    JsonOption,
+    TargetOption,
+    err,
+    print_json,
+    run,
+    settings_of,
+    write_text,
+)
+from voxmesh_client.cli.show import print_failure, print_replaced, print_waterfall, turn_dict
+from voxmesh_client.conversation import Conversation
+from voxmesh_client.events import Event
+from voxmesh_client.mesh import Mesh
+from voxmesh_client.settings import MeshSettings
+from voxmesh_client.slots import COORDINATOR
+from voxmesh_client.turns import Turn, TurnLog
+
+
+def chat(
+    *,
+    system: Annotated[str, typer.Option(help="System message.")] = "",
+    times: Annotated[bool, typer.Option("--times", help="Show where the time of each turn went.")] = False,
+    target: TargetOption = None,
+    base_port: BasePortOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Type turns and read replies; lines of standard input are turns, end of input ends.
+
+    Examples:
+      voxmesh chat
+      echo "What is the capital of France?" | voxmesh chat
+      voxmesh chat --json < questions.txt
+    """
+    config = conversation_pb2.ConversationConfig(system_prompt=system, text_replies_only=True)
+    failed = run(_chat(settings_of(base_port, COORDINATOR, target), config, times=times, json=json))
+    if failed:
+        raise Failed("a turn had no reply")
+
+
+async def _chat(
+    settings: MeshSettings, config: conversation_pb2.ConversationConfig, *, times: bool, json: bool
+) -> bool:
+    """Hold the conversation; true when a turn failed."""
+    log = TurnLog()
+    async with Mesh(settings) as mesh, mesh.conversation(config) as conversation, aclosing(_lines()) as lines:
+        events = aiter(conversation)
+        async for line in lines:
+            turn = await _turn(conversation, events, line, log, shown=not json)
+            _print(turn, times=times, json=json)
+    return any(turn.failure is not None for turn in log.turns)
+
+
+async def _turn(
+    conversation: Conversation, events: AsyncIterator[Event], line: str, log: TurnLog, *, shown: bool
+) -> Turn:
+    """Send a line and take events until its turn is over."""
+    await conversation.send_text(line)
+    async for event in events:
+        turn = log.take(event)
+        print_replaced(event)
+        if shown and isinstance(event, conversation_pb2.ReplyText):
+            write_text(event.delta)
+        if turn is not None and turn.is_over:
+            return turn
+    raise Failed("the coordinator ended the conversation; look at `voxmesh status`")
+
+
+def _print(turn: Turn, *, times: bool, json: bool) -> None:
+    if json:
+        print_json(turn_dict(turn))
+        return
+    write_text("\n")
+    print_failure(turn)
+    if times:
+        print_waterfall(turn)
+
+
+async def _lines() -> AsyncGenerator[str]:
+    """Lines of standard input that say something, with a prompt on a terminal."""
+    interactive = sys.stdin.isatty()
+    while True:
+        if interactive:
+            err.print("> ", end="", style="bold")
+        line = await asyncio.to_thread(sys.stdin.readline)
+        if not line:
+            return
+        if line.strip():
+            yield line.strip()

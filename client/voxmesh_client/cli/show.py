@@ -1,0 +1,58 @@
+"""How turns of a conversation are printed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.text import Text
+
+from voxmesh_client.cli.console import err, out, to_dict
+from voxmesh_client.events import Event, SessionReplaced
+from voxmesh_client.turns import Turn
+from voxmesh_client.waterfall import waterfall
+
+_MAX_WIDTH = 140
+
+
+def print_turn(turn: Turn) -> None:
+    """What was said, the reply, and where the time went."""
+    out.print(Text.assemble(("you:   ", "bold"), turn.text))
+    if turn.failure is None:
+        out.print(Text.assemble(("reply: ", "bold"), turn.reply.strip()))
+    if turn.interrupted is not None:
+        out.print(Text(f"       (interrupted; heard: {turn.interrupted.heard_text})", style="dim"))
+    if turn.report is not None:
+        print_waterfall(turn)
+    print_failure(turn)
+
+
+def print_waterfall(turn: Turn) -> None:
+    """Where the time of a turn went."""
+    if turn.report is not None:
+        for line in waterfall(turn.report, min(out.width, _MAX_WIDTH)):
+            out.print(line)
+
+
+def print_failure(turn: Turn) -> None:
+    """Why a turn has no reply."""
+    if turn.failure is not None:
+        err.print(f"voxmesh: turn {turn.index} failed: {turn.failure.message}", style="red", markup=False)
+
+
+def print_replaced(event: Event) -> None:
+    """Tell when the conversation moved to another stream."""
+    if isinstance(event, SessionReplaced):
+        outcome = "resumed" if event.resumed else "a new session began; it knows no earlier turn"
+        err.print(f"voxmesh: {event.reason}: {outcome}", style="yellow", markup=False)
+
+
+def turn_dict(turn: Turn) -> dict[str, Any]:
+    """A turn for JSON, without its audio."""
+    plain: dict[str, Any] = {"turn_index": turn.index, "text": turn.text, "reply": turn.reply.strip()}
+    if turn.interrupted is not None:
+        plain["heard"] = turn.interrupted.heard_text
+    if turn.report is not None:
+        plain["report"] = to_dict(turn.report)
+    if turn.failure is not None:
+        plain["failure"] = to_dict(turn.failure)
+    return plain
