@@ -31,6 +31,7 @@ from voxmesh_coordinator.history import History
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
 from voxmesh_coordinator.reply import Reply, Voices
+from voxmesh_coordinator.report import HopClock
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.user_turn import UserTurn
 from voxmesh_coordinator.vision import look
@@ -157,18 +158,20 @@ class Conductor:
     def _speech_stopped(self, offset_s: float) -> None:
         turn = self._speaking
         if turn is not None and self.microphone is not None:
-            turn.is_speaking = False
+            turn.is_speaking, turn.pause_hop, turn.paused_at_s = False, None, offset_s
             turn.clock.speech_ended_ns = self.microphone.clock.time_ns(offset_s)
 
     async def _pause_judged(self, pause: PauseJudged) -> None:
         turn, microphone = self._speaking, self.microphone
         if turn is None or turn.is_speaking or microphone is None:
             return
+        if turn.pause_hop is None:
+            # The first judgement is the model's; those that follow only tell of longer silence.
+            turn.pause_hop = HopClock(f"turn/{microphone.turn.ready.engine}", microphone.turn.ready.host)
+            turn.pause_hop.sent_ns = microphone.clock.time_ns(turn.paused_at_s + microphone.pause_s) or time.time_ns()
+            turn.pause_hop.finish(pause.timing)
         if self._endpointing.is_over(pause.probability, pause.silence_s):
-            hop = turn.clock.hop(f"turn/{microphone.turn.ready.engine}", microphone.turn.ready.host)
-            ended_ns = turn.clock.speech_ended_ns or hop.sent_ns
-            hop.sent_ns = min(hop.sent_ns, ended_ns + round(pause.silence_s * 1e9))
-            hop.finish(pause.timing)
+            turn.clock.hops.append(turn.pause_hop)
             await self._end_turn()
 
     async def _audio_stalled(self) -> None:

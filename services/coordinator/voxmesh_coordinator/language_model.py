@@ -21,7 +21,7 @@ class LanguageModel:
 
     def __init__(self, services: Services, model: str) -> None:
         settings = services.settings
-        sampling = llm_pb2.Sampling(max_output_tokens=settings.max_reply_tokens)
+        sampling = llm_pb2.Sampling(max_output_tokens=settings.max_reply_tokens, temperature=settings.temperature)
         self.link = Link[Request, Response](
             services.labels["llm"],
             services.llm.StreamingGenerate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -12,6 +13,8 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_e
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh_coordinator.failures import ServiceFailed
+
+log = logging.getLogger(__name__)
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -138,13 +141,20 @@ class Link(Generic[Request, Response]):
     async def _read(self, call: grpc.aio.StreamStreamCall[Request, Response]) -> None:
         failure = ServiceFailed(self.service, grpc.StatusCode.UNAVAILABLE, "the service ended the stream")
         try:
-            async for response in call:
+            while isinstance(response := await call.read(), Message):
                 if response.HasField("going_away"):
                     self.is_going_away = True
                 else:
-                    await self._on_response(response)
+                    await self._on_response(response)  # pyright: ignore[reportArgumentType] # not EOF
+            if await call.code() is not grpc.StatusCode.OK:
+                failure = ServiceFailed(self.service, await call.code(), await call.details() or "")
         except grpc.aio.AioRpcError as error:
             failure = ServiceFailed.from_call(self.service, error)
+        except Exception:
+            # A bug of ours: the session must not wait for answers that nobody reads.
+            log.exception("reading a service's answers failed", extra={"service": self.service})
+            failure = ServiceFailed(self.service, grpc.StatusCode.INTERNAL, "internal error")
+            call.cancel()
         if self._call is call:
             self._forget(call)
             self._on_failure(failure)

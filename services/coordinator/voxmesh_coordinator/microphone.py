@@ -32,28 +32,43 @@ TurnResponse = turn_pb2.StreamingDetectResponse
 SttRequest = stt_pb2.StreamingRecognizeRequest
 SttResponse = stt_pb2.StreamingRecognizeResponse
 
+MIN_PAUSE_S = 0.1
+"""Shortest silence that counts as a pause, in seconds."""
+KEPT_S = 10.0
+"""Audio kept while nobody is known to speak, in seconds: speech is told of late, and a client may run ahead."""
+
 
 class Microphone:
-    """Forwards audio and turns the two services' answers into events on the microphone's clock.
+    """Forwards audio, takes a silence of `pause_s` as a pause, and turns the two services' answers into events on the microphone's clock.
 
     Raises from its methods:
         ServiceFailed: a service cannot be reached.
     """
 
     def __init__(
-        self, services: Services, config: stt_pb2.RecognitionConfig, on_event: Callable[[Event], None]
+        self,
+        services: Services,
+        config: stt_pb2.RecognitionConfig,
+        on_event: Callable[[Event], None],
+        *,
+        pause_s: float,
     ) -> None:
         settings = services.settings
         self._on_event = on_event
         self._format = AudioFormat.from_proto(config.audio_format, "config.recognition.audio_format")
         self._decoder = Decoder(self._format, "audio.data")
         self._pre_roll_s = settings.pre_roll_s
+        self.pause_s = max(MIN_PAUSE_S, pause_s)
         self.clock = AudioClock()
         self.last_audio_at = time.monotonic()
         self.turn = Link[TurnRequest, TurnResponse](
             services.labels["turn"],
             services.turn.StreamingDetect,
-            TurnRequest(config=turn_pb2.TurnDetectionConfig(audio_format=config.audio_format)),
+            TurnRequest(
+                config=turn_pb2.TurnDetectionConfig(
+                    audio_format=config.audio_format, min_silence_duration=duration(self.pause_s)
+                )
+            ),
             on_response=self._on_turn,
             on_failure=lambda failure: on_event(LinkFailed(failure)),
             connect_timeout_s=settings.connect_timeout_s,
@@ -68,6 +83,7 @@ class Microphone:
         )
         self._sending = asyncio.Lock()
         self._pre_roll: deque[bytes] = deque()
+        self._kept_s = 0.0
         self._is_recognizing = False
         self._next_sequence = 0
         self._turn_epoch = self._stt_epoch = 0
@@ -105,6 +121,7 @@ class Microphone:
             for piece in pieces:
                 await self._recognize(piece)
             self._pre_roll.clear()
+            self._kept_s = 0.0
 
     async def finalize(self, parent: common_pb2.TraceContext) -> None:
         """The turn is over: its final transcript is wanted, and the next audio is a new turn's."""
@@ -141,9 +158,9 @@ class Microphone:
                 await self._recognize(data)
             else:
                 self._pre_roll.append(data)
-                # Speech is told of some time after it began.
-                while self._seconds(self._pre_roll[0]) * len(self._pre_roll) > self._pre_roll_s + 1.0:
-                    self._pre_roll.popleft()
+                self._kept_s += self._seconds(data)
+                while self._kept_s > KEPT_S:
+                    self._kept_s -= self._seconds(self._pre_roll.popleft())
 
     def _newest(self, wanted_s: float) -> list[bytes]:
         pieces: list[bytes] = []

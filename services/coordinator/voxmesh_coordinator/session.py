@@ -51,6 +51,7 @@ class Session:
         self._config = config
         self._services = services
         self._tools = ToolDesk(list(config.tools), services.settings.tool_timeout_s)
+        self._endpointing = Endpointing.from_config(config, services.settings)
         self._voices = self._make_voices()
         prompt = config.system_prompt or services.settings.system_prompt
         self._conductor = Conductor(
@@ -58,7 +59,7 @@ class Session:
             microphone=self._make_microphone,
             voices=self._voices,
             history=History(_limited(prompt, "config.system_prompt"), services.settings.history_characters),
-            endpointing=Endpointing.from_config(config, services.settings),
+            endpointing=self._endpointing,
             send=call.send,
         )
         self._links: list[Link[Any, Any]] = self._all_links()
@@ -97,7 +98,8 @@ class Session:
         """The microphone; None in a typed conversation, whose config has no recognition."""
         if not self._config.HasField("recognition"):
             return None
-        return Microphone(self._services, self._config.recognition, on_event)
+        pause_s = self._endpointing.min_wait_s
+        return Microphone(self._services, self._config.recognition, on_event, pause_s=pause_s)
 
     def _all_links(self) -> list[Link[Any, Any]]:
         microphone, speech = self._conductor.microphone, self._voices.speech

@@ -6,9 +6,7 @@ from pydantic import Field
 
 from voxmesh_runtime.settings import ServerSettings
 
-SYSTEM_PROMPT = (
-    "You are a friendly voice assistant. Answer in one or two short spoken sentences, without lists or formatting."
-)
+SYSTEM_PROMPT = "You are a helpful assistant. Answer in one short sentence."
 
 
 class CoordinatorSettings(ServerSettings):
@@ -40,6 +38,8 @@ class CoordinatorSettings(ServerSettings):
     """Text of earlier turns that the language model gets; the oldest turns are left out first."""
     max_reply_tokens: int = Field(default=160, ge=1)
     """Longest reply, in tokens."""
+    temperature: float = Field(default=0.2, ge=0, le=2)
+    """Randomness of replies; spoken answers want little of it."""
     tool_rounds: int = Field(default=4, ge=1)
     """Times in one turn that the language model may wait for tools."""
     tool_timeout_s: float = Field(default=30.0, gt=0)

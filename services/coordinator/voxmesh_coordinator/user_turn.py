@@ -25,6 +25,10 @@ class UserTurn:
     texts: list[str] = field(default_factory=list[str])
     images: list[bytes] = field(default_factory=list[bytes])
     is_speaking: bool = True
+    paused_at_s: float = 0.0
+    """Where the latest pause began, in seconds of the microphone's audio."""
+    pause_hop: HopClock | None = None
+    """The judgement of that pause."""
     stt_hop: HopClock | None = None
 
     @property
