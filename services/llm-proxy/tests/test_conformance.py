@@ -1,0 +1,32 @@
+"""The proxy in front of a real llama.cpp server with a real model."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from voxmesh_llm_proxy.conformance import LlmConformance
+from voxmesh_llm_proxy.endpoint import Address, RemoteEndpoint
+from voxmesh_llm_proxy.servicer import LlmService
+from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_runtime.server import Service
+from voxmesh_runtime.settings import ServerSettings
+
+pytestmark = pytest.mark.engine
+
+
+class TestLlamaCpp(LlmConformance):
+    """Every rule of the slot, on one server that all tests share."""
+
+    address: Address
+
+    @pytest.fixture(autouse=True)
+    def _shared_server(self, llama: Address) -> None:  # pyright: ignore[reportUnusedFunction] # pytest calls it
+        self.address = llama
+
+    def service(self, settings: ServerSettings) -> Service:
+        assert isinstance(settings, LlmSettings)
+        key = SecretStr(self.address.api_key)
+        return LlmService(
+            RemoteEndpoint(self.address.url, settings.model_copy(update={"upstream_api_key": key})), settings
+        )
