@@ -39,7 +39,9 @@ KEPT_S = 10.0
 
 
 class Microphone:
-    """Forwards audio, takes a silence of `pause_s` as a pause, and turns the two services' answers into events on the microphone's clock.
+    """Forwards audio, takes a silence of `pause_s` as a pause, and gives both services' answers as events.
+
+    Offsets of the events are those of the microphone's audio.
 
     Raises from its methods:
         ServiceFailed: a service cannot be reached.
