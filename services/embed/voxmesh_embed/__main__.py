@@ -1,0 +1,21 @@
+"""Start an embedding service: `python -m voxmesh_embed --help`."""
+
+from __future__ import annotations
+
+from pydantic_settings import CliApp
+
+from voxmesh_embed.servicer import EmbedService
+from voxmesh_embed.settings import EmbedSettings
+from voxmesh_runtime.engines import EngineContext, load_engine
+from voxmesh_runtime.server import serve
+
+
+def main() -> None:
+    """Wire settings, engine, servicer and server."""
+    settings = CliApp.run(EmbedSettings)
+    engine = load_engine("embed", settings.engine)(EngineContext.from_settings(settings))
+    serve(EmbedService(engine, settings), settings, "embed")
+
+
+if __name__ == "__main__":
+    main()

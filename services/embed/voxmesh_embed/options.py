@@ -1,0 +1,102 @@
+"""Check configs and batches against the contract and the model, before the engine sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from voxmesh.embed.v1 import embed_pb2
+from voxmesh_embed.engine import EngineInfo, Kind, Text, Values
+from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_runtime.outcomes import Outcome, applied, approximated, ignored
+
+MAX_TEXTS = 256
+MAX_TEXT_CHARACTERS = 100_000
+MAX_INSTRUCTION_CHARACTERS = 2_000
+
+_KINDS = {
+    embed_pb2.TextBatch.KIND_UNSPECIFIED: Kind.DOCUMENT,
+    embed_pb2.TextBatch.KIND_QUERY: Kind.QUERY,
+    embed_pb2.TextBatch.KIND_DOCUMENT: Kind.DOCUMENT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingOptions:
+    """What the caller asked for, as the model can give it."""
+
+    dimensions: int
+    """Length of the vectors that the caller gets."""
+    instruction: str = ""
+    """For queries; empty when the model takes none."""
+
+    def fit(self, values: Values) -> Values:
+        """A vector in the caller's dimensions, of unit length."""
+        if len(values) == self.dimensions:
+            return values
+        shorter = values[: self.dimensions]
+        # The first values of a vector may all be zero, and then it has no direction to keep.
+        return shorter / max(float(np.linalg.norm(shorter)), np.finfo(np.float32).tiny)
+
+
+def embedding_options(config: embed_pb2.EmbeddingConfig, info: EngineInfo) -> tuple[EmbeddingOptions, list[Outcome]]:
+    """The options of a config, and how each was taken.
+
+    Raises:
+        FailedPrecondition: it asks for another model than the loaded one.
+        InvalidArgument: a field is outside its limits.
+    """
+    info.facts.require_model(config.model)
+    outcomes: list[Outcome] = []
+    dimensions = info.dimensions
+    if config.HasField("dimensions"):
+        dimensions = _checked_dimensions(config.dimensions, info)
+        outcomes.append(_dimensions_outcome(dimensions, info))
+    if len(config.instruction) > MAX_INSTRUCTION_CHARACTERS:
+        problem = f"{len(config.instruction)} characters are too many; at most {MAX_INSTRUCTION_CHARACTERS}"
+        raise InvalidArgument("config.instruction", problem)
+    if config.instruction:
+        outcomes.append(_instruction_outcome(info))
+    return EmbeddingOptions(dimensions, config.instruction if info.instruction else ""), outcomes
+
+
+def texts_of(batch: embed_pb2.TextBatch, options: EmbeddingOptions) -> list[Text]:
+    """The texts of a batch.
+
+    Raises:
+        InvalidArgument: names what is outside the contract's limits.
+    """
+    kind = _KINDS.get(batch.kind)
+    if kind is None:
+        raise InvalidArgument("batch.kind", f"{batch.kind} is unknown; set KIND_QUERY or KIND_DOCUMENT")
+    if not 1 <= len(batch.texts) <= MAX_TEXTS:
+        raise InvalidArgument("batch.texts", f"must hold 1 to {MAX_TEXTS} texts, not {len(batch.texts)}")
+    for index, content in enumerate(batch.texts):
+        if not 1 <= len(content) <= MAX_TEXT_CHARACTERS:
+            problem = f"must have 1 to {MAX_TEXT_CHARACTERS} characters, not {len(content)}"
+            raise InvalidArgument(f"batch.texts[{index}]", problem)
+    instruction = options.instruction if kind is Kind.QUERY else ""
+    return [Text(content, kind, instruction) for content in batch.texts]
+
+
+def _checked_dimensions(wanted: int, info: EngineInfo) -> int:
+    if not 1 <= wanted <= info.dimensions:
+        raise InvalidArgument("config.dimensions", f"must be 1 to {info.dimensions}, not {wanted}")
+    return wanted
+
+
+def _dimensions_outcome(dimensions: int, info: EngineInfo) -> Outcome:
+    field = "config.dimensions"
+    if dimensions == info.dimensions or info.shorter_dimensions:
+        return applied(field)
+    how = (
+        f"the first {dimensions} of {info.dimensions} values at unit length; "
+        "the model was not trained for shorter vectors, so they tell texts apart less well"
+    )
+    return approximated(field, how)
+
+
+def _instruction_outcome(info: EngineInfo) -> Outcome:
+    field = "config.instruction"
+    return applied(field) if info.instruction else ignored(field, "the model was trained without instructions")
