@@ -14,7 +14,7 @@ from tenacity import (
     RetryCallState,
     retry_if_exception,
     stop_before_delay,
-    wait_exponential_jitter,
+    wait_random_exponential,
 )
 
 from voxmesh_client.errors import MeshError, from_rpc, no_answer, not_serving, nothing_answers
@@ -27,7 +27,7 @@ from voxmesh_runtime.channels import open_channel
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
-_BACK_OFF = wait_exponential_jitter(initial=0.1, max=1.0)
+_BACK_OFF = wait_random_exponential(multiplier=0.2, max=1.0)
 
 
 class StreamMethod(Protocol[Request, Response]):

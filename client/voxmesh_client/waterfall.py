@@ -116,7 +116,9 @@ def _hop_figures(hop: Hop) -> str:
 def _headline(report: TurnReport, audio_s: float | None) -> str:
     begin = "speech ended" if report.HasField("speech_ended_time") else "the turn ended"
     first = "no audio" if audio_s is None else f"first audio {_ms(audio_s)} ms after {begin}"
-    parts = [f"turn {report.turn_index}: {first}", f"{report.explained_share:.0%} explained"]
+    parts = [f"turn {report.turn_index}: {first}"]
+    if audio_s is not None:
+        parts.append(f"{report.explained_share:.0%} explained")
     if (discarded_s := _seconds(report.discarded_compute_duration)) > 0:
         parts.append(f"{_ms(discarded_s)} ms of work discarded")
     return ", ".join(parts)

@@ -21,7 +21,8 @@ from voxmesh_client.cli.console import Failed, JsonOption, err, out, print_json,
 from voxmesh_client.cli.show import print_turn, turn_dict
 from voxmesh_client.cli.up_view import LineView, failure_lines
 from voxmesh_client.local.ports import free_block
-from voxmesh_client.local.supervisor import Supervisor
+from voxmesh_client.local.process import State
+from voxmesh_client.local.supervisor import Supervisor, Watched
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import SLOTS
@@ -92,7 +93,13 @@ def _require_reply(turns: list[Turn], to: Path) -> None:
 async def _local_mesh(settings: MeshSettings) -> AsyncGenerator[None]:
     """All services for the time of a block, with what they log while they load."""
     view = LineView(err)
-    supervisor = Supervisor(settings, on_change=view.changed)
+    starting = True
+
+    def changed(watched: Watched) -> None:
+        if starting or watched.process.state in {State.RESTARTING, State.FAILED}:
+            view.changed(watched)
+
+    supervisor = Supervisor(settings, on_change=changed)
     supervisor.start()
     try:
         while not supervisor.all_serving:
@@ -102,6 +109,7 @@ async def _local_mesh(settings: MeshSettings) -> AsyncGenerator[None]:
             await asyncio.sleep(_REFRESH_S)
         yield
     finally:
+        starting = False
         await supervisor.stop(_GRACE_S)
 
 

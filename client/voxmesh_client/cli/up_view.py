@@ -27,6 +27,8 @@ _STYLES = {
     State.STOPPED: "dim",
 }
 _TOLD_LINES = 8
+_SAID_BY_STATE = ("listening", "serving")
+"""Log lines that say no more than the state does."""
 
 
 class UpView(Protocol):
@@ -175,7 +177,8 @@ def state_dict(watched: Watched) -> dict[str, Any]:
 def note(watched: Watched) -> str:
     """The newest log line of a service that does not serve yet; how often one that serves was restarted."""
     if watched.process.state in {State.STARTING, State.LOADING, State.RESTARTING, State.FAILED}:
-        return newest_message(watched.process.launch.log_path)
+        message = newest_message(watched.process.launch.log_path)
+        return "" if message.startswith(_SAID_BY_STATE) else message
     return f"restarted {watched.process.restarts}x" if watched.process.restarts else ""
 
 

@@ -84,6 +84,8 @@ class ServiceProcess:
 
     async def stop(self, grace_s: float) -> None:
         """SIGTERM, wait for the drain, then SIGKILL; returns when nothing of it runs."""
+        if self._state is State.FAILED:
+            return
         self._enter(State.STOPPING)
         if (pid := self.pid) is not None:
             with suppress(ProcessLookupError):
