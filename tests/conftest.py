@@ -1,0 +1,109 @@
+"""One mesh of real processes for all tests here, and a collector of the spans that they export."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.proto.trace.v1 import trace_pb2
+
+from voxmesh_client import MeshSettings
+
+STARTED_WITHIN_S = 300
+"""The first start fetches the default weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpan:
+    """A span and the service that made it."""
+
+    service: str
+    span: trace_pb2.Span
+
+
+@dataclass(slots=True)
+class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+    """A real OTLP endpoint that keeps what it gets."""
+
+    spans: list[ServiceSpan] = field(default_factory=list[ServiceSpan])
+    port: int = 0
+
+    def Export(  # noqa: N802 # the name of the method in OTLP
+        self, request: trace_service_pb2.ExportTraceServiceRequest, context: grpc.ServicerContext
+    ) -> trace_service_pb2.ExportTraceServiceResponse:
+        """Take spans."""
+        del context
+        for resource in request.resource_spans:
+            names = {item.key: item.value.string_value for item in resource.resource.attributes}
+            self.spans += [
+                ServiceSpan(names["service.name"], span) for scope in resource.scope_spans for span in scope.spans
+            ]
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+    def trace(self, trace_id: str) -> list[ServiceSpan]:
+        """The spans of one trace, by its id in hex."""
+        return [found for found in self.spans if found.span.trace_id.hex() == trace_id]
+
+
+@pytest.fixture(scope="session")
+def collector() -> Iterator[Collector]:
+    """A collector on a free port."""
+    kept = Collector()
+    server = grpc.server(ThreadPoolExecutor(2))
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(kept, server)
+    kept.port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield kept
+    server.stop(None).wait()
+
+
+@pytest.fixture(scope="session")
+def settings(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshSettings]:
+    """Where the mesh is: `voxmesh up` with all seven services, stopped at the end."""
+    base_port = _free_base_port()
+    log = tmp_path_factory.mktemp("mesh") / "up.log"
+    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}"}
+    command = [sys.executable, "-m", "voxmesh_client", "up", "--wait", "--base-port", str(base_port)]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+    try:
+        _wait_until_serving(process, log)
+        yield MeshSettings(base_port=base_port)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def _wait_until_serving(process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(STARTED_WITHIN_S * 10):
+        if "services serve" in log.read_text() or process.poll() is not None:
+            break
+        try:
+            process.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+    if process.poll() is not None or "services serve" not in log.read_text():
+        raise RuntimeError(f"the mesh did not start:\n{log.read_text()}")
+
+
+def _free_base_port() -> int:
+    """The first of seven neighbouring ports that are free."""
+    for base in range(54000, 60000, 10):
+        try:
+            for port in range(base, base + 7):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return base
+    raise RuntimeError("no seven neighbouring ports are free")
