@@ -18,7 +18,7 @@ from voxmesh_turn_silero_smart_turn.segments import (
     Segments,
 )
 from voxmesh_turn_silero_smart_turn.smart_turn import SAMPLE_RATE_HERTZ
-from voxmesh_turn_silero_smart_turn.voice import WINDOW, Detectors, is_inaudible
+from voxmesh_turn_silero_smart_turn.voice import WINDOW, Detectors, VoiceActivity
 
 PRE_ROLL_S = 0.5
 """Audio before a turn's first speech that belongs to the turn."""
@@ -43,8 +43,7 @@ class SileroSession:
             _or(options.min_speech_s, MIN_SPEECH_S),
             _or(options.min_silence_s, MIN_SILENCE_S),
         )
-        self._detectors = detectors
-        self._detector = detectors.take()
+        self._voice = VoiceActivity(detectors)
         self._history = History(turn_samples)
         self._rest = np.empty(0, np.float32)
         self._turn_since = 0
@@ -55,7 +54,8 @@ class SileroSession:
         events: list[Event] = []
         for window in self._windows(samples):
             self._history.write(window)
-            edge = self._segments.push(self._probability(window))
+            probability = self._voice.probability(window, may_skip=self._segments.is_quiet)
+            edge = self._segments.push(probability)
             if edge is not None:
                 events.append(self._event(edge))
         return events
@@ -67,7 +67,7 @@ class SileroSession:
 
     def close(self) -> None:
         """Give the detector back."""
-        self._detectors.give_back(self._detector)
+        self._voice.close()
 
     def _windows(self, samples: Samples) -> Iterator[Samples]:
         waiting = np.concatenate([self._rest, samples])
@@ -75,12 +75,6 @@ class SileroSession:
         self._rest = waiting[whole:]
         for begin in range(0, whole, WINDOW):
             yield waiting[begin : begin + WINDOW]
-
-    def _probability(self, window: Samples) -> float:
-        # Once speech has stopped, Silero has seen the silence that it needs to forget it.
-        if self._segments.is_quiet and is_inaudible(window):
-            return 0.0
-        return self._detector.process_samples(window.tolist())
 
     def _event(self, edge: Edge) -> Event:
         if not edge.is_start:
