@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from voxmesh.common.v1 import common_pb2
+from voxmesh.stt.v1 import stt_pb2
 from voxmesh_runtime.audio import read_audio_file
-from voxmesh_stt.conformance import Clip, SttConformance
+from voxmesh_runtime.clock import seconds_of
+from voxmesh_runtime.testing import exchange, wait_until
+from voxmesh_stt.conformance import DISCARD, FINALIZE, RATE_HERTZ, Clip, SttConformance, audio, finals
 
 pytestmark = pytest.mark.engine
 
@@ -32,3 +38,29 @@ class TestMoonshine(SttConformance):
 
     def clips(self) -> tuple[Clip, Clip]:
         return _clips()
+
+    async def test_a_pause_ends_an_utterance_at_its_place_in_the_stream(self) -> None:
+        clip = self.clips()[0]
+        dropped, pause = np.zeros(RATE_HERTZ, np.float32), np.zeros(2 * RATE_HERTZ, np.float32)
+        requests = [*audio(dropped), DISCARD, *audio(np.concatenate([clip.samples, pause])), FINALIZE]
+        by_itself, by_finalize = finals(await self.recognized(*requests))
+        self.assert_heard(by_itself.transcript, clip)
+        end_s = (len(dropped) + len(clip.samples)) / RATE_HERTZ
+        assert seconds_of(by_itself.end_offset) == pytest.approx(end_s, abs=0.5)
+        assert seconds_of(by_finalize.end_offset) == pytest.approx(end_s + 2, abs=0.01)
+        assert (by_itself.utterance_index, by_finalize.utterance_index) == (1, 2)
+        assert by_finalize.transcript == ""
+
+    async def test_biasing_is_ignored_with_a_reason(self) -> None:
+        biasing = stt_pb2.Biasing(phrases=[stt_pb2.Phrase(text="Dashwood")], context="A novel.")
+        async with self.served() as (method, _, _), exchange(method, self.config(biasing=biasing)) as stream:
+            ready = await stream.until("ready")
+        outcomes = {option.field: option for option in ready.options if "biasing" in option.field}
+        assert set(outcomes) == {"config.biasing.phrases", "config.biasing.context"}
+        ignored = common_pb2.OptionOutcome.OUTCOME_IGNORED
+        assert all(option.outcome == ignored and option.detail for option in outcomes.values())
+
+    async def test_a_stopped_server_leaves_no_thread(self) -> None:
+        before = threading.active_count()
+        await self.recognized(*audio(self.clips()[0].samples), FINALIZE)
+        await wait_until(lambda: threading.active_count() <= before)
