@@ -8,48 +8,83 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 
-from voxmesh_runtime.errors import VoxmeshError, first_error
+from voxmesh_runtime.errors import InvalidArgument, VoxmeshError, first_error
 
 log = logging.getLogger(__name__)
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour = Callable[[Any, Any], Awaitable[Any]]
+Decode = Callable[[bytes], Any]
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps every voxmesh method; other services answer for themselves."""
+    """Wraps every voxmesh method; other services answer for themselves.
+
+    It acts once a call and not once a message: streams pass through as grpc gives them.
+
+    Args:
+        check_loaded: raises what a call gets while the model still loads.
+    """
+
+    def __init__(self, check_loaded: Callable[[], None]) -> None:
+        self._check_loaded = check_loaded
 
     async def intercept_service(  # pyright: ignore[reportIncompatibleMethodOverride] # any message, not one pair
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
-        """Give the method's handler with its errors mapped."""
+    ) -> Handler | None:
+        """Give the method's handler with its errors mapped; None where there is no such method."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if not method.startswith("/voxmesh."):
+        if handler is None or not method.startswith("/voxmesh."):
             return handler
-        codecs = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
+        decode = _decoder(handler.request_deserializer)  # pyright: ignore[reportArgumentType] # generated code gives one
         if handler.stream_stream is not None:
-            return grpc.stream_stream_rpc_method_handler(_mapped(method, handler.stream_stream), **codecs)  # pyright: ignore[reportArgumentType, reportCallIssue] # aio behaviours are coroutines
-        return grpc.unary_unary_rpc_method_handler(_mapped(method, handler.unary_unary), **codecs)  # pyright: ignore[reportArgumentType, reportCallIssue] # the same
+            return grpc.stream_stream_rpc_method_handler(
+                self._mapped(method, handler.stream_stream),  # pyright: ignore[reportArgumentType] # a coroutine in aio
+                decode,
+                handler.response_serializer,
+            )
+        # Decoded under the mapping: what fails before it reaches the caller as grpc words it.
+        behaviour = _decoding(decode, handler.unary_unary)
+        return grpc.unary_unary_rpc_method_handler(
+            self._mapped(method, behaviour),  # pyright: ignore[reportArgumentType] # a coroutine in aio
+            None,
+            handler.response_serializer,
+        )
 
-
-def _mapped(method: str, behaviour: Any) -> Behaviour:  # grpc's own type is a union of callables
-    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:  # any message
-        try:
-            return await behaviour(request, context)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # mapped or raised again, never dropped
-            cause = first_error(error)
-            if not isinstance(cause, Exception):
+    def _mapped(self, method: str, behaviour: Any) -> Behaviour:  # grpc's own type is a union of callables
+        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:  # any message
+            try:
+                self._check_loaded()
+                return await behaviour(request, context)
+            except asyncio.CancelledError:
                 raise
-            await _abort(method, cause, context)
+            except BaseException as error:  # mapped or raised again, never dropped
+                cause = first_error(error)
+                if not isinstance(cause, Exception):
+                    raise
+                await _abort(method, cause, context)
+
+        return call
+
+
+def _decoder(decode: Decode) -> Decode:
+    def checked(data: bytes) -> Any:  # any message
+        try:
+            return decode(data)
+        except DecodeError:
+            raise InvalidArgument("request", "these bytes are no message of this method") from None
+
+    return checked
+
+
+def _decoding(decode: Decode, behaviour: Any) -> Behaviour:  # grpc's own type is a union of callables
+    async def call(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:  # any message
+        return await behaviour(decode(data), context)
 
     return call
 

@@ -11,11 +11,16 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 class FieldFormatter(logging.Formatter):
     """Appends a record's extra fields as key=value."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The record's line."""
-        line = super().format(record)
-        fields = " ".join(f"{key}={value}" for key, value in vars(record).items() if key not in _STANDARD)
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 # logging's name
+        """The record's first line; a traceback follows it."""
+        line = super().formatMessage(record)
+        fields = " ".join(f"{key}={_one_line(value)}" for key, value in vars(record).items() if key not in _STANDARD)
         return f"{line} {fields}" if fields else line
+
+
+def _one_line(value: object) -> str:
+    text = str(value)
+    return text if text.isprintable() and " " not in text else repr(text)
 
 
 def configure(level: str) -> None:

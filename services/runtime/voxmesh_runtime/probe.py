@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -21,5 +22,15 @@ def is_serving(target: str, timeout_s: float = 2.0) -> bool:
     return answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Exit status: 0 when it serves, 1 when not, 2 when no server is named."""
+    match arguments:
+        case [target]:
+            return 0 if is_serving(target) else 1
+        case _:
+            sys.stderr.write("usage: python -m voxmesh_runtime.probe HOST:PORT\n")
+            return 2
+
+
 if __name__ == "__main__":
-    sys.exit(0 if is_serving(sys.argv[1]) else 1)
+    sys.exit(main(sys.argv[1:]))

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 import grpc
@@ -17,6 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from voxmesh_runtime import logs, telemetry
+from voxmesh_runtime.commands import CannotListen, one_line_errors
 from voxmesh_runtime.interceptor import ErrorInterceptor
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.streams import Streams
@@ -25,6 +26,13 @@ log = logging.getLogger(__name__)
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+GRACE_S = 1.0
+"""Time in which streams that were ended get their status, in seconds."""
+FREE_TIMEOUT_S = 2.0
+"""Longest wait for the model's thread at the end, in seconds."""
+PARENT_POLL_S = 0.5
+"""Time between two looks at the parent, in seconds."""
 
 
 class Service(Protocol):
@@ -61,7 +69,7 @@ class RunningServer:
         self._settings = settings
         self._health = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue] # set at import time
         self._server = grpc.aio.server(
-            interceptors=[ErrorInterceptor()],
+            interceptors=[ErrorInterceptor(service.streams.check_loaded)],
             options=[
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.so_reuseport", 0),
@@ -73,12 +81,13 @@ class RunningServer:
             ],
         )
         self.port = 0
+        self._is_loaded = False
 
     async def start(self) -> None:
         """Listen at once, load the model, then turn SERVING.
 
         Raises:
-            OSError: the port is taken or the address is not of this host.
+            CannotListen: the port is taken or the address is not of this host.
         """
         names = [*self._service.names, health.SERVICE_NAME, reflection.SERVICE_NAME]
         self._service.register(self._server)
@@ -86,17 +95,14 @@ class RunningServer:
         channelz.add_channelz_servicer(self._server)
         reflection.enable_server_reflection(names, self._server)
         await self._set_health(NOT_SERVING)
-        address = f"{self._settings.host}:{self._settings.port}"
-        try:
-            self.port = self._server.add_insecure_port(address)
-        except RuntimeError:
-            raise OSError(f"cannot listen on {address}: choose a free port with --port") from None
+        self.port = self._listen()
         await self._server.start()
-        log.info("listening", extra={"address": f"{self._settings.host}:{self.port}"})
+        log.info("listening", extra={"address": self._address(self.port)})
         await self._service.start()
         self._service.streams.loaded()
         await self._set_health(SERVING)
-        log.info("serving", extra={"address": f"{self._settings.host}:{self.port}"})
+        self._is_loaded = True
+        log.info("serving", extra={"address": self._address(self.port)})
 
     async def drain(self) -> None:
         """NOT_SERVING first, then move the streams elsewhere, then end those left."""
@@ -104,10 +110,28 @@ class RunningServer:
         await asyncio.sleep(self._settings.drain_delay_s)
         await self._service.streams.drain()
 
-    async def stop(self) -> None:
-        """End what is left and free the model."""
-        await self._server.stop(grace=1.0)
-        await self._service.stop()
+    async def stop(self) -> bool:
+        """End what is left and free the model; False when a thread is still inside the model."""
+        self._service.streams.end()
+        await self._server.stop(GRACE_S if self._is_loaded else None)
+        try:
+            async with asyncio.timeout(FREE_TIMEOUT_S):
+                await self._service.stop()
+        except TimeoutError:
+            log.warning("the model is still busy and is left behind")
+            return False
+        return self._is_loaded
+
+    def _listen(self) -> int:
+        address = self._address(self._settings.port)
+        try:
+            return self._server.add_insecure_port(address)
+        except RuntimeError:
+            raise CannotListen(f"cannot listen on {address}: choose a free port with --port") from None
+
+    def _address(self, port: int) -> str:
+        host = self._settings.host
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for name in ("", *self._service.names):
@@ -125,43 +149,81 @@ async def running(service: Service, settings: ServerSettings) -> AsyncGenerator[
         await server.stop()
 
 
-async def _serve(service: Service, settings: ServerSettings) -> None:
+class _StopRequest:
+    """What ends a service: a signal, or the loss of its parent."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.hurried = asyncio.Event()
+        """A second signal, or a parent that is gone: nobody waits for a drain."""
+
+    def listen(self) -> None:
+        """Take SIGTERM and SIGINT from now on."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+
+    async def watch_parent(self, parent_pid: int | None) -> None:
+        """Wait until the parent is another process; for ever when none is given."""
+        if parent_pid is None:
+            return
+        while os.getppid() == parent_pid:  # noqa: ASYNC110 # a parent's death is no event
+            await asyncio.sleep(PARENT_POLL_S)
+        log.warning("parent is gone")
+        self.hurried.set()
+        self.asked.set()
+
+    def _signalled(self) -> None:
+        (self.hurried if self.asked.is_set() else self.asked).set()
+
+
+async def _serve(service: Service, settings: ServerSettings, flush: Callable[[], None]) -> None:
     server = RunningServer(service, settings)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    watch = asyncio.create_task(_watch_parent(settings.parent_pid, stopping))
+    stop = _StopRequest()
+    stop.listen()
+    watch = asyncio.create_task(stop.watch_parent(settings.parent_pid))
     starting = asyncio.create_task(server.start())
-    stopped = asyncio.create_task(stopping.wait())
     try:
-        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await _done_or(starting, stop.asked)
         if starting.done():
             await starting
-            await stopping.wait()
-            await server.drain()
+            await stop.asked.wait()
+            await _done_or(asyncio.create_task(server.drain()), stop.hurried)
     finally:
-        for task in (starting, stopped, watch):
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await starting
-        await server.stop()
+        starting.cancel()
+        watch.cancel()
+        await asyncio.gather(starting, watch, return_exceptions=True)
+        is_free = await server.stop()
         log.info("stopped")
+    if not is_free:
+        # A thread inside a load or a model can be neither interrupted nor joined.
+        _leave(flush)
 
 
-async def _watch_parent(parent_pid: int | None, stopping: asyncio.Event) -> None:
-    while parent_pid is not None and os.getppid() == parent_pid:  # noqa: ASYNC110 # a parent's death is no event
-        await asyncio.sleep(0.5)
-    if parent_pid is not None:
-        log.warning("parent is gone")
-        stopping.set()
+async def _done_or(task: asyncio.Task[None], event: asyncio.Event) -> None:
+    """Wait for the task or the event, whichever is first."""
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+
+
+def _leave(flush: Callable[[], None]) -> None:
+    flush()
+    logging.shutdown()
+    os._exit(0)
 
 
 def serve(service: Service, settings: ServerSettings, name: str) -> None:
-    """Run a service until SIGTERM or SIGINT: drains, frees the model and returns."""
+    """Run a service until SIGTERM or SIGINT: drains, frees the model and returns.
+
+    An error that the operator can mend ends the process with status 1 and one line of log.
+    """
     logs.configure(settings.log_level)
     flush = telemetry.configure(name, settings.host_name, settings.otlp_endpoint)
     try:
-        uvloop.run(_serve(service, settings))
+        with one_line_errors():
+            uvloop.run(_serve(service, settings, flush))
     finally:
         flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_cache_path
 from pydantic import Field
@@ -15,6 +16,7 @@ class ServerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="VOXMESH_",
+        env_ignore_empty=True,
         frozen=True,
         extra="ignore",
         use_attribute_docstrings=True,
@@ -26,11 +28,11 @@ class ServerSettings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address to listen on; anything but loopback must be asked for."""
+    """Address to listen on, such as 0.0.0.0 or ::1; anything but loopback must be asked for."""
     port: int = Field(default=0, ge=0, le=65535)
     """Port to listen on; 0 takes a free one and logs it."""
     host_name: str = Field(default_factory=socket.gethostname)
-    """Name of this host in answers and traces."""
+    """Name of this host in answers and traces; by default the host's own."""
     max_streams: int = Field(default=16, ge=1)
     """Streams served at once; more are refused with RESOURCE_EXHAUSTED."""
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=64 * 1024)
@@ -42,7 +44,7 @@ class ServerSettings(BaseSettings):
     drain_delay_s: float = Field(default=0.0, ge=0)
     """On SIGTERM, time between NOT_SERVING and `going_away`: longer than the balancer's health interval."""
     drain_s: float = Field(default=30.0, ge=0)
-    """On SIGTERM, longest wait for streams to end, in seconds."""
+    """On SIGTERM, longest wait for streams to end, in seconds; a second signal cuts it short."""
     model: str | None = None
     """Model to load, by name, `hub:`, `wheel:` or path; unset takes the engine's default."""
     device: str = "auto"
@@ -50,10 +52,10 @@ class ServerSettings(BaseSettings):
     threads: int = Field(default=1, ge=1)
     """CPU threads of the model."""
     cache_dir: Path = Field(default_factory=lambda: user_cache_path("voxmesh"))
-    """Folder of downloaded models."""
+    """Folder of downloaded models; by default `voxmesh` in the user's cache."""
     otlp_endpoint: str | None = Field(default=None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     """Where traces and metrics go, as http://host:4317; unset sends none."""
-    log_level: str = "INFO"
-    """Least severe level that is logged: DEBUG, INFO, WARNING or ERROR."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe level that is logged."""
     parent_pid: int | None = None
     """Stop when the parent is no longer this process; `voxmesh up` sets it so that no orphan stays."""

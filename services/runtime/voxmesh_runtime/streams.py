@@ -134,9 +134,9 @@ class StreamCall(Generic[Request, Response]):
 
     def expire(self) -> None:
         """End the stream with UNAVAILABLE now."""
-        self.expired = True
-        if self._task is not None:
+        if self._task is not None and not self.expired:
             self._task.cancel()
+        self.expired = True
 
 
 class Streams:
@@ -165,6 +165,15 @@ class Streams:
         """The model can serve: streams are accepted from now on."""
         self._loading = False
 
+    def check_loaded(self) -> None:
+        """Refuse whatever needs the model before it is there.
+
+        Raises:
+            Unavailable: the model still loads.
+        """
+        if self._loading:
+            raise Unavailable("the model is still loading; health turns SERVING when it is ready")
+
     @asynccontextmanager
     async def open(
         self,
@@ -192,8 +201,7 @@ class Streams:
                 self._idle.set()
 
     def _admit(self) -> None:
-        if self._loading:
-            raise Unavailable("the model is still loading; health turns SERVING when it is ready")
+        self.check_loaded()
         if self._draining:
             raise Unavailable("the server is stopping; use another one")
         if len(self._active) >= self.settings.max_streams:
@@ -214,5 +222,10 @@ class Streams:
                 await self._idle.wait()
         except TimeoutError:
             log.warning("streams did not end in time", extra={"streams": len(self._active)})
+        self.end()
+
+    def end(self) -> None:
+        """Refuse new streams and end those open with UNAVAILABLE now."""
+        self._draining = True
         for call in list(self._active):
             call.expire()

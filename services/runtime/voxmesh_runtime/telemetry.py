@@ -8,13 +8,9 @@ from dataclasses import dataclass
 
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
@@ -22,6 +18,7 @@ from opentelemetry.util.types import AttributeValue
 from voxmesh.common.v1 import common_pb2
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import WorkClock
+from voxmesh_runtime.exporting import Collector
 
 _propagator = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("voxmesh")
@@ -40,19 +37,11 @@ def configure(service: str, host_name: str, endpoint: str | None) -> Callable[[]
     trace.set_tracer_provider(tracers)
     if endpoint is None:
         return tracers.shutdown
-    insecure = not endpoint.startswith("https://")
-    tracers.add_span_processor(
-        BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, insecure=insecure), schedule_delay_millis=500)
-    )
-    reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint, insecure=insecure))
-    meters = MeterProvider(metric_readers=[reader], resource=resource, shutdown_on_exit=False)
+    collector = Collector(endpoint)
+    tracers.add_span_processor(collector.span_processor())
+    meters = MeterProvider(metric_readers=[collector.metric_reader()], resource=resource, shutdown_on_exit=False)
     metrics.set_meter_provider(meters)
-
-    def shutdown() -> None:
-        tracers.shutdown()
-        meters.shutdown()
-
-    return shutdown
+    return lambda: collector.flush(tracers.shutdown, meters.shutdown)
 
 
 def parent_context(parent: common_pb2.TraceContext | None) -> Context | None:

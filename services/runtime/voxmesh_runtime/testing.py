@@ -1,15 +1,18 @@
-"""Help for tests: a real server on a free port, and a stream that is driven step by step."""
+"""Help for tests: a real server on a free port, a stream that is driven step by step, a collector of traces."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 from google.rpc import status_pb2
 from grpc_status import rpc_status
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from voxmesh_runtime.channels import open_channel
 from voxmesh_runtime.server import RunningServer, Service, running
@@ -125,3 +128,66 @@ async def wait_until(condition: Callable[[], bool], timeout_s: float = 5.0) -> N
             return
         await asyncio.sleep(0.01)
     raise AssertionError(f"not true within {timeout_s} s")
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedSpan:
+    """One span as a collector got it; ids are lower-case hexadecimal as in a traceparent."""
+
+    service: str
+    name: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    """Empty for the root of a trace."""
+    attributes: dict[str, str | int | float | bool]
+
+
+class _Traces(trace_service_pb2_grpc.TraceServiceServicer):
+    def __init__(self) -> None:
+        self.spans: list[CollectedSpan] = []
+
+    async def Export(  # noqa: N802 # the contract's name
+        self, request: trace_service_pb2.ExportTraceServiceRequest, context: object
+    ) -> trace_service_pb2.ExportTraceServiceResponse:
+        del context
+        for resource in request.resource_spans:
+            service = str(_values(resource.resource.attributes).get("service.name", ""))
+            for scope in resource.scope_spans:
+                self.spans.extend(_collected(service, span) for span in scope.spans)
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+
+class _Metrics(metrics_service_pb2_grpc.MetricsServiceServicer):
+    async def Export(  # noqa: N802 # the contract's name
+        self, request: metrics_service_pb2.ExportMetricsServiceRequest, context: object
+    ) -> metrics_service_pb2.ExportMetricsServiceResponse:
+        del request, context
+        return metrics_service_pb2.ExportMetricsServiceResponse()
+
+
+def _collected(service: str, span: Any) -> CollectedSpan:  # opentelemetry.proto's Span
+    ids = span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex()
+    return CollectedSpan(service, span.name, *ids, _values(span.attributes))
+
+
+def _values(attributes: Iterable[Any]) -> dict[str, Any]:  # opentelemetry.proto's KeyValue
+    return {item.key: getattr(item.value, item.value.WhichOneof("value")) for item in attributes}
+
+
+@asynccontextmanager
+async def collector() -> AsyncGenerator[tuple[str, list[CollectedSpan]]]:
+    """An OTLP collector: its endpoint for OTEL_EXPORTER_OTLP_ENDPOINT, and the list that its spans go to.
+
+    Services send twice a second and when they stop; metrics are taken and dropped.
+    """
+    traces = _Traces()
+    server = grpc.aio.server()
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(traces, server)
+    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(_Metrics(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"http://127.0.0.1:{port}", traces.spans
+    finally:
+        await server.stop(None)

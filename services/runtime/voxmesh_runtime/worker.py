@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from voxmesh_runtime.errors import Overloaded
+from voxmesh_runtime.errors import Overloaded, Unavailable
+from voxmesh_runtime.thread import ModelThread
+
+log = logging.getLogger(__name__)
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -29,11 +34,19 @@ class Completed(Generic[Out]):
     batch_size: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job(Generic[In, Out]):
     item: In
     done: asyncio.Future[Completed[Out]]
     queued_at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step(Generic[Out]):
+    results: Sequence[Out]
+    started_ns: int
+    began: float
+    compute_s: float
 
 
 class Worker(Generic[In, Out]):
@@ -41,7 +54,7 @@ class Worker(Generic[In, Out]):
 
     Args:
         step: takes 1 to `max_batch_size` items, returns one result an item, in order. An
-            exception fails every item of the batch.
+            exception fails every item of the batch, and no other.
         max_batch_size: 1 for a model that does not batch.
         max_waiting: items that may wait; one more raises Overloaded.
         name: of the thread.
@@ -59,7 +72,10 @@ class Worker(Generic[In, Out]):
         self.max_batch_size = max_batch_size
         self._max_waiting = max_waiting
         self._waiting: deque[_Job[In, Out]] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._batch: list[_Job[In, Out]] = []
+        # The loop adds and removes, the thread gathers.
+        self._gathering = threading.Lock()
+        self._thread = ModelThread(name)
         self._busy = False
 
     async def run(self, item: In) -> Completed[Out]:
@@ -69,80 +85,112 @@ class Worker(Generic[In, Out]):
 
         Raises:
             Overloaded: too many items wait.
+            Unavailable: the worker is closed.
         """
         if len(self._waiting) >= self._max_waiting:
             raise Overloaded(f"{self._max_waiting} requests already wait for the model; try again later")
         job = _Job[In, Out](item, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
-        self._start_next()
-        return await job.done
+        try:
+            self._start_next()
+            return await job.done
+        except (asyncio.CancelledError, Unavailable):
+            self._forget(job)
+            raise
 
     async def call(self, function: Callable[[], T]) -> T:
         """Run a blocking function between steps, such as loading the model."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+        return await self._thread.call(function)
 
     def post(self, function: Callable[[], object]) -> None:
-        """Run a function between steps without waiting for it, such as closing a session."""
-        self._thread.submit(function)
+        """Run a function between steps without waiting for it, such as closing a session.
 
-    async def iterate(self, iterator: Iterator[T]) -> AsyncIterator[Completed[T]]:
-        """Step a blocking iterator on the thread; other streams' work may run between its items."""
-        loop = asyncio.get_running_loop()
-        while True:
-            queued_at = time.monotonic()
-            step = await loop.run_in_executor(self._thread, _next_timed, iterator)
-            if step is None:
-                return
-            result, started_ns, compute_s = step
-            queued_s = max(0.0, time.monotonic() - queued_at - compute_s)
-            yield Completed(result, started_ns, compute_s, queued_s, 1)
+        Once the worker is closed the model is gone and there is nothing left to run it on.
+        """
+        if not self._thread.closed:
+            self._thread.submit(function).add_done_callback(_log_failure)
+
+    async def iterate(self, iterator: Iterator[T]) -> AsyncGenerator[Completed[T]]:
+        """Step a blocking iterator on the thread; other streams' work may run between its items.
+
+        A generator that is left before its end is closed on the thread.
+        """
+        try:
+            while (step := await self._thread.call(_Next(iterator))) is not None:
+                yield step
+        finally:
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                self.post(close)
 
     async def close(self) -> None:
-        """Fail what waits and end the thread after the step in progress."""
-        while self._waiting:
-            self._waiting.popleft().done.cancel()
-        await asyncio.to_thread(self._thread.shutdown)
+        """Fail what waits and end the thread after the step in progress.
+
+        The thread does not hold up the process if the caller gives up waiting.
+        """
+        with self._gathering:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        for job in waiting:
+            if not job.done.done():
+                job.done.set_exception(Unavailable("the service is stopping; use another one"))
+        await self._thread.close()
+
+    def _forget(self, job: _Job[In, Out]) -> None:
+        with self._gathering:
+            if job in self._waiting:
+                self._waiting.remove(job)
 
     def _start_next(self) -> None:
-        if self._busy:
+        if self._busy or not self._waiting:
             return
-        batch: list[_Job[In, Out]] = []
-        while self._waiting and len(batch) < self.max_batch_size:
-            job = self._waiting.popleft()
-            if not job.done.done():
-                batch.append(job)
-        if batch:
-            self._busy = True
-            future = asyncio.get_running_loop().run_in_executor(self._thread, self._run_batch, batch)
-            future.add_done_callback(lambda done: self._finish(batch, done))
+        step = asyncio.wrap_future(self._thread.submit(self._run_batch))
+        self._busy = True
+        step.add_done_callback(self._finish)
 
-    def _run_batch(self, batch: list[_Job[In, Out]]) -> tuple[Sequence[Out], int, float, float]:
+    def _run_batch(self) -> _Step[Out]:
+        # Gathered now and not when it was asked for: more may wait since, or have gone.
+        with self._gathering:
+            count = min(len(self._waiting), self.max_batch_size)
+            self._batch = [self._waiting.popleft() for _ in range(count)]
         started_ns, began = time.time_ns(), time.monotonic()
-        results = self._step([job.item for job in batch])
-        return results, started_ns, began, time.monotonic() - began
+        results = self._step([job.item for job in self._batch]) if self._batch else ()
+        if len(results) != count:
+            raise RuntimeError(f"the model gave {len(results)} results for {count} items")
+        return _Step(results, started_ns, began, time.monotonic() - began)
 
-    def _finish(
-        self,
-        batch: list[_Job[In, Out]],
-        done: asyncio.Future[tuple[Sequence[Out], int, float, float]],
-    ) -> None:
-        self._busy = False
+    def _finish(self, done: asyncio.Future[_Step[Out]]) -> None:
+        batch, self._batch, self._busy = self._batch, [], False
         error = done.exception()
-        if error is not None:
-            for job in batch:
-                if not job.done.done():
-                    job.done.set_exception(error)
-        else:
-            results, started_ns, began, compute_s = done.result()
-            for job, result in zip(batch, results, strict=True):
-                if not job.done.done():
-                    queued_s = max(0.0, began - job.queued_at)
-                    job.done.set_result(Completed(result, started_ns, compute_s, queued_s, len(batch)))
-        self._start_next()
+        for index, job in enumerate(batch):
+            if job.done.done():
+                continue
+            if error is not None:
+                job.done.set_exception(error)
+            else:
+                step = done.result()
+                queued_s = max(0.0, step.began - job.queued_at)
+                cost = (step.started_ns, step.compute_s, queued_s, len(batch))
+                job.done.set_result(Completed(step.results[index], *cost))
+        if not self._thread.closed:
+            self._start_next()
 
 
-def _next_timed(iterator: Iterator[T]) -> tuple[T, int, float] | None:
-    started_ns, began = time.time_ns(), time.monotonic()
-    for result in iterator:
-        return result, started_ns, time.monotonic() - began
-    return None
+class _Next(Generic[T]):
+    """One timed step of an iterator; None at its end."""
+
+    def __init__(self, iterator: Iterator[T]) -> None:
+        self._iterator = iterator
+        self._queued_at = time.monotonic()
+
+    def __call__(self) -> Completed[T] | None:
+        started_ns, began = time.time_ns(), time.monotonic()
+        for result in self._iterator:
+            return Completed(result, started_ns, time.monotonic() - began, began - self._queued_at, 1)
+        return None
+
+
+def _log_failure(done: Future[Any]) -> None:
+    error = None if done.cancelled() else done.exception()
+    if error is not None:
+        log.error("posted function failed", exc_info=error)

@@ -1,0 +1,250 @@
+"""The thread that owns a model: batches, cancellation, errors, order, limits, end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from voxmesh_runtime.errors import Overloaded, Unavailable
+from voxmesh_runtime.testing import wait_until
+from voxmesh_runtime.worker import Worker
+
+pytestmark = pytest.mark.unit
+
+
+class Model:
+    """Doubles numbers, one batch each time it is let."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.gate = threading.Event()
+        self.begun = threading.Event()
+
+    def step(self, items: Sequence[int]) -> list[int]:
+        self.batches.append(list(items))
+        self.begun.set()
+        assert self.gate.wait(10)
+        if -1 in items:
+            raise ValueError("minus one")
+        return [2 * item for item in items]
+
+
+@asynccontextmanager
+async def working(max_batch_size: int = 4, max_waiting: int = 8) -> AsyncGenerator[tuple[Worker[int, int], Model]]:
+    model = Model()
+    worker = Worker[int, int](
+        model.step, name="worker-under-test", max_batch_size=max_batch_size, max_waiting=max_waiting
+    )
+    try:
+        yield worker, model
+    finally:
+        model.gate.set()
+        await worker.close()
+
+
+async def busy(worker: Worker[int, int], model: Model, item: int = 0) -> asyncio.Task[object]:
+    """Start a step that lasts until the gate opens."""
+    task = asyncio.create_task(asyncio.wait_for(worker.run(item), 10))
+    await wait_until(model.begun.is_set)
+    return task
+
+
+async def queue(worker: Worker[int, int], *items: int) -> list[asyncio.Task[int]]:
+    async def result(item: int) -> int:
+        return (await worker.run(item)).result
+
+    tasks = [asyncio.create_task(result(item)) for item in items]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_what_waits_is_gathered_into_full_batches_in_order() -> None:
+    async with working() as (worker, model):
+        first = await busy(worker, model)
+        tasks = await queue(worker, 1, 2, 3, 4, 5)
+        model.gate.set()
+        assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10]
+        await first
+        assert model.batches == [[0], [1, 2, 3, 4], [5]]
+
+
+async def test_what_arrives_while_a_call_runs_is_gathered_too() -> None:
+    async with working() as (worker, model):
+        model.gate.set()
+        entered, leave = threading.Event(), threading.Event()
+        call = asyncio.create_task(worker.call(lambda: (entered.set(), leave.wait(10))))
+        await wait_until(entered.is_set)
+        tasks = await queue(worker, 1) + await queue(worker, 2, 3)
+        leave.set()
+        assert await asyncio.gather(*tasks) == [2, 4, 6]
+        await call
+        assert model.batches == [[1, 2, 3]]
+
+
+async def test_the_cost_of_a_batch_is_told_with_each_result() -> None:
+    async with working() as (worker, model):
+        first = await busy(worker, model)
+        waiting = [asyncio.create_task(worker.run(item)) for item in (1, 2)]
+        await asyncio.sleep(0.05)
+        model.gate.set()
+        done = await asyncio.gather(*waiting)
+        await first
+        assert [completed.batch_size for completed in done] == [2, 2]
+        assert all(completed.queued_s >= 0.05 for completed in done)
+        assert all(completed.compute_s < completed.queued_s for completed in done)
+
+
+async def test_a_cancelled_item_never_reaches_the_model() -> None:
+    async with working() as (worker, model):
+        first = await busy(worker, model)
+        tasks = await queue(worker, 1, 2, 3)
+        tasks[1].cancel()
+        await asyncio.wait([tasks[1]])
+        model.gate.set()
+        assert await asyncio.gather(tasks[0], tasks[2]) == [2, 6]
+        await first
+        assert model.batches == [[0], [1, 3]]
+
+
+async def test_cancelled_items_hold_no_room() -> None:
+    async with working(max_waiting=2) as (worker, model):
+        first = await busy(worker, model)
+        gone = await queue(worker, 1, 2)
+        for task in gone:
+            task.cancel()
+        await asyncio.wait(gone)
+        tasks = await queue(worker, 3, 4)
+        model.gate.set()
+        assert await asyncio.gather(*tasks) == [6, 8]
+        await first
+
+
+async def test_one_item_too_many_is_refused_and_the_others_are_served() -> None:
+    async with working(max_waiting=2) as (worker, model):
+        first = await busy(worker, model)
+        tasks = await queue(worker, 1, 2)
+        with pytest.raises(Overloaded):
+            await worker.run(3)
+        model.gate.set()
+        assert await asyncio.gather(*tasks) == [2, 4]
+        await first
+
+
+async def test_an_error_fails_its_batch_and_no_other() -> None:
+    async with working(max_batch_size=2) as (worker, model):
+        first = await busy(worker, model)
+        tasks = await queue(worker, 1, -1, 3, 4)
+        model.gate.set()
+        failed = await asyncio.gather(*tasks[:2], return_exceptions=True)
+        assert [type(error) for error in failed] == [ValueError, ValueError]
+        assert await asyncio.gather(*tasks[2:]) == [6, 8]
+        await first
+
+
+@pytest.mark.parametrize("step", [lambda _: [], lambda _: next(iter(()))], ids=["too few results", "StopIteration"])
+async def test_a_model_that_breaks_its_word_fails_the_item_instead_of_hanging_it(
+    step: Callable[[Sequence[int]], Sequence[int]],
+) -> None:
+    worker = Worker[int, int](step, name="liar")
+    with pytest.raises(RuntimeError):
+        await asyncio.wait_for(worker.run(1), 5)
+    await worker.close()
+
+
+async def test_posted_functions_run_after_the_step_in_progress() -> None:
+    async with working() as (worker, model):
+        order: list[str] = []
+        first = await busy(worker, model)
+        worker.post(lambda: order.append(f"posted after {len(model.batches)}"))
+        assert order == []
+        model.gate.set()
+        await first
+        await worker.call(lambda: order.append("called"))
+        assert order == ["posted after 1", "called"]
+
+
+async def test_a_posted_function_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with working() as (worker, _):
+        with caplog.at_level(logging.ERROR):
+            worker.post(lambda: 1 / 0)
+            await worker.call(lambda: None)
+    assert "posted function failed" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_two_iterators_take_turns() -> None:
+    async with working() as (worker, _):
+        order: list[str] = []
+
+        async def consume(name: str) -> None:
+            async for completed in worker.iterate(iter(range(3))):
+                order.append(f"{name}{completed.result}")
+
+        await asyncio.gather(consume("a"), consume("b"))
+        assert order == ["a0", "b0", "a1", "b1", "a2", "b2"]
+
+
+async def test_a_generator_that_is_left_is_closed_on_the_models_thread() -> None:
+    async with working() as (worker, _):
+        closed_on: list[str] = []
+
+        def numbers() -> Generator[int]:
+            try:
+                yield from range(1000)
+            finally:
+                closed_on.append(threading.current_thread().name)
+
+        steps = worker.iterate(numbers())
+        await anext(steps)
+        await steps.aclose()
+        await worker.call(lambda: None)
+        assert closed_on == ["worker-under-test"]
+
+
+async def test_close_fails_what_waits_and_leaves_no_thread() -> None:
+    before = threading.active_count()
+    async with working() as (worker, model):
+        first = await busy(worker, model)
+        tasks = await queue(worker, 1, 2)
+        closing = asyncio.create_task(worker.close())
+        failed = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(error) for error in failed] == [Unavailable, Unavailable]
+        assert not closing.done()
+        model.gate.set()
+        await closing
+        await first
+        assert model.batches == [[0]]
+        with pytest.raises(Unavailable):
+            await worker.run(3)
+        worker.post(lambda: pytest.fail("ran without its thread"))
+    assert threading.active_count() == before
+
+
+async def test_a_worker_that_did_nothing_has_no_thread_to_close() -> None:
+    before = threading.active_count()
+    worker = Worker[int, int](list, name="unused")
+    assert threading.active_count() == before
+    await worker.close()
+    await worker.close()
+
+
+async def test_an_idle_worker_keeps_nothing_of_its_last_item() -> None:
+    class Session:
+        pass
+
+    worker = Worker[Session, None](lambda items: [None for _ in items], name="idle")
+    session = Session()
+    gone = weakref.ref(session)
+    await worker.run(session)
+    del session
+    await worker.call(lambda: None)
+    gc.collect()
+    assert gone() is None
+    await worker.close()
