@@ -26,7 +26,7 @@ from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_runtime.audio import AudioFormat, Samples, read_audio_file
 from voxmesh_runtime.engines import EngineContext
 from voxmesh_runtime.testing import Exchange, exchange, serving
-from voxmesh_stt.conformance import CHUNK_S, FINALIZE, RATE_HERTZ, Request, Response, audio, finals
+from voxmesh_stt.conformance_speech import CHUNK_S, FINALIZE, RATE_HERTZ, Request, Response, audio, finals
 from voxmesh_stt.servicer import SttService
 from voxmesh_stt.settings import SttSettings
 from voxmesh_stt_moonshine import create

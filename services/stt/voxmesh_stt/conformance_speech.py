@@ -1,0 +1,83 @@
+"""Speech and engines for the conformance suite: clips as messages, and a model that is loaded once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+import numpy as np
+
+from voxmesh.stt.v1 import stt_pb2
+from voxmesh_runtime.audio import AudioFormat, Encoder, Encoding, Resampler, Samples
+from voxmesh_stt.engine import Engine, EngineInfo, RecognitionOptions, Session, Step, Transcript
+
+Request = stt_pb2.StreamingRecognizeRequest
+Response = stt_pb2.StreamingRecognizeResponse
+
+RATE_HERTZ = 16000
+CHUNK_S = 0.02
+FINALIZE = Request(finalize=stt_pb2.Finalize())
+DISCARD = Request(discard=stt_pb2.Discard())
+
+PLAIN = AudioFormat(Encoding.S16LE, RATE_HERTZ, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A few seconds of speech at 16 kHz and its words, in lower case."""
+
+    samples: Samples
+    text: str
+
+
+class LoadedOnce:
+    """An engine that is loaded for its first server and stays so for the next ones."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._loaded = False
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._engine.info
+
+    def load(self) -> None:
+        if not self._loaded:
+            self._engine.load()
+            self._engine.warm_up()
+            self._loaded = True
+
+    def warm_up(self) -> None:
+        """Done with `load`."""
+
+    def open(self, options: RecognitionOptions) -> Session:
+        return self._engine.open(options)
+
+    def step(self, steps: Sequence[Step]) -> Sequence[Sequence[Transcript]]:
+        return self._engine.step(steps)
+
+    def close(self) -> None:
+        """The next server needs the model."""
+
+
+def audio(samples: Samples, chunk_s: float = CHUNK_S, audio_format: AudioFormat = PLAIN) -> list[Request]:
+    """Speech at 16 kHz as messages of `chunk_s` in another format."""
+    resampler = Resampler(RATE_HERTZ, audio_format.sample_rate_hertz)
+    converted = np.concatenate([resampler.process(samples), resampler.flush()])
+    data = Encoder(audio_format).encode(converted)
+    size = max(1, round(chunk_s * audio_format.sample_rate_hertz)) * audio_format.bytes_per_frame
+    return [Request(audio=data[begin : begin + size]) for begin in range(0, len(data), size)]
+
+
+def finals(responses: Sequence[Response]) -> list[stt_pb2.RecognitionResult]:
+    """The final results among a stream's answers."""
+    return [response.result for response in responses if response.HasField("result") and response.result.is_final]
+
+
+def likeness(transcript: str, text: str) -> float:
+    """Share of `text`'s words that `transcript` has in the same order, 0 to 1."""
+    heard = "".join(c if c.isalnum() else " " for c in transcript.lower()).split()
+    said = text.split()
+    blocks = SequenceMatcher(None, heard, said, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in blocks) / len(said)
