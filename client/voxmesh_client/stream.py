@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +14,11 @@ from voxmesh_client.errors import MeshError, from_rpc
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
+Value = TypeVar("Value")
+
+_WRITE_FAILED = "Internal error from Core"
+_SETTLE_STEP_S = 0.005
+_SETTLE_STEPS = 100
 
 
 class Stream(Generic[Request, Response]):
@@ -25,6 +30,10 @@ class Stream(Generic[Request, Response]):
 
     def __init__(self, call: grpc.aio.StreamStreamCall[Request, Response], service: str, target: str) -> None:
         self._call = call
+        # Iterating, unlike read(), gives what arrived before the end even when a write has failed meanwhile.
+        self._responses = aiter(call)
+        self._status: grpc.aio.AioRpcError | None = None
+        call.add_done_callback(self._keep_status)
         self._service = service
         self._target = target
         self.going_away = False
@@ -48,10 +57,9 @@ class Stream(Generic[Request, Response]):
         """
         try:
             await self._call.write(request)
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc(error, self._service, self._target) from None
-        except asyncio.InvalidStateError:
-            raise await self._failure() from None
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            seen = error if isinstance(error, grpc.aio.AioRpcError) else None
+            raise (await self._failure(seen) or self._ended()) from None
 
     async def half_close(self) -> None:
         """Say that no message follows."""
@@ -101,18 +109,33 @@ class Stream(Generic[Request, Response]):
 
     async def _read(self) -> Response | None:
         try:
-            response = await self._call.read()
+            return await anext(self._responses, None)
         except grpc.aio.AioRpcError as error:
-            raise from_rpc(error, self._service, self._target) from None
-        return None if response is grpc.aio.EOF else response  # pyright: ignore[reportReturnType] # EOF is excluded
+            if (failure := await self._failure(error)) is not None:
+                raise failure from None
+            return None
 
-    async def _failure(self) -> MeshError:
-        """Why a finished stream takes no message."""
-        code = await self._call.code()
-        if code is grpc.StatusCode.OK:
-            return self._ended()
-        details = await self._call.details()
-        return MeshError(code, details or code.name.lower(), self._service)
+    async def _failure(self, seen: grpc.aio.AioRpcError | None = None) -> MeshError | None:
+        """Why the stream is over; None when the service ended it well."""
+        for _ in range(_SETTLE_STEPS):
+            if self._status is not None:
+                break
+            await asyncio.sleep(_SETTLE_STEP_S)
+        status = self._status or seen
+        if status is None or status.code() is grpc.StatusCode.OK:
+            return None
+        return from_rpc(status, self._service, self._target)
+
+    def _keep_status(self, call: Any) -> None:
+        """Keep the service's own status, of which grpc.aio tells each time it sets one.
+
+        A write that meets the end of the stream replaces it by INTERNAL, before or after it is known.
+        """
+        status = grpc.aio.AioRpcError(
+            _at_once(call.code()), grpc.aio.Metadata(), _at_once(call.trailing_metadata()), _at_once(call.details())
+        )
+        if self._status is None and status.details() != _WRITE_FAILED:
+            self._status = status
 
     def _ended(self) -> MeshError:
         return MeshError(grpc.StatusCode.CANCELLED, "the stream has ended", self._service, "open another one")
@@ -122,6 +145,15 @@ def kind_of(response: Message) -> str:
     """Name of the field of the message's only oneof that is set."""
     oneof: Any = response.DESCRIPTOR.oneofs[0].name
     return response.WhichOneof(oneof) or ""
+
+
+def _at_once(coroutine: Coroutine[Any, Any, Value]) -> Value:
+    """The result of a coroutine that has nothing to wait for."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise RuntimeError("the call is not over")
 
 
 def _raise_failure(sender: asyncio.Task[None]) -> None:
