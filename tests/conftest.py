@@ -73,7 +73,17 @@ def settings(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> 
     base_port = _free_base_port()
     log = tmp_path_factory.mktemp("mesh") / "up.log"
     environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}"}
-    command = [sys.executable, "-m", "voxmesh_client", "up", "--wait", "--base-port", str(base_port)]
+    command = [
+        sys.executable,
+        "-m",
+        "voxmesh_client",
+        "up",
+        "--only",
+        "coordinator,turn,stt,tts,llm",
+        "--wait",
+        "--base-port",
+        str(base_port),
+    ]
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
     try:

@@ -76,7 +76,7 @@ class Link(Generic[Request, Response]):
             attempts = AsyncRetrying(
                 retry=retry_if_exception(_is_transient),
                 stop=stop_after_delay(self._connect_timeout_s),
-                wait=wait_exponential_jitter(initial=0.05, max=0.5, jitter=0.05),
+                wait=wait_exponential_jitter(multiplier=0.05, max=0.5, jitter=0.05),
                 reraise=True,
             )
             call = await attempts(self._connect)
