@@ -1,0 +1,16 @@
+"""MiniLM passes the suite of its slot."""
+
+from __future__ import annotations
+
+import pytest
+
+from voxmesh_embed.conformance import EmbedConformance
+
+pytestmark = pytest.mark.engine
+
+
+class TestMiniLm(EmbedConformance):
+    """MiniLM with its default model."""
+
+    engine = "minilm"
+    least_batch_cosine = 0.99999

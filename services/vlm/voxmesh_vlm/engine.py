@@ -1,0 +1,123 @@
+"""What a model that looks at pictures must offer to be served.
+
+    Engine   the loaded model, shared by all streams
+     └─ analyze   an iterator of TextDelta | TextLine | Structured | Truncated, one analysis
+
+An engine's distribution has an entry point in the group `voxmesh.vlm.engines` that names a
+`create(EngineContext) -> Engine`. Every method, and every step of an iterator, is called on the
+engine's one worker thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from voxmesh_runtime.engines import ModelFacts
+
+Picture: TypeAlias = npt.NDArray[np.uint8]
+"""RGB, shape (height, width, 3), upright as its file says."""
+
+
+class Task(Enum):
+    """What to do with pictures."""
+
+    READ_TEXT = "read_text"
+    """Find the lines of text and read them."""
+    ANSWER = "answer"
+    """Do what the prompt asks; an empty one asks for a description."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What the loaded model is and can do."""
+
+    facts: ModelFacts
+    tasks: frozenset[Task]
+    structured_results: bool = False
+    """Keeps a JSON Schema."""
+    alternatives: tuple[str, ...] = ()
+    """Engines that can do what this one cannot."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnalysisRequest:
+    """One thing asked about 1 to 8 pictures; checked against the contract and `EngineInfo`."""
+
+    pictures: tuple[Picture, ...]
+    task: Task
+    prompt: str = ""
+    response_schema: dict[str, Any] | None = None
+    """JSON Schema; None means free text."""
+    max_output_tokens: int = 1024
+    """Longest answer; lines of text that are read have no tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of an answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """A line of text in a picture."""
+
+    picture: int
+    """Its index in the request."""
+    text: str
+    corners: tuple[tuple[float, float], ...]
+    """(x, y) in pixels of the picture, clockwise from the text's top left; 4 of them."""
+    confidence: float | None = None
+    """In (0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Structured:
+    """The whole answer, valid by the response schema."""
+
+    value: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """The limit of tokens cut the answer; the last output."""
+
+
+Output: TypeAlias = TextDelta | TextLine | Structured | Truncated
+Analysis: TypeAlias = Generator[Output, None, None]
+
+
+class Engine(Protocol):
+    """The loaded model."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the model is and can do; complete after `load`."""
+        ...
+
+    def load(self) -> None:
+        """Fetch and load the model."""
+        ...
+
+    def warm_up(self) -> None:
+        """Run once, so that the first caller does not pay for it."""
+        ...
+
+    def analyze(self, request: AnalysisRequest) -> Analysis:
+        """The outputs of one analysis, each as soon as it is there.
+
+        The generator is closed when the caller cancels; between two of its outputs those of other
+        streams may be made.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the model."""
+        ...

@@ -1,0 +1,69 @@
+"""Runs analyses of all streams on the one model: a few at a time, so that decoded pictures stay few."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from voxmesh_runtime.clock import WorkClock
+from voxmesh_runtime.worker import Worker
+from voxmesh_vlm import engine as engines
+from voxmesh_vlm.engine import AnalysisRequest, Engine, EngineInfo, Output
+from voxmesh_vlm.options import AnalysisOptions
+from voxmesh_vlm.pictures import decode
+
+VlmWorker = Worker[Any, Any]
+
+
+class Looking:
+    """The model and its worker.
+
+    Args:
+        max_analyses: that hold decoded pictures at once; the others wait in order of arrival.
+        max_pixels: of one analysis.
+    """
+
+    def __init__(self, engine: Engine, worker: VlmWorker, max_analyses: int, max_pixels: int) -> None:
+        self._engine = engine
+        self._worker = worker
+        self._free = asyncio.Semaphore(max_analyses)
+        self._max_pixels = max_pixels
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the model can do."""
+        return self._engine.info
+
+    async def outputs(
+        self, files: Sequence[bytes], options: AnalysisOptions, clock: WorkClock
+    ) -> AsyncGenerator[Output]:
+        """The outputs of one analysis; when the caller stops, so does the engine after its step.
+
+        Raises:
+            InvalidArgument: a file is no picture.
+        """
+        began = time.monotonic()
+        async with self._free:
+            clock.queued_s += time.monotonic() - began
+            analysis = self._analysis(files, options)
+            try:
+                async with aclosing(self._worker.iterate(analysis)) as steps:  # pyright: ignore[reportArgumentType] # an async generator, though declared as an iterator
+                    async for step in steps:
+                        clock.worked(step.started_ns, step.compute_s, step.queued_s)
+                        yield step.result
+            finally:
+                # On the worker's thread, where the generator may still be in a step.
+                self._worker.post(analysis.close)
+
+    def _analysis(self, files: Sequence[bytes], options: AnalysisOptions) -> engines.Analysis:
+        request = AnalysisRequest(
+            decode(files, self._max_pixels),
+            options.task,
+            options.prompt,
+            options.response_schema,
+            options.max_output_tokens,
+        )
+        yield from self._engine.analyze(request)

@@ -1,0 +1,96 @@
+"""Check what an `analyze` asks for against the contract and the model, before the engine sees it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import json_format, struct_pb2
+
+from voxmesh.vlm.v1 import vlm_pb2
+from voxmesh_runtime.errors import InvalidArgument, Unimplemented
+from voxmesh_vlm.engine import EngineInfo, Task
+
+MAX_PROMPT_CHARACTERS = 32_000
+MAX_SCHEMA_CHARACTERS = 100_000
+MAX_OUTPUT_TOKENS = 1_000_000
+
+# A chat template would take these for its own marks, and the prompt could speak as somebody else.
+_CONTROL_TOKEN = re.compile(
+    r"<\|[a-z0-9_]+\|>|<\uff5c[^\uff5c>]{1,40}\uff5c>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_(?:turn|image)>"
+    r"|<(?:bos|eos|pad|unk|image|img)>|\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT|IMG)\]"
+    r"|<__media__>|</?tool_(?:call|response)>",
+    re.IGNORECASE,
+)
+
+TASKS = {vlm_pb2.Analyze.TASK_READ_TEXT: Task.READ_TEXT, vlm_pb2.Analyze.TASK_ANSWER: Task.ANSWER}
+"""The contract's tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisOptions:
+    """What one `analyze` asks for."""
+
+    task: Task
+    prompt: str
+    response_schema: dict[str, Any] | None
+    max_output_tokens: int
+
+
+def analysis_options(analyze: vlm_pb2.Analyze, info: EngineInfo, default_tokens: int) -> AnalysisOptions:
+    """The options of an `analyze`.
+
+    Raises:
+        InvalidArgument: a field is outside its limits.
+        Unimplemented: the engine cannot do it; the details name engines that can.
+    """
+    task = TASKS.get(analyze.task)
+    if task is None:
+        raise InvalidArgument("analyze.task", f"{analyze.task} is unknown; set TASK_READ_TEXT or TASK_ANSWER")
+    _check_prompt(analyze.prompt, task)
+    tokens = analyze.max_output_tokens if analyze.HasField("max_output_tokens") else default_tokens
+    if not 1 <= tokens <= MAX_OUTPUT_TOKENS:
+        raise InvalidArgument("analyze.max_output_tokens", f"must be 1 to {MAX_OUTPUT_TOKENS}, not {tokens}")
+    schema = _schema(analyze.response_schema) if analyze.HasField("response_schema") else None
+    _require(info, task, wants_schema=schema is not None)
+    return AnalysisOptions(task, analyze.prompt, schema, tokens)
+
+
+def _check_prompt(prompt: str, task: Task) -> None:
+    field = "analyze.prompt"
+    if len(prompt) > MAX_PROMPT_CHARACTERS:
+        raise InvalidArgument(field, f"{len(prompt)} characters are too many; at most {MAX_PROMPT_CHARACTERS}")
+    if "\x00" in prompt:
+        raise InvalidArgument(field, "must not hold NUL characters")
+    found = _CONTROL_TOKEN.search(prompt)
+    if found is not None:
+        raise InvalidArgument(field, f"holds the control token {found[0]!r} of a chat template; remove it")
+    if prompt and task is Task.READ_TEXT:
+        raise InvalidArgument(field, "is for TASK_ANSWER only; leave it out")
+
+
+def _schema(schema: struct_pb2.Struct) -> dict[str, Any]:
+    field = "analyze.response_schema"
+    try:
+        value = json_format.MessageToDict(schema)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (json_format.SerializeToJsonError, ValueError, RecursionError):
+        raise InvalidArgument(field, "holds a number or a depth that JSON has not") from None
+    if len(text) > MAX_SCHEMA_CHARACTERS:
+        raise InvalidArgument(field, f"{len(text)} characters are too many; at most {MAX_SCHEMA_CHARACTERS}")
+    if _CONTROL_TOKEN.search(text) is not None:
+        raise InvalidArgument(field, "holds a control token of a chat template; remove it")
+    return value
+
+
+def _require(info: EngineInfo, task: Task, *, wants_schema: bool) -> None:
+    engine = info.facts.engine
+    others = " or ".join(info.alternatives) or "another engine"
+    if task not in info.tasks:
+        feature = f"TASK_{task.name}"
+        raise Unimplemented(feature, f"the engine {engine} cannot do {feature}; use {others}", info.alternatives)
+    if wants_schema and not info.structured_results:
+        message = f"the engine {engine} gives no structured results; use {others}"
+        raise Unimplemented("response_schema", message, info.alternatives)
