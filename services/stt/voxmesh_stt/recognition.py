@@ -96,7 +96,9 @@ class Recognition:
 
 
 def _count(clock: WorkClock, completed: Completed[Sequence[Transcript]]) -> None:
-    clock.worked(completed.started_ns, completed.compute_s, completed.queued_s, completed.batch_size)
+    # A step of the same stream that was under way is a wait like any other.
+    waited_s = max(completed.queued_s, (completed.started_ns - clock.received_ns) / 1e9)
+    clock.worked(completed.started_ns, completed.compute_s, waited_s, completed.batch_size)
     clock.output()
 
 
