@@ -1,0 +1,15 @@
+"""RapidOCR passes the suite of its slot."""
+
+from __future__ import annotations
+
+import pytest
+
+from voxmesh_vlm.conformance import VlmConformance
+
+pytestmark = pytest.mark.engine
+
+
+class TestRapidOcr(VlmConformance):
+    """RapidOCR with the models in its package."""
+
+    engine = "rapidocr"
