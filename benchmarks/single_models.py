@@ -1,0 +1,106 @@
+"""The mesh's models loaded into one process: the same engines with the same settings, and no gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from openai import AsyncOpenAI, AsyncStream
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from voxmesh.llm.v1 import llm_pb2
+from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_llm_proxy.messages import GenerationOptions, generation_options, request_body
+from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_llm_proxy.supervisor import LlamaCpp
+from voxmesh_runtime.audio import Samples
+from voxmesh_runtime.engines import EngineContext, load_engine
+from voxmesh_runtime.settings import ServerSettings
+from voxmesh_runtime.worker import Worker
+from voxmesh_stt.engine import Engine as SttEngine
+from voxmesh_stt.engine import Step, Transcript
+from voxmesh_stt.settings import SttSettings
+from voxmesh_tts.engine import Engine as TtsEngine
+from voxmesh_tts.settings import TtsSettings
+from voxmesh_turn.engine import Engine as TurnEngine
+from voxmesh_turn.settings import TurnSettings
+
+
+class Chat:
+    """The language model: a llama.cpp server as the proxy runs it, asked over HTTP."""
+
+    def __init__(self, client: AsyncOpenAI, options: GenerationOptions) -> None:
+        self._client = client
+        self._options = options
+
+    async def ask(self, messages: Sequence[llm_pb2.Message]) -> AsyncIterator[str]:
+        """The pieces of an answer."""
+        stream = await self._client.post(
+            "/chat/completions",
+            body=request_body(llm_pb2.Generate(messages=messages), self._options),
+            cast_to=ChatCompletion,
+            stream=True,
+            stream_cls=AsyncStream[ChatCompletionChunk],
+        )
+        async for chunk in stream:
+            for choice in chunk.choices:
+                if choice.delta.content:
+                    yield choice.delta.content
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Loaded and warm; each engine with the one thread that the mesh gives it."""
+
+    turn: TurnEngine
+    judge: Worker[Samples, float]
+    stt: SttEngine
+    recognizer: Worker[Step, Sequence[Transcript]]
+    tts: TtsEngine
+    voice: Worker[None, None]
+    chat: Chat
+
+
+@asynccontextmanager
+async def loaded_models(settings: CoordinatorSettings) -> AsyncGenerator[Models]:
+    """All models for the time of a block."""
+    turn = _engine("turn", TurnSettings())
+    stt = _engine("stt", SttSettings())
+    tts = _engine("tts", TtsSettings())
+    judge = Worker[Samples, float](turn.judge, name="turn")
+    recognizer = Worker[Step, Sequence[Transcript]](stt.step, name="stt")
+    voice = Worker[None, None](list, name="tts")
+    loaded = ((turn, judge), (stt, recognizer), (tts, voice))
+    for engine, worker in loaded:
+        await worker.call(engine.load)
+        await worker.call(engine.warm_up)
+    try:
+        async with _chat(settings) as chat:
+            yield Models(turn, judge, stt, recognizer, tts, voice, chat)
+    finally:
+        for engine, worker in loaded:
+            worker.post(engine.close)
+            await worker.close()
+
+
+def _engine(slot: str, settings: Any) -> Any:  # each slot has an engine protocol of its own
+    context = EngineContext.from_settings(ServerSettings())
+    return load_engine(slot, settings.engine)(context)
+
+
+@asynccontextmanager
+async def _chat(settings: CoordinatorSettings) -> AsyncGenerator[Chat]:
+    server = LlamaCpp(LlmSettings())
+    await server.start()
+    try:
+        address = await server.address()
+        async with AsyncOpenAI(api_key=address.api_key, base_url=address.url, max_retries=0) as client:
+            models = await client.models.list()
+            sampling = llm_pb2.Sampling(max_output_tokens=settings.max_reply_tokens, temperature=settings.temperature)
+            config = llm_pb2.GenerationConfig(sampling=sampling)
+            options = generation_options(config, models.data[0].id, LlmSettings(), thinking=False)
+            yield Chat(client, options)
+    finally:
+        await server.stop()
