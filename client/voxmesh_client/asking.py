@@ -22,6 +22,8 @@ CHUNK_S = 0.02
 REPLY_HERTZ = 24000
 _LISTEN_S = 0.6
 """Silence sent in any case, so that the last words are noticed."""
+_SPEECH_S = 3.0
+"""Silence after which no speech is expected any more."""
 _PATIENCE_S = 30.0
 """Silence after which no answer is expected any more."""
 
@@ -88,7 +90,8 @@ async def _send(conversation: Conversation, file: AudioFile, log: TurnLog) -> No
 async def _send_silence(conversation: Conversation, sample_rate_hertz: int, pacer: Pacer, log: TurnLog) -> None:
     quiet = silence(sample_rate_hertz, CHUNK_S)
     for sent in range(round(_PATIENCE_S / CHUNK_S)):
-        if log.is_answered and sent * CHUNK_S >= _LISTEN_S:
+        sent_s = sent * CHUNK_S
+        if (log.is_answered and sent_s >= _LISTEN_S) or (not log.has_speech and sent_s >= _SPEECH_S):
             return
         await pacer.wait()
         await conversation.send_audio(quiet)

@@ -40,6 +40,11 @@ class TurnLog:
         """True when there was a turn and nothing is open."""
         return bool(self.turns) and not self.is_speaking and all(turn.is_over for turn in self.turns)
 
+    @property
+    def has_speech(self) -> bool:
+        """True once somebody has spoken."""
+        return self.is_speaking or bool(self.turns)
+
     def take(self, event: Event) -> Turn | None:
         """Add an event and give the turn it belongs to, if that is known."""
         match event:

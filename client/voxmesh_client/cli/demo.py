@@ -32,7 +32,7 @@ from voxmesh_runtime.audio import AudioFile
 
 _GRACE_S = 5.0
 _REFRESH_S = 0.5
-_ALIKE = 0.8
+_ALIKE = 0.6
 """Share of the reply's letters that its transcript must have in order."""
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Iterable
 
 import psutil
 
 LOOPBACK = "127.0.0.1"
+_FIRST, _LAST = 20000, 32000
 
 
 def is_free(port: int) -> bool:
@@ -45,13 +47,18 @@ def taken(ports: Iterable[int]) -> list[str]:
     return [f"port {port} is in use by {owner(port) or 'another process'}" for port in ports if not is_free(port)]
 
 
-def free_block(length: int, first: int = 51050, last: int = 60000) -> int:
-    """The lowest port that begins `length` free ones.
+def free_block(length: int) -> int:
+    """A port that begins `length` free ones.
+
+    Below the range that the kernel gives to outgoing connections, and at a place that differs
+    from process to process, so that two that start at once do not meet.
 
     Raises:
         OSError: there is none.
     """
-    for start in range(first, last, length):
+    blocks = range(_FIRST, _LAST, length)
+    for number in range(len(blocks)):
+        start = blocks[(os.getpid() + number) % len(blocks)]
         if all(is_free(port) for port in range(start, start + length)):
             return start
-    raise OSError(errno.EADDRINUSE, f"no {length} free ports in a row from {first} to {last}; free some")
+    raise OSError(errno.EADDRINUSE, f"no {length} free ports in a row from {_FIRST} to {_LAST}; free some")
