@@ -78,8 +78,6 @@ def settings(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> 
         "-m",
         "voxmesh_client",
         "up",
-        "--only",
-        "coordinator,turn,stt,tts,llm",
         "--wait",
         "--base-port",
         str(base_port),
