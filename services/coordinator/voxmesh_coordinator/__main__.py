@@ -6,9 +6,11 @@ from pydantic_settings import CliApp
 
 from voxmesh_coordinator.servicer import CoordinatorService
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_runtime.commands import one_line_errors
 from voxmesh_runtime.server import serve
 
 
+@one_line_errors()
 def main() -> None:
     """Wire settings, servicer and server."""
     settings = CliApp.run(CoordinatorSettings)

@@ -6,10 +6,12 @@ from pydantic_settings import CliApp
 
 from voxmesh_embed.servicer import EmbedService
 from voxmesh_embed.settings import EmbedSettings
+from voxmesh_runtime.commands import one_line_errors
 from voxmesh_runtime.engines import EngineContext, load_engine
 from voxmesh_runtime.server import serve
 
 
+@one_line_errors()
 def main() -> None:
     """Wire settings, engine, servicer and server."""
     settings = CliApp.run(EmbedSettings)

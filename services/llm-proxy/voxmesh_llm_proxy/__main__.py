@@ -8,9 +8,11 @@ from voxmesh_llm_proxy.endpoint import RemoteEndpoint
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.supervisor import LlamaCpp
+from voxmesh_runtime.commands import one_line_errors
 from voxmesh_runtime.server import serve
 
 
+@one_line_errors()
 def main() -> None:
     """Wire settings, endpoint, servicer and server."""
     settings = CliApp.run(LlmSettings)

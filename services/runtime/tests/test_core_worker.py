@@ -148,7 +148,15 @@ async def test_an_error_fails_its_batch_and_no_other() -> None:
         await first
 
 
-@pytest.mark.parametrize("step", [lambda _: [], lambda _: next(iter(()))], ids=["too few results", "StopIteration"])
+def too_few(_items: Sequence[int]) -> Sequence[int]:
+    return []
+
+
+def stop_iteration(_items: Sequence[int]) -> Sequence[int]:
+    return next(iter(()))
+
+
+@pytest.mark.parametrize("step", [too_few, stop_iteration])
 async def test_a_model_that_breaks_its_word_fails_the_item_instead_of_hanging_it(
     step: Callable[[Sequence[int]], Sequence[int]],
 ) -> None:
@@ -185,7 +193,7 @@ async def test_two_iterators_take_turns() -> None:
 
         async def consume(name: str) -> None:
             async for completed in worker.iterate(iter(range(3))):
-                order.append(f"{name}{completed.result}")
+                order.append(f"{name}{completed.result}")  # noqa: PERF401 # an extend takes no turns
 
         await asyncio.gather(consume("a"), consume("b"))
         assert order == ["a0", "b0", "a1", "b1", "a2", "b2"]

@@ -18,6 +18,9 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour = Callable[[Any, Any], Awaitable[Any]]
 Decode = Callable[[bytes], Any]
 
+STATUS_TIMEOUT_S = 10.0
+"""Longest wait for a client that does not read to take its status, in seconds."""
+
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every voxmesh method; other services answer for themselves.
@@ -92,8 +95,17 @@ def _decoding(decode: Decode, behaviour: Any) -> Behaviour:  # grpc's own type i
 async def _abort(method: str, error: Exception, context: grpc.aio.ServicerContext[Any, Any]) -> None:
     if isinstance(error, VoxmeshError):
         log.info("call refused", extra={"method": method, "code": error.code.name})
-        await context.abort_with_status(error.to_status())
+        await _delivered(context.abort_with_status(error.to_status()))
     if context.cancelled() or context.done():
         return
     log.error("call failed", extra={"method": method}, exc_info=error)
-    await context.abort(grpc.StatusCode.INTERNAL, "internal error; the service's log says more")
+    await _delivered(context.abort(grpc.StatusCode.INTERNAL, "internal error; the service's log says more"))
+
+
+async def _delivered(sending: Awaitable[None]) -> None:
+    """Wait until a status is sent; one that its caller does not take, or has left, ends as a cancelled call."""
+    try:
+        async with asyncio.timeout(STATUS_TIMEOUT_S):
+            await sending
+    except (TimeoutError, grpc.aio.InternalError):
+        raise asyncio.CancelledError from None

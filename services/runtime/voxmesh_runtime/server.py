@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -29,7 +30,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 GRACE_S = 1.0
 """Time in which streams that were ended get their status, in seconds."""
-FREE_TIMEOUT_S = 2.0
+FREE_TIMEOUT_S = 1.5
 """Longest wait for the model's thread at the end, in seconds."""
 PARENT_POLL_S = 0.5
 """Time between two looks at the parent, in seconds."""
@@ -123,11 +124,17 @@ class RunningServer:
         return self._is_loaded
 
     def _listen(self) -> int:
-        address = self._address(self._settings.port)
+        host, port = self._settings.host, self._settings.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            return self._server.add_insecure_port(address)
-        except RuntimeError:
-            raise CannotListen(f"cannot listen on {address}: choose a free port with --port") from None
+            # Tried before grpc does, which writes its own lines to standard error.
+            socket.create_server((host, port), family=family).close()
+            return self._server.add_insecure_port(self._address(port))
+        except (OSError, RuntimeError):
+            raise CannotListen(
+                f"cannot listen on {self._address(port)}: choose a free port with --port and an address "
+                "of this host with --host"
+            ) from None
 
     def _address(self, port: int) -> str:
         host = self._settings.host

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pydantic_settings import CliApp
 
+from voxmesh_runtime.commands import one_line_errors
 from voxmesh_runtime.engines import EngineContext, load_engine
 from voxmesh_runtime.server import serve
 from voxmesh_vlm.servicer import VlmService
 from voxmesh_vlm.settings import VlmSettings
 
 
+@one_line_errors()
 def main() -> None:
     """Wire settings, engine, servicer and server."""
     settings = CliApp.run(VlmSettings)
