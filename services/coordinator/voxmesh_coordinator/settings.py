@@ -12,6 +12,8 @@ SYSTEM_PROMPT = "You are a helpful assistant. Answer in one short sentence."
 class CoordinatorSettings(ServerSettings):
     """Where the other services are and how a conversation goes."""
 
+    max_message_bytes: int = Field(default=9 * 1024 * 1024, ge=64 * 1024)
+    """Longest message accepted, in bytes; a picture of 8 MiB fits."""
     turn_target: str = "127.0.0.1:50051"
     """gRPC target of the turn detection service."""
     stt_target: str = "127.0.0.1:50052"
