@@ -108,13 +108,19 @@ class Link(Generic[Request, Response]):
 
     async def close(self) -> None:
         """End the stream; nothing is answered any more."""
+        pump = self._pump
+        self.cancel()
+        if pump is not None and pump is not asyncio.current_task():
+            await asyncio.wait({pump})
+
+    def cancel(self) -> None:
+        """End the stream without waiting: to be used where a cancellation may come at any moment."""
         call, pump = self._call, self._pump
         self._call = self._pump = None
         if call is not None:
             call.cancel()
         if pump is not None and pump is not asyncio.current_task():
             pump.cancel()
-            await asyncio.wait({pump})
 
     async def _connect(self) -> grpc.aio.StreamStreamCall[Request, Response]:
         call = self._method()

@@ -79,8 +79,10 @@ class Session:
                 receiving.cancel()
         finally:
             span.end()
+            # A client that goes half-closes first and cancels next: the cancellation comes while its session
+            # ends, and an await between two links would leave the second one open for ever.
             for link in self._links:
-                await link.close()
+                link.cancel()
 
     def _make_voices(self) -> Voices:
         config = self._config
