@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Generator
+import threading
+import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from voxmesh_client.asking import spoken_config
 from voxmesh_client.cli.demo import likeness
+from voxmesh_client.cli.talk import talk_with
 from voxmesh_client.local.ports import free_block
-from voxmesh_runtime.audio import AudioFile, write_wav
+from voxmesh_client.settings import MeshSettings
+from voxmesh_runtime.audio import AudioFile, read_audio_file, write_wav
 
 pytestmark = pytest.mark.mesh
 
@@ -224,3 +231,75 @@ def test_a_target_that_does_not_answer_says_how_to_start_it(mesh: CommandLine) -
     target = f"127.0.0.1:{free_block(7)}"
     message = mesh.run("generate", "hello", "--target", target, code=1)
     assert message == f"voxmesh: llm: nothing answers at {target}: start it with `voxmesh up`\n"
+
+
+def test_demo_answers_a_question_and_hears_its_own_reply(mesh: CommandLine, question: str) -> None:
+    done = mesh.raw("demo", question, "--out", "demo.wav", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert likeness(told["turns"][0]["text"], QUESTION) > 0.9
+    assert told["likeness"] >= 0.6
+    assert (mesh.folder / "demo.wav").stat().st_size > 10_000
+
+
+class Device:
+    """A sound card in real time: the microphone hears a file, then silence; the speaker keeps what it gets."""
+
+    latency = 0.0
+    heard: ClassVar[bytes] = b""
+    played: ClassVar[list[bytes]] = []
+
+    def __init__(self, *, samplerate: int, callback: Callable[..., None], blocksize: int = 480, **_: object) -> None:
+        self._callback = callback
+        self._block = blocksize
+        self._period_s = blocksize / samplerate
+        self._open = True
+        self._records = samplerate == 16000
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._open = False
+        self._thread.join()
+
+    def _run(self) -> None:
+        due, at = time.monotonic(), 0
+        while self._open:
+            data = bytearray(2 * self._block)
+            if self._records:
+                piece = Device.heard[at : at + len(data)]
+                data[: len(piece)] = piece
+                at += len(data)
+            self._callback(data, self._block, None, None)
+            if not self._records:
+                Device.played.append(bytes(data))
+            due += self._period_s
+            time.sleep(max(0.0, due - time.monotonic()))
+
+
+async def test_talk_hears_the_microphone_and_plays_the_reply(
+    mesh: CommandLine, question: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples, rate = read_audio_file(mesh.folder / question)
+    at_16k = np.interp(np.arange(0, samples.size, rate / 16000), np.arange(samples.size), samples)
+    Device.heard = (at_16k * 32767).astype("<i2").tobytes()
+    module = SimpleNamespace(RawOutputStream=Device, RawInputStream=Device, PortAudioError=OSError)
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    settings = MeshSettings(base_port=int(mesh.environment["VOXMESH_BASE_PORT"]))
+    talking = asyncio.create_task(talk_with(settings, spoken_config(16000), times=False, json=True))
+    printed = ""
+    async with asyncio.timeout(60):
+        while not printed:
+            await asyncio.sleep(0.1)
+            assert not talking.done(), talking.exception()
+            printed = capsys.readouterr().out
+        while not any(any(piece) for piece in Device.played):  # noqa: ASYNC110 # a thread plays
+            await asyncio.sleep(0.1)
+    talking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await talking
+    turn = json.loads(printed.splitlines()[0])
+    assert likeness(turn["text"], QUESTION) > 0.9
+    assert turn["reply"]

@@ -60,7 +60,7 @@ async def ask(
                     _take(event, log, playback)
                     on_event(event)
             finally:
-                await _end(sender, teller)
+                await end_tasks(sender, teller)
     return log.turns
 
 
@@ -97,7 +97,7 @@ async def _send_silence(conversation: Conversation, sample_rate_hertz: int, pace
         await conversation.send_audio(quiet)
 
 
-async def _end(*tasks: asyncio.Task[None]) -> None:
+async def end_tasks(*tasks: asyncio.Task[None]) -> None:
     """Stop the tasks that send; why the conversation failed is told by its events."""
     for task in tasks:
         task.cancel()

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2
-from voxmesh_client.asking import REPLY_HERTZ, spoken_config
+from voxmesh_client.asking import REPLY_HERTZ, end_tasks, spoken_config
 from voxmesh_client.cli.console import (
     BasePortOption,
     JsonOption,
@@ -50,12 +50,13 @@ def talk(
       voxmesh talk --times
     """
     settings = settings_of(base_port, COORDINATOR, target)
-    run(_talk(settings, spoken_config(_MICROPHONE_HERTZ, tuple(language or ())), times=times, json=json))
+    run(talk_with(settings, spoken_config(_MICROPHONE_HERTZ, tuple(language or ())), times=times, json=json))
 
 
-async def _talk(
+async def talk_with(
     settings: MeshSettings, config: conversation_pb2.ConversationConfig, *, times: bool, json: bool
 ) -> None:
+    """Hold a spoken conversation until cancelled; `config` as `spoken_config(16000)` makes it."""
     log = TurnLog()
     with Speaker(REPLY_HERTZ) as speaker:
         playback = Playback(speaker)
@@ -66,11 +67,12 @@ async def _talk(
                 asyncio.create_task(playback.tell(conversation)),
                 asyncio.create_task(_follow(conversation, log, playback, times=times, json=json)),
             }
-            done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in others:
-                task.cancel()
-            for task in done:
-                task.result()
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                await end_tasks(*tasks)
 
 
 async def _listen(conversation: Conversation) -> None:

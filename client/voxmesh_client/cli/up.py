@@ -69,23 +69,30 @@ async def _up(
     """Run until a signal; false when services failed and nothing more can come of it."""
     supervisor = Supervisor(settings, slots, view.changed)
     stopping = _stop_on_signals(supervisor)
-    started = time.monotonic()
+    started: float | None = time.monotonic()
     supervisor.start()
-    try:
-        with view:
-            was_serving = False
+    with view:
+        try:
             while not stopping.is_set() and not _hopeless(supervisor, need_all=told):
                 view.refresh(supervisor.services.values())
-                if supervisor.all_serving and not was_serving:
-                    was_serving = True
+                if supervisor.all_serving and started is not None:
                     _tell_serving(supervisor, time.monotonic() - started, told=told, json=json)
+                    started = None
                 await _passed(stopping, _REFRESH_S)
             failed = _hopeless(supervisor, need_all=told)
-            if not failed and not json and not told:
-                view.refresh(supervisor.services.values())
-    finally:
-        await supervisor.stop(grace_s)
+        finally:
+            await _stop(supervisor, view, grace_s)
     return not failed
+
+
+async def _stop(supervisor: Supervisor, view: UpView, grace_s: float) -> None:
+    """Stop all services and show how that goes."""
+    stop = asyncio.create_task(supervisor.stop(grace_s))
+    while not stop.done():
+        view.refresh(supervisor.services.values())
+        await asyncio.wait({stop}, timeout=_REFRESH_S)
+    view.refresh(supervisor.services.values())
+    stop.result()
 
 
 def _hopeless(supervisor: Supervisor, *, need_all: bool) -> bool:
