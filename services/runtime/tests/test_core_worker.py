@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import threading
+import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
@@ -256,3 +257,33 @@ async def test_an_idle_worker_keeps_nothing_of_its_last_item() -> None:
     gc.collect()
     assert gone() is None
     await worker.close()
+
+
+class Held:
+    """Takes a while to open, and knows when it is closed."""
+
+    opened = 0
+    closed = 0
+
+    def __init__(self) -> None:
+        time.sleep(0.2)
+        Held.opened += 1
+
+    def close(self) -> None:
+        Held.closed += 1
+
+
+async def test_a_session_left_while_it_is_opened_is_closed_all_the_same() -> None:
+    worker = Worker[int, int](list, name="held")
+
+    async def hold() -> None:
+        async with worker.holding(Held):
+            await asyncio.sleep(10)
+
+    holder = asyncio.create_task(hold())
+    await asyncio.sleep(0.05)
+    holder.cancel()
+    await asyncio.wait({holder})
+    await worker.call(lambda: None)
+    await worker.close()
+    assert (Held.opened, Held.closed) == (1, 1)

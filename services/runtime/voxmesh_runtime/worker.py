@@ -9,8 +9,9 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from voxmesh_runtime.errors import Overloaded, Unavailable
 from voxmesh_runtime.thread import ModelThread
@@ -20,6 +21,17 @@ log = logging.getLogger(__name__)
 In = TypeVar("In")
 Out = TypeVar("Out")
 T = TypeVar("T")
+
+
+class Closable(Protocol):
+    """What is freed by `close`."""
+
+    def close(self) -> None:
+        """Free it."""
+        ...
+
+
+SessionT = TypeVar("SessionT", bound=Closable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +121,20 @@ class Worker(Generic[In, Out]):
         """
         if not self._thread.closed:
             self._thread.submit(function).add_done_callback(_log_failure)
+
+    @asynccontextmanager
+    async def holding(self, open_session: Callable[[], SessionT]) -> AsyncGenerator[SessionT]:
+        """A session for the time of a block: opened and closed on the thread, whenever the caller leaves."""
+        opening = self._thread.submit(open_session)
+        try:
+            yield await asyncio.wrap_future(opening)
+        finally:
+            # Left while it was being opened, it is closed as soon as it is open.
+            opening.add_done_callback(self._close_session)
+
+    def _close_session(self, opening: Future[SessionT]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self.post(opening.result().close)
 
     async def iterate(self, iterator: Iterator[T]) -> AsyncGenerator[Completed[T]]:
         """Step a blocking iterator on the thread; other streams' work may run between its items.

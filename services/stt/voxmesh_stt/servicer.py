@@ -57,12 +57,9 @@ class SttService(stt_pb2_grpc.SpeechToTextServiceServicer):
             info = self._engine.info
             options = recognition_options(config, info)
             model_input = ModelInput(AudioFormat.from_proto(config.audio_format), info.sample_rate_hertz)
-            session = await self._worker.call(lambda: self._engine.open(options))
-            try:
+            async with self._worker.holding(lambda: self._engine.open(options)) as session:
                 await self._acknowledge(call, session, options)
                 await self._recognize(call, session, options, model_input)
-            finally:
-                self._worker.post(session.close)
 
     async def GetModelInfo(self, request: InfoRequest, context: AnyContext) -> InfoResponse:
         """Describe the loaded model."""

@@ -55,16 +55,13 @@ class TtsService(tts_pb2_grpc.TextToSpeechServiceServicer):
             info = self._engine.info
             options = synthesis_options(config, info)
             audio_format = output_format(config, info)
-            session = await self._worker.call(lambda: self._engine.open(options))
-            try:
+            async with self._worker.holding(lambda: self._engine.open(options)) as session:
                 await self._acknowledge(call, [*common_outcomes(config, options, info), *session.outcomes])
                 synthesis = Synthesis(call, session, self._worker, info, audio_format)
                 segments = Segments(info.clause_limits, self._settings.max_queued_segments)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(synthesis.run(segments))
                     await _receive(call, segments)
-            finally:
-                self._worker.post(session.close)
 
     async def GetModelInfo(self, request: InfoRequest, context: AnyContext) -> InfoResponse:
         """Describe the loaded model."""
