@@ -14,7 +14,7 @@ from voxmesh_stt_moonshine.model import SAMPLE_RATE_HERTZ, Model, find_model
 from voxmesh_stt_moonshine.pace import Pace
 from voxmesh_stt_moonshine.session import LANGUAGE, MoonshineSession
 from voxmesh_stt_moonshine.settings import MoonshineSettings
-from voxmesh_stt_moonshine.voice import VoiceActivity, new_detector
+from voxmesh_stt_moonshine.voice import Detectors, VoiceActivity
 
 
 class MoonshineEngine:
@@ -26,6 +26,7 @@ class MoonshineEngine:
         self._folder = find_model(context.model)
         self._model: Model | None = None
         self._pace = Pace(settings.interim_share)
+        self._detectors = Detectors()
         self.info = EngineInfo(_facts(self._folder.name, self._folder.license, context.device))
 
     def load(self) -> None:
@@ -41,7 +42,7 @@ class MoonshineEngine:
         """A session for one stream."""
         return MoonshineSession(
             self._loaded(),
-            VoiceActivity(new_detector()),
+            VoiceActivity(self._detectors.take(), self._detectors.give_back),
             self._pace,
             self._settings,
             _outcomes(options, self._settings),

@@ -95,8 +95,9 @@ class MoonshineSession:
         self._begin(Utterance())
 
     def close(self) -> None:
-        """Nothing outlives the object."""
+        """Give the detector back."""
         self._begin(Utterance())
+        self._voice.close()
 
     def _begin(self, utterance: Utterance) -> None:
         self._utterance = utterance
