@@ -16,10 +16,10 @@ from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.engines import ModelFacts
 from voxmesh_runtime.testing import exchange, serving, wait_until
-from voxmesh_vlm.conformance import ANSWER, CANCEL, Request, VlmExchange, analyze, draw, file_of, upload
 from voxmesh_vlm.engine import Analysis, AnalysisRequest, EngineInfo, Structured, Task, TextDelta, Truncated
 from voxmesh_vlm.servicer import VlmService
 from voxmesh_vlm.settings import VlmSettings
+from voxmesh_vlm.testing import ANSWER, CANCEL, Request, VlmExchange, analyze, draw, file_of, upload
 
 pytestmark = pytest.mark.unit
 

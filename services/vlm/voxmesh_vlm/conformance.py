@@ -6,7 +6,6 @@ An engine's tests subclass `VlmConformance` with the engine's name.
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
@@ -16,26 +15,33 @@ import numpy as np
 import pytest
 from google.protobuf import struct_pb2
 from google.rpc import error_details_pb2
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.conformance import StreamConformance
 from voxmesh_runtime.engines import EngineContext, load_engine
 from voxmesh_runtime.settings import ServerSettings
-from voxmesh_runtime.testing import Exchange, details, exchange, serving
+from voxmesh_runtime.testing import details, exchange, serving
 from voxmesh_vlm.engine import Analysis, AnalysisRequest, Engine, EngineInfo, Task
 from voxmesh_vlm.servicer import VlmService
 from voxmesh_vlm.settings import VlmSettings
-
-Request = vlm_pb2.StreamingAnalyzeRequest
-Response = vlm_pb2.StreamingAnalyzeResponse
-VlmExchange = Exchange[Request, Response]
-
-READ_TEXT = vlm_pb2.Analyze.TASK_READ_TEXT
-ANSWER = vlm_pb2.Analyze.TASK_ANSWER
-CANCEL = Request(cancel=vlm_pb2.Cancel())
-MEBIBYTE = 1024 * 1024
+from voxmesh_vlm.testing import (
+    ANSWER,
+    CANCEL,
+    MEBIBYTE,
+    READ_TEXT,
+    Request,
+    VlmExchange,
+    analyze,
+    draw,
+    file_of,
+    half,
+    lines_of,
+    page,
+    read,
+    upload,
+)
 
 
 class LoadedOnce:
@@ -69,57 +75,6 @@ class LoadedOnce:
 
 
 _engines: dict[tuple[str, EngineContext], LoadedOnce] = {}
-
-
-def draw(*lines: str, width: int = 480, height: int = 0, font_pixels: int = 40) -> Image.Image:
-    """Black lines of text on white."""
-    step = round(font_pixels * 1.6)
-    image = Image.new("RGB", (width, height or step * (len(lines) + 1)), "white")
-    canvas, font = ImageDraw.Draw(image), ImageFont.load_default(size=font_pixels)
-    for number, line in enumerate(lines):
-        canvas.text((font_pixels, step // 2 + number * step), line, fill="black", font=font)
-    return image
-
-
-def file_of(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    """A picture as a file."""
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def half(file: bytes) -> bytes:
-    """What is left of a file after a broken upload."""
-    return file[: len(file) // 2]
-
-
-def upload(data: bytes, index: int = 0, chunk_bytes: int = MEBIBYTE) -> list[Request]:
-    """A file in chunks."""
-    return [
-        Request(image_chunk=vlm_pb2.ImageChunk(image_index=index, data=data[begin : begin + chunk_bytes]))
-        for begin in range(0, len(data), chunk_bytes)
-    ]
-
-
-def analyze(task: Any = READ_TEXT, **fields: Any) -> Request:
-    """What is asked about the pictures sent."""
-    return Request(analyze=vlm_pb2.Analyze(task=task, **fields))
-
-
-def read(image: Image.Image) -> list[Request]:
-    """Read the text of a picture."""
-    return [*upload(file_of(image)), analyze()]
-
-
-def lines_of(responses: Sequence[Response], analysis: int = 0) -> list[str]:
-    """The lines that were read in an analysis, in lower case without spaces."""
-    lines = [response.text_line for response in responses if response.HasField("text_line")]
-    return [line.text.lower().replace(" ", "") for line in lines if line.analysis_index == analysis]
-
-
-def page() -> Image.Image:
-    """A picture that takes a while."""
-    return draw(*(f"Line number {number} of a page" for number in range(14)), width=1000)
 
 
 class VlmConformance(StreamConformance):

@@ -11,8 +11,8 @@ from PIL import Image
 
 from voxmesh_runtime.engines import EngineContext, load_engine
 from voxmesh_runtime.errors import FailedPrecondition
-from voxmesh_vlm.conformance import draw
 from voxmesh_vlm.engine import AnalysisRequest, Engine, Task, TextLine
+from voxmesh_vlm.testing import draw
 from voxmesh_vlm_rapidocr.canvas import LONGEST_SIDE, Box, Canvas
 from voxmesh_vlm_rapidocr.layout import reading_order, text_corners
 
