@@ -20,6 +20,8 @@ from voxmesh_client.slots import COMPOSED, COORDINATOR, SLOTS, Slot
 
 _LOADING_POLL_S = 0.3
 _SERVING_POLL_S = 2.0
+_DRAIN_S = "2"
+"""Longest wait of a stopping service for open streams, in seconds, unless the operator chose another."""
 
 _OBSERVED = {Health.DOWN: State.STARTING, Health.NOT_SERVING: State.LOADING, Health.SERVING: State.SERVING}
 
@@ -98,7 +100,8 @@ class Supervisor:
     def _launch(self, slot: Slot) -> Launch:
         port = self._settings.base_port + slot.port_offset
         # Children inherit the operator's variables; this is the one place that passes them on.
-        environment = {**os.environ, "VOXMESH_PORT": str(port), "VOXMESH_PARENT_PID": str(os.getpid())}
+        own = {"VOXMESH_PORT": str(port), "VOXMESH_PARENT_PID": str(os.getpid())}
+        environment = {"VOXMESH_DRAIN_S": _DRAIN_S, **os.environ, **own}
         if slot is COORDINATOR:
             targets = {f"VOXMESH_{used.name.upper()}_TARGET": self._settings.target(used) for used in COMPOSED}
             environment.update(targets)
