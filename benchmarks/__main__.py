@@ -1,5 +1,10 @@
 """Entry point of `python -m benchmarks`."""
 
+import os
+
+# Child processes are other programs, which gRPC need not follow; it reads this when it is imported.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+
 from benchmarks.cli import main
 
 if __name__ == "__main__":

@@ -71,8 +71,8 @@ def _streams_table(stages: Mapping[str, Snapshot], streams: int) -> Table:
         [_stream_row(process, stages, streams) for process in stages["warm"]],
         [
             (
-                f"Goal: at most {GOAL_MIB:g} MiB each in the coordinator. `again` is what they add once the memory that "
-                "the first ones left behind is used again."
+                f"Goal: at most {GOAL_MIB:g} MiB each in the coordinator. `again` is what they add once the memory "
+                "that the first ones left behind is used again."
             ),
         ],
     )

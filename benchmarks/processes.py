@@ -31,6 +31,6 @@ class Holding:
 
 
 def cpu_s(process: psutil.Process) -> float:
-    """CPU time in user and kernel mode that a process has used, without its children."""
+    """CPU time in user and kernel mode that a process has used, without its children, in steps of 10 ms."""
     times = process.cpu_times()
     return times.user + times.system

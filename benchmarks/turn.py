@@ -61,8 +61,8 @@ def _result(through_mesh: Sequence[Milestones], in_process: Sequence[Milestones]
                 f"Same transcript in {same_text} of {count} pairs, same reply in {same_reply}."
             ),
             (
-                "Both ways: real-time 20 ms frames, the same engines with 1 thread each, a llama.cpp server of their own, "
-                "temperature 0, and prompts whose prefix llama.cpp knows from the turn before."
+                "Both ways: real-time 20 ms frames, the same engines with 1 thread each, a llama.cpp server of their "
+                "own, temperature 0, and prompts whose prefix llama.cpp knows from the turn before."
             ),
         ],
     )

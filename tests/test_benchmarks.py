@@ -1,0 +1,110 @@
+"""Every benchmark runs in a small setting and prints its table; what it calls a leak is one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.figures import Spread, difference, slope
+from benchmarks.leaks import grows_steadily
+from benchmarks.speech import QUESTION, Question
+from benchmarks.wer_clips import NoClips, normal, read_clips
+
+pytestmark = pytest.mark.bench
+
+ROOT = Path(__file__).parent.parent
+TITLES = ("memory: services", "memory: 10 idle", "relay: ", "turn: 1 spoken", "soak: memory", "soak: threads", "wer: ")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    shutil.copy(QUESTION, folder / "question.wav")
+    (folder / "question.txt").write_text("What is the capital of France?\n")
+    return folder
+
+
+def test_all_benchmarks_run_on_one_mesh_and_find_no_leak(clips: Path, tmp_path: Path) -> None:
+    figures_path = tmp_path / "figures.json"
+    done = run("all", "--quick", "--folder", str(clips), "--json", str(figures_path))
+    assert done.returncode == 0, done.stderr
+    assert "load average at the start" in done.stdout
+    for title in TITLES:
+        assert title in done.stdout
+    figures: dict[str, Any] = json.loads(figures_path.read_text())
+    assert figures["problems"] == []
+    assert figures["machine"]["packages"]["grpcio"]
+    assert figures["soak"]["replies"] == figures["soak"]["turns"]
+    assert figures["turn"]["mesh"][0]["text"] == figures["turn"]["one_process"][0]["text"]
+    assert figures["wer"]["ways"]["mesh, as `voxmesh transcribe`"]["wer"] == 0
+
+
+def test_help_names_every_benchmark() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for name in ("turn", "relay", "memory", "soak", "wer", "all"):
+        assert f"  {name} " in done.stdout
+
+
+def test_a_folder_without_clips_is_told_in_one_line(tmp_path: Path) -> None:
+    done = run("wer", "--folder", str(tmp_path))
+    assert done.returncode == 1
+    assert "no audio files" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_growth_that_goes_on_is_a_leak() -> None:
+    assert grows_steadily([20.0 + turn for turn in range(30)])
+
+
+def test_growth_while_warming_up_is_none() -> None:
+    assert not grows_steadily([10.0, 14, 18, 20, *([21.0] * 20)])
+
+
+def test_a_count_that_goes_up_and_down_is_no_leak() -> None:
+    assert not grows_steadily([20.0, 24.0] * 15)
+
+
+def test_a_slope_is_not_moved_by_an_outlier() -> None:
+    assert slope([0.0, 2, 4, 600, 8, 10, 12]) == 2
+
+
+def test_a_difference_of_medians_lies_in_its_interval() -> None:
+    more = difference([11.0, 12, 13, 14, 15], [1.0, 2, 3, 4, 5])
+    assert more.median == 10
+    assert more.low <= 10 <= more.high
+
+
+def test_a_spread_is_a_median_between_quartiles() -> None:
+    assert Spread.of([1.0, 2, 3, 4, 5]) == Spread(3, 2, 4)
+
+
+def test_speech_ends_before_the_silence_after_it() -> None:
+    question = Question.read(QUESTION)
+    assert 0 < question.last_speech_frame < len(question.frames)
+
+
+def test_a_sphinx_transcription_names_its_clips(tmp_path: Path) -> None:
+    (tmp_path / "transcription").write_text("<s> he was not ill </s> (clip-1)\n")
+    (clip,) = read_clips(tmp_path)
+    assert (clip.path.name, clip.text) == ("clip-1.wav", "he was not ill")
+
+
+def test_a_missing_folder_holds_no_clips(tmp_path: Path) -> None:
+    with pytest.raises(NoClips, match="pocketsphinx-testdata"):
+        read_clips(tmp_path / "nowhere")
+
+
+def test_words_are_compared_without_case_and_punctuation() -> None:
+    assert normal("Mr. Dashwood's well-disposed!") == "mister dashwood's well disposed"
