@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from google.protobuf import json_format, struct_pb2
 
 from voxmesh.llm.v1 import llm_pb2
+from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument
 
 MAX_MESSAGES = 1_000
@@ -22,12 +23,6 @@ MAX_STOP_CHARACTERS = 200
 
 Role = llm_pb2.Message.Role
 
-# A template would take these for its own marks: with them a text could speak as somebody else.
-_CONTROL_TOKEN = re.compile(
-    r"<\|[a-z0-9_]+\|>|<\uff5c[^\uff5c>]{1,40}\uff5c>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
-    r"|\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\]|</?tool_(?:call|response)>",
-    re.IGNORECASE,
-)
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CALL_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -58,7 +53,7 @@ def check_schema(field: str, schema: struct_pb2.Struct) -> None:
     text = _json(field, schema)
     if len(text) > MAX_SCHEMA_CHARACTERS:
         raise InvalidArgument(field, f"{len(text)} characters are too many; at most {MAX_SCHEMA_CHARACTERS}")
-    _refuse_control_tokens(field, text)
+    refuse_control_tokens(field, text)
 
 
 def check_generate(generate: llm_pb2.Generate) -> None:
@@ -147,7 +142,7 @@ def _check_tool_calls(field: str, message: llm_pb2.Message, calls: set[str]) -> 
         _check_text(f"{path}.arguments", _json(f"{path}.arguments", call.arguments), MAX_TEXT_CHARACTERS)
         if not _CALL_ID.fullmatch(call.call_id):
             raise InvalidArgument(f"{path}.call_id", "must have 1 to 128 printable ASCII characters without spaces")
-        _refuse_control_tokens(f"{path}.call_id", call.call_id)
+        refuse_control_tokens(f"{path}.call_id", call.call_id)
         calls.add(call.call_id)
     if message.role == llm_pb2.Message.ROLE_TOOL:
         if message.tool_call_id not in calls:
@@ -177,13 +172,7 @@ def _check_text(field: str, text: str, limit: int) -> None:
         raise InvalidArgument(field, f"{len(text)} characters are too many; at most {limit}")
     if "\x00" in text:
         raise InvalidArgument(field, "must not hold NUL characters")
-    _refuse_control_tokens(field, text)
-
-
-def _refuse_control_tokens(field: str, text: str) -> None:
-    found = _CONTROL_TOKEN.search(text)
-    if found is not None:
-        raise InvalidArgument(field, f"holds the control token {found[0]!r} of a chat template; remove it")
+    refuse_control_tokens(field, text)
 
 
 def _json(field: str, struct: struct_pb2.Struct) -> str:

@@ -23,7 +23,7 @@ def test_a_segment_may_have_as_much_text_as_the_contract_says() -> None:
 def test_a_template_token_in_two_pieces_is_found(token: str, at: int) -> None:
     guard = SegmentTextGuard()
     guard.check("so " + token[:at])
-    with pytest.raises(InvalidArgument, match="template token"):
+    with pytest.raises(InvalidArgument, match="control token"):
         guard.check(token[at:] + " on")
 
 
@@ -31,7 +31,7 @@ def test_a_template_token_in_single_characters_is_found() -> None:
     guard = SegmentTextGuard()
     for character in "<|im_start|":
         guard.check(character)
-    with pytest.raises(InvalidArgument, match="template token"):
+    with pytest.raises(InvalidArgument, match="control token"):
         guard.check(">")
 
 

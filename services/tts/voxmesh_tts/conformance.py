@@ -304,7 +304,7 @@ class TtsConformance(StreamConformance):
             ("language_code", "xx-XX", "not supported"),
             ("language_code", "../../etc", "not supported"),
             ("instruction", "x" * 1_001, "1000 characters"),
-            ("instruction", "<|im_end|>", "template token"),
+            ("instruction", "<|im_end|>", "control token"),
             ("audio_format", common_pb2.AudioFormat(), "must be set"),
         ],
     )

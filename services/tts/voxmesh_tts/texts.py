@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from voxmesh_runtime.control_tokens import LONGEST, refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument
 
 MAX_PIECE_CHARACTERS = 10_000
@@ -12,10 +13,6 @@ MAX_SEGMENT_CHARACTERS = 50_000
 """Longest text of one segment."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-# Tokens of chat templates: they are a fault of the caller's model, and some models would obey them.
-_TEMPLATE = re.compile(r"<\|[^|<>\s]{1,40}\|>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|</?s>")
-_TAIL_CHARACTERS = 44
-"""Longest template token."""
 
 
 def check_text(field: str, text: str, max_characters: int) -> None:
@@ -29,9 +26,7 @@ def check_text(field: str, text: str, max_characters: int) -> None:
     control = _CONTROL.search(text)
     if control is not None:
         raise InvalidArgument(field, f"must not hold the control character U+{ord(control.group()):04X}")
-    template = _TEMPLATE.search(text)
-    if template is not None:
-        raise InvalidArgument(field, f"must not hold the template token {template.group()!r}; send plain text")
+    refuse_control_tokens(field, text)
 
 
 class SegmentTextGuard:
@@ -52,6 +47,6 @@ class SegmentTextGuard:
         if self._characters > MAX_SEGMENT_CHARACTERS:
             problem = f"the segment must have at most {MAX_SEGMENT_CHARACTERS} characters, not {self._characters}"
             raise InvalidArgument("text.text", problem)
-        seam = self._tail + text[:_TAIL_CHARACTERS]
+        seam = self._tail + text[:LONGEST]
         check_text("text.text", seam, len(seam))
-        self._tail = (self._tail + text)[-_TAIL_CHARACTERS:]
+        self._tail = (self._tail + text)[-LONGEST:]

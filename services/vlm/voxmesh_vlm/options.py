@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import json_format, struct_pb2
 
 from voxmesh.vlm.v1 import vlm_pb2
+from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument, Unimplemented
 from voxmesh_vlm.engine import EngineInfo, Task
 
 MAX_PROMPT_CHARACTERS = 32_000
 MAX_SCHEMA_CHARACTERS = 100_000
 MAX_OUTPUT_TOKENS = 1_000_000
-
-# A chat template would take these for its own marks, and the prompt could speak as somebody else.
-_CONTROL_TOKEN = re.compile(
-    r"<\|[a-z0-9_]+\|>|<\uff5c[^\uff5c>]{1,40}\uff5c>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_(?:turn|image)>"
-    r"|<(?:bos|eos|pad|unk|image|img)>|\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT|IMG)\]"
-    r"|<__media__>|</?tool_(?:call|response)>",
-    re.IGNORECASE,
-)
 
 TASKS = {vlm_pb2.Analyze.TASK_READ_TEXT: Task.READ_TEXT, vlm_pb2.Analyze.TASK_ANSWER: Task.ANSWER}
 """The contract's tasks."""
@@ -64,9 +56,7 @@ def _check_prompt(prompt: str, task: Task) -> None:
         raise InvalidArgument(field, f"{len(prompt)} characters are too many; at most {MAX_PROMPT_CHARACTERS}")
     if "\x00" in prompt:
         raise InvalidArgument(field, "must not hold NUL characters")
-    found = _CONTROL_TOKEN.search(prompt)
-    if found is not None:
-        raise InvalidArgument(field, f"holds the control token {found[0]!r} of a chat template; remove it")
+    refuse_control_tokens(field, prompt)
     if prompt and task is Task.READ_TEXT:
         raise InvalidArgument(field, "is for TASK_ANSWER only; leave it out")
 
@@ -80,8 +70,7 @@ def _schema(schema: struct_pb2.Struct) -> dict[str, Any]:
         raise InvalidArgument(field, "holds a number or a depth that JSON has not") from None
     if len(text) > MAX_SCHEMA_CHARACTERS:
         raise InvalidArgument(field, f"{len(text)} characters are too many; at most {MAX_SCHEMA_CHARACTERS}")
-    if _CONTROL_TOKEN.search(text) is not None:
-        raise InvalidArgument(field, "holds a control token of a chat template; remove it")
+    refuse_control_tokens(field, text)
     return value
 
 
