@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -18,7 +18,7 @@ from talking import S16, Talk, chat, question, reply_text, talk
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
-from voxmesh_client import MeshSettings
+from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_coordinator.servicer import CoordinatorService
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_llm_proxy.endpoint import RemoteEndpoint
@@ -28,6 +28,8 @@ from voxmesh_runtime.channels import open_channel
 from voxmesh_runtime.engines import EngineContext, load_engine
 from voxmesh_runtime.server import RunningServer, running
 from voxmesh_runtime.testing import details, exchange, wait_until
+from voxmesh_stt.servicer import SttService
+from voxmesh_stt.settings import SttSettings
 from voxmesh_tts.servicer import TtsService
 from voxmesh_tts.settings import TtsSettings
 
@@ -180,6 +182,33 @@ async def test_a_language_model_that_is_gone_fails_the_turn_and_the_next_works_w
         assert reply_text(call, 2) == "I am back."
         await held_chat.__aexit__(None, None, None)
         await held.__aexit__(None, None, None)
+
+
+async def test_a_recogniser_that_dies_in_mid_speech_fails_the_turn_and_the_next_is_heard(
+    settings: MeshSettings,
+) -> None:
+    create = load_engine("stt", "moonshine")
+
+    def served(port: int) -> tuple[SttService, SttSettings]:
+        own = SttSettings(port=port)
+        return SttService(create(EngineContext()), own), own
+
+    async with AsyncExitStack() as stack:
+        async with running(*served(0)) as dying:
+            there = await stack.enter_async_context(
+                scripted(settings, says("I hear you."), stt_target=f"127.0.0.1:{dying.port}")
+            )
+            call = await stack.enter_async_context(talk(there[1]))
+            call.say(question())
+            await call.until(SpeechStarted)
+        failed = await call.until(TurnFailed)
+        assert failed.code == 14
+        assert "stt at" in failed.message
+        await stack.enter_async_context(running(*served(dying.port)))
+        await asyncio.sleep(3.0)
+        call.say(question())
+        await call.until(TurnReport)
+    assert reply_text(call, call.events(TurnReport)[-1].turn_index) == "I hear you."
 
 
 async def test_streams_move_between_turns_when_their_server_goes_away(settings: MeshSettings) -> None:

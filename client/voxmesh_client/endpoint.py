@@ -23,6 +23,7 @@ from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import Slot
 from voxmesh_client.stream import Stream
 from voxmesh_runtime.channels import open_channel
+from voxmesh_runtime.duplex import CallOver, DuplexCall
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -117,7 +118,7 @@ class Endpoint:
     async def _open_once(
         self, method: StreamMethod[Request, Response], first: Request, timeout_s: float
     ) -> Stream[Request, Response]:
-        call = method(timeout=timeout_s, wait_for_ready=True)
+        call = DuplexCall(method(timeout=timeout_s, wait_for_ready=True))
         stream = Stream(call, self.slot.name, self.target)
         try:
             await self._connected(call)
@@ -127,14 +128,15 @@ class Endpoint:
             raise
         return stream
 
-    async def _connected(self, call: grpc.aio.StreamStreamCall[Request, Response]) -> None:
+    async def _connected(self, call: DuplexCall[Request, Response]) -> None:
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
                 await call.wait_for_connection()
         except TimeoutError:
             raise await self._silent(self._settings.connect_timeout_s) from None
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc(error, self.slot.name, self.target) from None
+        except CallOver as over:
+            if over.status is not None:
+                raise from_rpc(over.status, self.slot.name, self.target) from None
 
     async def _first_answer(self, stream: Stream[Request, Response], first: Request) -> None:
         timeout_s = self._settings.answer_timeout_s

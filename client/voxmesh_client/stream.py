@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
@@ -11,14 +11,10 @@ import grpc
 from google.protobuf.message import Message
 
 from voxmesh_client.errors import MeshError, from_rpc
+from voxmesh_runtime.duplex import CallOver, DuplexCall
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
-Value = TypeVar("Value")
-
-_WRITE_FAILED = "Internal error from Core"
-_SETTLE_STEP_S = 0.005
-_SETTLE_STEPS = 100
 
 
 class Stream(Generic[Request, Response]):
@@ -28,12 +24,8 @@ class Stream(Generic[Request, Response]):
     field that is set. `going_away` is kept in an attribute of that name instead.
     """
 
-    def __init__(self, call: grpc.aio.StreamStreamCall[Request, Response], service: str, target: str) -> None:
+    def __init__(self, call: DuplexCall[Request, Response], service: str, target: str) -> None:
         self._call = call
-        # Iterating, unlike read(), gives what arrived before the end even when a write has failed meanwhile.
-        self._responses = aiter(call)
-        self._status: grpc.aio.AioRpcError | None = None
-        call.add_done_callback(self._keep_status)
         self._service = service
         self._target = target
         self.going_away = False
@@ -57,13 +49,12 @@ class Stream(Generic[Request, Response]):
         """
         try:
             await self._call.write(request)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-            seen = error if isinstance(error, grpc.aio.AioRpcError) else None
-            raise (await self._failure(seen) or self._ended()) from None
+        except CallOver as over:
+            raise self._failure(over) from None
 
     async def half_close(self) -> None:
         """Say that no message follows."""
-        await self._call.done_writing()
+        await self._call.half_close()
 
     def cancel(self) -> None:
         """End the stream now; nothing happens when it is over."""
@@ -109,33 +100,12 @@ class Stream(Generic[Request, Response]):
 
     async def _read(self) -> Response | None:
         try:
-            return await anext(self._responses, None)
-        except grpc.aio.AioRpcError as error:
-            if (failure := await self._failure(error)) is not None:
-                raise failure from None
-            return None
+            return await self._call.read()
+        except CallOver as over:
+            raise self._failure(over) from None
 
-    async def _failure(self, seen: grpc.aio.AioRpcError | None = None) -> MeshError | None:
-        """Why the stream is over; None when the service ended it well."""
-        for _ in range(_SETTLE_STEPS):
-            if self._status is not None:
-                break
-            await asyncio.sleep(_SETTLE_STEP_S)
-        status = self._status or seen
-        if status is None or status.code() is grpc.StatusCode.OK:
-            return None
-        return from_rpc(status, self._service, self._target)
-
-    def _keep_status(self, call: Any) -> None:
-        """Keep the service's own status, of which grpc.aio tells each time it sets one.
-
-        A write that meets the end of the stream replaces it by INTERNAL, before or after it is known.
-        """
-        status = grpc.aio.AioRpcError(
-            _at_once(call.code()), grpc.aio.Metadata(), _at_once(call.trailing_metadata()), _at_once(call.details())
-        )
-        if self._status is None and status.details() != _WRITE_FAILED:
-            self._status = status
+    def _failure(self, over: CallOver) -> MeshError:
+        return self._ended() if over.status is None else from_rpc(over.status, self._service, self._target)
 
     def _ended(self) -> MeshError:
         return MeshError(grpc.StatusCode.CANCELLED, "the stream has ended", self._service, "open another one")
@@ -145,15 +115,6 @@ def kind_of(response: Message) -> str:
     """Name of the field of the message's only oneof that is set."""
     oneof: Any = response.DESCRIPTOR.oneofs[0].name
     return response.WhichOneof(oneof) or ""
-
-
-def _at_once(coroutine: Coroutine[Any, Any, Value]) -> Value:
-    """The result of a coroutine that has nothing to wait for."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise RuntimeError("the call is not over")
 
 
 def _raise_failure(sender: asyncio.Task[None]) -> None:

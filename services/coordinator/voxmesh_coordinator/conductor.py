@@ -72,6 +72,7 @@ class Conductor:
         self._images: list[bytes] = []
         self._next_index = 0
         self._input_ended = False
+        self._is_deaf = False
 
     def put(self, event: Event) -> None:
         """Something happened."""
@@ -147,6 +148,7 @@ class Conductor:
     # The person speaks.
 
     async def _speech_started(self, offset_s: float) -> None:
+        self._is_deaf = False
         await self._interrupt()
         if self._speaking is None:
             self._speaking = UserTurn()
@@ -301,6 +303,10 @@ class Conductor:
         if failure.code == grpc.StatusCode.INVALID_ARGUMENT:
             raise failure
         turns = [*self._ending, *([self._speaking] if self._speaking is not None else [])]
+        if not turns and not self._is_deaf:
+            # Nobody spoke yet, but nobody would be heard either.
+            turns = [UserTurn()]
+        self._is_deaf = True
         self._ending.clear()
         self._speaking = None
         if self.microphone is not None:

@@ -13,6 +13,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_e
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh_coordinator.failures import ServiceFailed
+from voxmesh_runtime.duplex import CallOver, DuplexCall
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Link(Generic[Request, Response]):
         self._on_response = on_response
         self._on_failure = on_failure
         self._connect_timeout_s = connect_timeout_s
-        self._call: grpc.aio.StreamStreamCall[Request, Response] | None = None
+        self._call: DuplexCall[Request, Response] | None = None
         self._pump: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
 
@@ -97,9 +98,9 @@ class Link(Generic[Request, Response]):
             raise ServiceFailed(self.service, grpc.StatusCode.UNAVAILABLE, "the stream broke")
         try:
             await call.write(request)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+        except CallOver as over:
             self._forget(call)
-            raise await self._failure(call, error) from None
+            raise self._failure(over) from None
 
     async def move(self) -> None:
         """Open the stream anew, on another server if there is one; for the time between turns."""
@@ -122,8 +123,8 @@ class Link(Generic[Request, Response]):
         if pump is not None and pump is not asyncio.current_task():
             pump.cancel()
 
-    async def _connect(self) -> grpc.aio.StreamStreamCall[Request, Response]:
-        call = self._method()
+    async def _connect(self) -> DuplexCall[Request, Response]:
+        call = DuplexCall(self._method())
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 await call.write(self._config)
@@ -133,29 +134,26 @@ class Link(Generic[Request, Response]):
             raise ServiceFailed(
                 self.service, grpc.StatusCode.UNAVAILABLE, f"no answer within {self._connect_timeout_s:g} s"
             ) from None
-        except grpc.aio.AioRpcError as error:
-            raise ServiceFailed.from_call(self.service, error) from None
+        except CallOver as over:
+            raise self._failure(over) from None
         except BaseException:
             call.cancel()
             raise
-        if isinstance(first, Message) and first.HasField("ready"):
-            self.ready = first.ready  # pyright: ignore[reportAttributeAccessIssue] # every response has it
-            return call
-        call.cancel()
-        raise ServiceFailed(self.service, grpc.StatusCode.UNAVAILABLE, "the stream ended before `ready`")
+        if first is None:
+            raise self._failure(CallOver(None))
+        self.ready = first.ready  # pyright: ignore[reportAttributeAccessIssue] # every slot's first answer has it
+        return call
 
-    async def _read(self, call: grpc.aio.StreamStreamCall[Request, Response]) -> None:
-        failure = ServiceFailed(self.service, grpc.StatusCode.UNAVAILABLE, "the service ended the stream")
+    async def _read(self, call: DuplexCall[Request, Response]) -> None:
         try:
-            while isinstance(response := await call.read(), Message):
+            while (response := await call.read()) is not None:
                 if response.HasField("going_away"):
                     self.is_going_away = True
                 else:
-                    await self._on_response(response)  # pyright: ignore[reportArgumentType] # not EOF
-            if await call.code() is not grpc.StatusCode.OK:
-                failure = ServiceFailed(self.service, await call.code(), await call.details() or "")
-        except grpc.aio.AioRpcError as error:
-            failure = ServiceFailed.from_call(self.service, error)
+                    await self._on_response(response)
+            failure = self._failure(CallOver(None))
+        except CallOver as over:
+            failure = self._failure(over)
         except Exception:
             # A bug of ours: the session must not wait for answers that nobody reads.
             log.exception("reading a service's answers failed", extra={"service": self.service})
@@ -165,18 +163,14 @@ class Link(Generic[Request, Response]):
             self._forget(call)
             self._on_failure(failure)
 
-    def _forget(self, call: grpc.aio.StreamStreamCall[Request, Response]) -> None:
+    def _forget(self, call: DuplexCall[Request, Response]) -> None:
         if self._call is call:
             self._call = None
 
-    async def _failure(
-        self,
-        call: grpc.aio.StreamStreamCall[Request, Response],
-        error: grpc.aio.AioRpcError | asyncio.InvalidStateError,
-    ) -> ServiceFailed:
-        if isinstance(error, grpc.aio.AioRpcError):
-            return ServiceFailed.from_call(self.service, error)
-        return ServiceFailed(self.service, await call.code(), await call.details() or "the stream has ended")
+    def _failure(self, over: CallOver) -> ServiceFailed:
+        if over.status is None:
+            return ServiceFailed(self.service, grpc.StatusCode.UNAVAILABLE, "the service ended the stream")
+        return ServiceFailed.from_call(self.service, over.status)
 
 
 def _is_transient(error: BaseException) -> bool:

@@ -104,8 +104,8 @@ class Microphone:
             raise InvalidArgument("audio.sequence", problem)
         if chunk.sequence == self._next_sequence:
             self._check(chunk.data)
-            await self._forward(chunk.data)
             self._next_sequence += 1
+            await self._forward(chunk.data)
         return self._next_sequence - 1
 
     async def start_recognizing(self, offset_s: float, parent: common_pb2.TraceContext) -> None:

@@ -12,7 +12,8 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_coordinator.conductor import Conductor
 from voxmesh_coordinator.endpointing import Endpointing
-from voxmesh_coordinator.events import Event, InputEnded, InterruptAsked, Shown, Typed
+from voxmesh_coordinator.events import Event, InputEnded, InterruptAsked, LinkFailed, Shown, Typed
+from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.history import History
 from voxmesh_coordinator.language_model import LanguageModel
 from voxmesh_coordinator.link import Link
@@ -144,7 +145,11 @@ class Session:
         microphone = self._conductor.microphone
         if microphone is None:
             raise InvalidArgument("audio", "the config has no recognition; set config.recognition.audio_format")
-        sequence = await microphone.chunk(chunk)
+        try:
+            sequence = await microphone.chunk(chunk)
+        except ServiceFailed as failure:
+            self._conductor.put(LinkFailed(failure))
+            return
         if sequence % ACKNOWLEDGE_EVERY == ACKNOWLEDGE_EVERY - 1:
             await self._call.send(Response(audio_acknowledged=sequence))
 

@@ -12,6 +12,7 @@ from voxmesh.vlm.v1 import vlm_pb2
 from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.report import TurnClock
 from voxmesh_coordinator.services import Services
+from voxmesh_runtime.duplex import CallOver, DuplexCall
 
 Request = vlm_pb2.StreamingAnalyzeRequest
 ANSWER = vlm_pb2.Analyze.TASK_ANSWER
@@ -36,6 +37,10 @@ async def look(
         text = await _analyze(services, images, vlm_pb2.Analyze(task=task, trace_context=parent), question, clock)
     except grpc.aio.AioRpcError as error:
         raise ServiceFailed.from_call(label, error) from None
+    except CallOver as over:
+        if over.status is None:
+            raise ServiceFailed(label, grpc.StatusCode.UNAVAILABLE, "the service ended the stream") from None
+        raise ServiceFailed.from_call(label, over.status) from None
     if task == ANSWER:
         return f"(The picture: {text})"
     return f'(The picture shows the text: "{text}")' if text else "(The picture shows no text.)"
@@ -46,7 +51,7 @@ async def _analyze(
 ) -> str:
     if analyze.task == ANSWER:
         analyze.prompt = question
-    call = services.vlm.StreamingAnalyze()
+    call = DuplexCall(services.vlm.StreamingAnalyze())
     try:
         await call.write(Request(config=vlm_pb2.AnalysisConfig()))
         for index, image in enumerate(images):
@@ -55,19 +60,17 @@ async def _analyze(
                 await call.write(Request(image_chunk=chunk))
         sent_ns = time.time_ns()
         await call.write(Request(analyze=analyze))
-        await call.done_writing()
+        await call.half_close()
         return await _read(call, clock, sent_ns)
     finally:
         call.cancel()
 
 
-async def _read(
-    call: grpc.aio.StreamStreamCall[Request, vlm_pb2.StreamingAnalyzeResponse], clock: TurnClock, sent_ns: int
-) -> str:
+async def _read(call: DuplexCall[Request, vlm_pb2.StreamingAnalyzeResponse], clock: TurnClock, sent_ns: int) -> str:
     pieces: list[str] = []
     hop = clock.hop("vlm", "")
     hop.sent_ns = sent_ns
-    async for response in call:
+    while (response := await call.read()) is not None:
         match response.WhichOneof("streaming_response"):
             case "ready":
                 hop.service, hop.host = f"vlm/{response.ready.engine}", response.ready.host

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metric
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from voxmesh_runtime.channels import open_channel
+from voxmesh_runtime.duplex import CallOver, DuplexCall
 from voxmesh_runtime.server import RunningServer, Service, running
 from voxmesh_runtime.settings import ServerSettings
 
@@ -37,17 +38,18 @@ class Exchange(Generic[Request, Response]):
 
     def __init__(self, call: grpc.aio.StreamStreamCall[Request, Response]) -> None:
         self.call = call
+        self._duplex = DuplexCall(call)
         self.seen: list[Response] = []
 
     async def send(self, *requests: Request) -> None:
         """Send messages in order; a stream that has ended tells so where its answers are read."""
-        with suppress(grpc.aio.AioRpcError):
+        with suppress(CallOver):
             for request in requests:
-                await self.call.write(request)
+                await self._duplex.write(request)
 
     async def half_close(self) -> None:
         """Say that no message follows."""
-        await self.call.done_writing()
+        await self._duplex.half_close()
 
     async def next(self) -> Response | None:
         """The next answer; None when the stream ended well.
@@ -55,11 +57,15 @@ class Exchange(Generic[Request, Response]):
         Raises:
             grpc.aio.AioRpcError: it ended badly.
         """
-        response = await asyncio.wait_for(self.call.read(), ANSWER_TIMEOUT_S)
-        if response is grpc.aio.EOF:
-            return None
-        self.seen.append(response)  # pyright: ignore[reportArgumentType] # EOF is excluded above
-        return self.seen[-1]
+        try:
+            response = await asyncio.wait_for(self._duplex.read(), ANSWER_TIMEOUT_S)
+        except CallOver as over:
+            if over.status is None:
+                return None
+            raise over.status from None
+        if response is not None:
+            self.seen.append(response)
+        return response
 
     async def until(self, kind: str) -> Any:  # any message of the slot
         """Read up to the first answer whose field `kind` is set, and give that field."""
