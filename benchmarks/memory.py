@@ -58,7 +58,7 @@ def _services_table(warm: Snapshot) -> Table:
     total = ("total", *(f"{sum(getattr(held, name) for held in warm.values()):.0f}" for name in names))
     return Table(
         "memory: services after one spoken turn, idle",
-        ("process", "RSS MiB", "PSS MiB", "USS MiB", "threads", "descriptors"),
+        ("process", "RSS MiB", "PSS MiB", "USS MiB", "anonymous", "threads", "descriptors"),
         [*rows, total],
         ["PSS divides pages that processes share, so its total is what the mesh takes. llm/1 is llama.cpp."],
     )
@@ -66,7 +66,7 @@ def _services_table(warm: Snapshot) -> Table:
 
 def _streams_table(stages: Mapping[str, Snapshot], streams: int) -> Table:
     return Table(
-        f"memory: {streams} idle spoken conversations, MiB of USS",
+        f"memory: {streams} idle spoken conversations, MiB of anonymous memory",
         ("process", *stages, "each, first", "each, again"),
         [_stream_row(process, stages, streams) for process in stages["warm"]],
         [
@@ -79,7 +79,7 @@ def _streams_table(stages: Mapping[str, Snapshot], streams: int) -> Table:
 
 
 def _stream_row(process: str, stages: Mapping[str, Snapshot], streams: int) -> Sequence[str]:
-    held = [stage[process].uss_mib for stage in stages.values()]
+    held = [stage[process].anonymous_mib for stage in stages.values()]
     warm, opened, closed, again = held
     added = ((opened - warm) / streams, (again - closed) / streams)
     return (process, *(f"{value:.1f}" for value in held), *(f"{value:.3f}" for value in added))

@@ -99,8 +99,8 @@ def _descriptors(holding: Holding) -> float:
     return holding.descriptors
 
 
-def _pss(holding: Holding) -> float:
-    return holding.pss_mib
+def _anonymous(holding: Holding) -> float:
+    return holding.anonymous_mib
 
 
 async def _left(mesh: LocalMesh, started_with: set[str]) -> list[str]:
@@ -124,12 +124,12 @@ async def _open_streams(mesh: LocalMesh) -> dict[str, int]:
 
 def _memory_table(phases: Mapping[str, Samples], turns: int) -> Table:
     rows = [
-        _memory_row(f"{process}, {phase}", samples.of(process, _pss))
+        _memory_row(f"{process}, {phase}", samples.of(process, _anonymous))
         for phase, samples in phases.items()
         for process in samples.processes
     ]
     return Table(
-        f"soak: memory over {turns} turns, MiB of PSS",
+        f"soak: memory over {turns} turns, MiB of anonymous memory",
         ("process", "first", "middle", "last", "growth KiB a turn"),
         rows,
         ["Growth is the median slope over all pairs of turns (Theil-Sen) after the first fifth."],
