@@ -59,7 +59,6 @@ class StreamCall(Generic[Request, Response]):
         self._context = context
         self._response_type = response_type
         self._settings = settings
-        self._oneof: str | None = None
         self._writing = asyncio.Lock()
         self._task = asyncio.current_task()
         self.expired = False
@@ -78,13 +77,14 @@ class StreamCall(Generic[Request, Response]):
         expected = " or ".join(kinds)
         try:
             async with asyncio.timeout(self._settings.config_timeout_s):
-                kind, request = await anext(self)
+                request = await anext(self._requests)
         except StopAsyncIteration:
             raise InvalidArgument(expected, "the stream ended before its first message") from None
         except TimeoutError:
             raise TimedOut(
                 f"no {expected} within {self._settings.config_timeout_s:g} s; send it as the first message"
             ) from None
+        kind = self._kind(request)
         if kind not in kinds:
             raise InvalidArgument(kind, f"the first message must be {expected}")
         return kind, request
@@ -93,23 +93,18 @@ class StreamCall(Generic[Request, Response]):
         return self._rest()
 
     async def _rest(self) -> AsyncIterator[tuple[str, Request]]:
-        while True:
-            try:
-                kind, request = await anext(self)
-            except StopAsyncIteration:
-                return
+        async for request in self._requests:
+            kind = self._kind(request)
             if kind in {"config", "resume"}:
                 raise InvalidArgument(kind, "may only be the first message; open another stream for other options")
             yield kind, request
 
-    async def __anext__(self) -> tuple[str, Request]:
-        request = await anext(self._requests)
-        if self._oneof is None:
-            self._oneof = request.DESCRIPTOR.oneofs[0].name
-        kind = request.WhichOneof(self._oneof)
+    def _kind(self, request: Request) -> str:
+        oneof = request.DESCRIPTOR.oneofs[0].name
+        kind = request.WhichOneof(oneof)
         if kind is None:
-            raise InvalidArgument(self._oneof, "the message is empty or of an unknown kind; set one of its fields")
-        return kind, request
+            raise InvalidArgument(oneof, "the message is empty or of an unknown kind; set one of its fields")
+        return kind
 
     async def send(self, response: Response) -> None:
         """Send one message; waits while the client's window is full, so memory stays bounded.
