@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
 from voxmesh_llm_proxy.conformance import PNG, cancel, generate, struct, tool, user, written
 from voxmesh_llm_proxy.endpoint import RemoteEndpoint
-from voxmesh_llm_proxy.messages import Json
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_llm_proxy.structs import Json
 from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream, text
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.conformance import FREED_WITHIN_S
@@ -32,11 +32,12 @@ Finished = llm_pb2.Finished
 @asynccontextmanager
 async def proxy(
     upstream: RecordedUpstream, **changes: Any
-) -> AsyncGenerator[tuple[llm_pb2_grpc.LanguageModelServiceAsyncStub, LlmService]]:
-    settings = LlmSettings(**{"retry_max_wait_s": 0.2, "upstream_url": upstream.url, **changes})
+) -> AsyncGenerator[tuple[llm_pb2_grpc.LanguageModelServiceStub, LlmService]]:
+    values: dict[str, Any] = {"retry_max_wait_s": 0.2, "upstream_url": upstream.url, **changes}
+    settings = LlmSettings(**values)
     service = LlmService(RemoteEndpoint(upstream.url, settings), settings)
     async with serving(service, settings) as (channel, _):
-        yield llm_pb2_grpc.LanguageModelServiceStub(channel), service  # pyright: ignore[reportReturnType] # its aio form
+        yield llm_pb2_grpc.LanguageModelServiceStub(channel), service
 
 
 @asynccontextmanager
@@ -122,10 +123,10 @@ async def test_the_conversation_reaches_the_upstream_as_it_was_sent() -> None:
         await stream.send(generate(*messages))
         await stream.until("finished")
         body = upstream.requests[0]
-        called = {"name": "get_time", "arguments": '{"n": 2.0, "zone": "IST"}'}
+        called = body["messages"][2]["tool_calls"][0]
         assert body["messages"][0] == {"role": "system", "content": "Be kind.\n\nBe brief."}
-        assert body["messages"][2]["tool_calls"][0]["id"] == "c1"
-        assert body["messages"][2]["tool_calls"][0]["function"]["name"] == called["name"]
+        assert (called["id"], called["function"]["name"]) == ("c1", "get_time")
+        assert called["function"]["arguments"] == '{"n": 2, "zone": "IST"}'
         assert body["messages"][3] == {"role": "tool", "content": "Nine.", "tool_call_id": "c1"}
         assert (body["model"], body["temperature"], body["seed"]) == ("small", 0.3, 5)
         assert (body["stop"], body["max_tokens"]) == (["END"], 9)

@@ -20,7 +20,8 @@ def main() -> None:
     options = _options()
     api_key = sys.stdin.readline().strip()
     # From the start: loading a large model may take longer than the parent lives.
-    watch = threading.Thread(target=_end_with_parent, name="parent")
+    # A daemon, so that a model that does not load ends the process.
+    watch = threading.Thread(target=_end_with_parent, name="parent", daemon=True)
     watch.start()
     server = Server(_parameters(options, api_key))
     watch.join()

@@ -6,15 +6,12 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
-
-from google.protobuf import json_format
+from typing import Any
 
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_llm_proxy.structs import Json, plain
 from voxmesh_llm_proxy.validation import image_type
-
-Json: TypeAlias = dict[str, Any]
 
 _ROLES = {
     llm_pb2.Message.ROLE_USER: "user",
@@ -44,7 +41,7 @@ def generation_options(
         **_sampling(config.sampling, settings),
     }
     if config.HasField("response_schema"):
-        schema = json_format.MessageToDict(config.response_schema)
+        schema = plain(config.response_schema)
         fields["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     return GenerationOptions(model, thinking, fields)
 
@@ -112,7 +109,7 @@ def _data_url(image: bytes) -> str:
 
 
 def _tool(tool: llm_pb2.Tool) -> Json:
-    parameters = json_format.MessageToDict(tool.parameters) or {"type": "object", "properties": {}}
+    parameters = plain(tool.parameters) or {"type": "object", "properties": {}}
     return {
         "type": "function",
         "function": {"name": tool.name, "description": tool.description, "parameters": parameters},
@@ -120,5 +117,5 @@ def _tool(tool: llm_pb2.Tool) -> Json:
 
 
 def _tool_call(call: llm_pb2.ToolCall) -> Json:
-    arguments = json.dumps(json_format.MessageToDict(call.arguments), ensure_ascii=False)
+    arguments = json.dumps(plain(call.arguments), ensure_ascii=False)
     return {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}

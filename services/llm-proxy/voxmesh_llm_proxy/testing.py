@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from voxmesh_llm_proxy.messages import Json
+from voxmesh_llm_proxy.structs import Json
 
 
 def text(content: str) -> Json:

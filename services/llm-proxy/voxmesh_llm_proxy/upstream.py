@@ -15,8 +15,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from voxmesh_llm_proxy.endpoint import Endpoint
-from voxmesh_llm_proxy.messages import Json
 from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_llm_proxy.structs import Json
 from voxmesh_llm_proxy.upstream_errors import before_answer, in_mid_answer, is_transient, retry_after_s
 from voxmesh_runtime.errors import Overloaded, TimedOut, Unavailable
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from google.protobuf import json_format, struct_pb2
 
 from voxmesh.llm.v1 import llm_pb2
+from voxmesh_llm_proxy.structs import plain
 from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument
 
@@ -178,6 +179,6 @@ def _check_text(field: str, text: str, limit: int) -> None:
 def _json(field: str, struct: struct_pb2.Struct) -> str:
     """A Struct as JSON text, for the model and for limits."""
     try:
-        return json.dumps(json_format.MessageToDict(struct), ensure_ascii=False, allow_nan=False)
+        return json.dumps(plain(struct), ensure_ascii=False, allow_nan=False)
     except (json_format.SerializeToJsonError, ValueError, RecursionError):
         raise InvalidArgument(field, "holds a number or a depth that JSON has not") from None

@@ -1,0 +1,163 @@
+"""Our own llama.cpp server: it comes back when it dies, stops what is cancelled, and never outlives the service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import Request as HttpRequest
+from urllib.request import urlopen
+
+import grpc
+import psutil
+import pytest
+
+from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
+from voxmesh_llm_proxy.conformance import LONG, cancel, generate
+from voxmesh_llm_proxy.endpoint import Address
+from voxmesh_llm_proxy.servicer import LlmService
+from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_llm_proxy.supervisor import LlamaCpp
+from voxmesh_runtime.conformance import FREED_WITHIN_S
+from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_runtime.testing import Exchange, exchange, serving, wait_until
+
+pytestmark = pytest.mark.engine
+
+Request = llm_pb2.StreamingGenerateRequest
+Finished = llm_pb2.Finished
+OPENING = Request(config=llm_pb2.GenerationConfig())
+
+
+@asynccontextmanager
+async def supervised() -> AsyncGenerator[tuple[Exchange[Any, Any], LlamaCpp]]:
+    settings = LlmSettings(concurrency=1)
+    server = LlamaCpp(settings)
+    async with serving(LlmService(server, settings), settings) as (channel, _):
+        method = llm_pb2_grpc.LanguageModelServiceStub(channel).StreamingGenerate
+        async with exchange(method, OPENING) as stream:  # pyright: ignore[reportArgumentType] # untyped stub
+            await stream.until("ready")
+            yield stream, server
+
+
+def busy_slots(address: Address) -> int:
+    url = f"{address.url.removesuffix('/v1')}/slots"
+    with urlopen(HttpRequest(url, headers={"Authorization": f"Bearer {address.api_key}"})) as answer:  # noqa: S310 # loopback
+        return sum(slot["is_processing"] for slot in json.load(answer))
+
+
+async def free_within_a_second(address: Address) -> bool:
+    for _ in range(round(FREED_WITHIN_S / 0.05)):
+        if await asyncio.to_thread(busy_slots, address) == 0:
+            return True
+        await asyncio.sleep(0.05)
+    return False
+
+
+async def test_llama_cpp_stops_writing_when_a_generation_is_cancelled() -> None:
+    async with supervised() as (stream, server):
+        address = await server.address()
+        await stream.send(generate(LONG))
+        await stream.until("text_delta")
+        assert await asyncio.to_thread(busy_slots, address) == 1
+        await stream.send(cancel())
+        assert (await stream.until("finished")).reason == Finished.REASON_CANCELLED
+        assert await free_within_a_second(address)
+
+
+async def test_llama_cpp_stops_writing_when_the_client_vanishes() -> None:
+    async with supervised() as (stream, server):
+        address = await server.address()
+        await stream.send(generate(LONG))
+        await stream.until("text_delta")
+        stream.call.cancel()
+        assert await free_within_a_second(address)
+
+
+async def test_a_server_that_is_killed_comes_back_and_the_next_generation_is_answered() -> None:
+    async with supervised() as (stream, server):
+        killed = server.pid
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        await stream.send(generate("Hi."))
+        finished = await stream.until("finished")
+        assert finished.reason in {Finished.REASON_STOP, Finished.REASON_LENGTH}
+        assert server.pid != killed
+
+
+async def test_a_server_that_is_killed_in_mid_answer_breaks_only_that_stream() -> None:
+    async with supervised() as (stream, server):
+        await stream.send(generate(LONG))
+        await stream.until("text_delta")
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        assert (await stream.failure()).code() == grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_server_asks_for_its_key() -> None:
+    async with supervised() as (_, server):
+        address = await server.address()
+        with pytest.raises(OSError, match="401"):
+            await asyncio.to_thread(busy_slots, Address(address.url, "wrong"))
+
+
+async def test_no_server_stays_when_the_service_stops() -> None:
+    async with supervised() as (_, server):
+        pid = server.pid
+        assert pid is not None
+    assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+async def test_no_server_stays_however_the_service_ends(number: signal.Signals) -> None:
+    service, port = launch()
+    try:
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+        async with channel:
+            await asyncio.wait_for(channel.channel_ready(), 30)
+        parent = psutil.Process(service.pid)
+        await wait_until(lambda: bool(parent.children()), 30)
+        children = parent.children()
+        service.send_signal(number)
+        await asyncio.to_thread(service.wait, 10)
+        await wait_until(lambda: not any(is_alive(child) for child in children))
+    finally:
+        service.kill()
+        service.wait()
+
+
+async def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + bytes(64))
+    server = LlamaCpp(LlmSettings(model=str(broken)))
+    with pytest.raises(FailedPrecondition, match=r"llama\.cpp"):
+        await server.start()
+    await server.stop()
+
+
+async def test_a_model_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    server = LlamaCpp(LlmSettings(model=str(tmp_path / "none.gguf")))
+    with pytest.raises(FailedPrecondition, match=r"none\.gguf"):
+        await server.start()
+
+
+def launch() -> tuple[subprocess.Popen[bytes], int]:
+    """The service as operators start it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "voxmesh_llm_proxy", "--port", str(port), "--log-level", "ERROR"]
+    return subprocess.Popen(command), port
+
+
+def is_alive(process: psutil.Process) -> bool:
+    # One that nobody has waited for is a zombie, which holds nothing.
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
