@@ -24,7 +24,9 @@ def _one_line(value: object) -> str:
 
 
 def configure(level: str) -> None:
-    """Send logs of `level` and above to standard error."""
+    """Send logs of `level` and above to standard error; of libraries' chatter only what DEBUG asks for."""
     handler = logging.StreamHandler(sys.stderr)
+    if level.upper() != "DEBUG":
+        handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.startswith("voxmesh"))
     handler.setFormatter(FieldFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
