@@ -254,6 +254,26 @@ async def test_a_client_that_vanishes_frees_every_stream_within_a_second(setting
     await channel.close()
 
 
+async def test_a_client_that_says_goodbye_and_hangs_up_at_once_leaves_no_stream_behind(settings: MeshSettings) -> None:
+    async with (
+        open_channel(f"127.0.0.1:{settings.base_port + 2}") as channel,
+        coordinator(settings) as (service, there),
+    ):
+        stt = stt_pb2_grpc.SpeechToTextServiceStub(channel)
+        stub_channel = open_channel(there.coordinator_target or "")
+        stub = conversation_pb2_grpc.ConversationServiceStub(stub_channel)
+        for pause_s in (0.0, 0.001, 0.002, 0.005, 0.01) * 4:
+            async with exchange(stub.Converse, config(recognition=RECOGNITION)) as stream:
+                await stream.until("session_started")
+                await stream.half_close()
+                await asyncio.sleep(pause_s)
+        await wait_until(lambda: service.streams.active_count == 0, 1.0)
+        await asyncio.sleep(0.5)
+        info: stt_pb2.GetModelInfoResponse = await stt.GetModelInfo(stt_pb2.GetModelInfoRequest())
+        assert info.model_info.active_streams == 0
+        await stub_channel.close()
+
+
 def config(**fields: Any) -> Request:
     """A first message."""
     return Request(config=conversation_pb2.ConversationConfig(**fields))
