@@ -14,6 +14,8 @@ from pathlib import Path
 
 from xllamacpp import CommonParams, Server  # pyright: ignore[reportAttributeAccessIssue] # compiled, untyped
 
+from voxmesh_runtime.thread import give_way
+
 
 def main() -> None:
     """Serve until standard input ends."""
@@ -23,6 +25,7 @@ def main() -> None:
     # A daemon, so that a model that does not load ends the process.
     watch = threading.Thread(target=_end_with_parent, name="parent", daemon=True)
     watch.start()
+    give_way()
     server = Server(_parameters(options, api_key))
     watch.join()
     del server

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -12,6 +14,18 @@ from typing import Any, TypeVar
 from voxmesh_runtime.errors import Unavailable
 
 T = TypeVar("T")
+
+NICENESS = 5
+"""How far a model gives way to the event loops of its host."""
+
+
+def give_way() -> None:
+    """Let event loops run before this thread, where threads have priorities of their own.
+
+    Passing on a frame takes microseconds, a step of a model far longer; on busy cores frames would wait for it.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 class ModelThread:
@@ -58,6 +72,7 @@ class ModelThread:
         self._thread.join()
 
     def _run(self) -> None:
+        give_way()
         while (call := self._calls.get()) is not None:
             _answer(*call)
             del call  # while the thread waits it must not keep a session alive
