@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -37,6 +39,8 @@ from voxmesh_coordinator.user_turn import UserTurn
 from voxmesh_coordinator.vision import look
 from voxmesh_runtime.clock import duration
 from voxmesh_runtime.errors import first_error
+
+log = logging.getLogger(__name__)
 
 Response = conversation_pb2.ConverseResponse
 
@@ -245,6 +249,10 @@ class Conductor:
         except* ServiceFailed as failures:
             cause = first_error(failures)
             failure = cause if isinstance(cause, ServiceFailed) else None
+        except* Exception:
+            # A bug of ours costs the turn, not the session, which would wait for this reply for ever.
+            log.exception("replying failed")
+            failure = ServiceFailed("coordinator", grpc.StatusCode.INTERNAL, "internal error; its log says more")
         self.put(ReplyDone(turn.clock.turn_index, failure))
 
     async def _compose(self, turn: UserTurn) -> None:
@@ -333,4 +341,6 @@ class Conductor:
             links += [self.microphone.turn, self.microphone.stt]
         for link in links:
             if link.is_going_away:
-                await link.move()
+                # A link that cannot be opened now is opened when it is needed.
+                with suppress(ServiceFailed):
+                    await link.move()
