@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -12,7 +11,6 @@ import grpc
 import pytest
 from google.protobuf import struct_pb2
 from google.rpc import error_details_pb2
-from scripted_upstream import Message, Upstream, upstream
 from talking import S16, Talk, chat, question, reply_text, talk
 
 from voxmesh.common.v1 import common_pb2
@@ -24,6 +22,8 @@ from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_llm_proxy.endpoint import RemoteEndpoint
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream
+from voxmesh_llm_proxy.testing import text as delta
 from voxmesh_runtime.channels import open_channel
 from voxmesh_runtime.engines import EngineContext, load_engine
 from voxmesh_runtime.server import RunningServer, running
@@ -41,15 +41,9 @@ TurnReport = conversation_pb2.TurnReport
 TurnFailed = conversation_pb2.TurnFailed
 
 
-def says(*pieces: str, pause_s: float = 0.0) -> Any:
+def says(*pieces: str, gap_s: float = 0.0) -> Play:
     """An answer of fixed pieces."""
-
-    def answer(_: list[Message]) -> Iterator[Message]:
-        for piece in pieces:
-            time.sleep(pause_s)
-            yield {"content": piece}
-
-    return answer
+    return Play([delta(piece) for piece in pieces], gap_s=gap_s)
 
 
 def targets_of(settings: MeshSettings) -> dict[str, Any]:
@@ -71,7 +65,7 @@ async def coordinator(
 
 
 @asynccontextmanager
-async def llm_proxy(server: Upstream) -> AsyncGenerator[str]:
+async def llm_proxy(server: RecordedUpstream) -> AsyncGenerator[str]:
     """The target of a language model service in front of an upstream."""
     settings = LlmSettings(upstream_url=server.url)
     async with running(LlmService(RemoteEndpoint(server.url, settings), settings), settings) as proxy:
@@ -80,13 +74,21 @@ async def llm_proxy(server: Upstream) -> AsyncGenerator[str]:
 
 @asynccontextmanager
 async def scripted(
-    settings: MeshSettings, answer: Any, **changes: Any
-) -> AsyncGenerator[tuple[Upstream, MeshSettings]]:
+    settings: MeshSettings, *plays: Play, **changes: Any
+) -> AsyncGenerator[tuple[RecordedUpstream, MeshSettings]]:
     """A coordinator whose language model gives fixed answers."""
-    with upstream(answer) as server:
-        async with llm_proxy(server) as target, coordinator(settings, llm_target=target, **changes) as (_, there):
-            server.asked.clear()  # the proxy warmed up
-            yield server, there
+    async with (
+        recorded_upstream() as server,
+        llm_proxy(server) as target,
+        coordinator(settings, llm_target=target, **changes) as (_, there),
+    ):
+        server.play(*plays)  # from here on: the proxy has warmed up
+        yield server, there
+
+
+def asked(server: RecordedUpstream, number: int) -> list[dict[str, Any]]:
+    """The messages of one request, from 0."""
+    return server.requests[number]["messages"]
 
 
 async def ask(call: Talk, text: str, turn_index: int) -> TurnReport:
@@ -102,7 +104,7 @@ async def test_the_language_model_is_told_the_turns_before(settings: MeshSetting
     ):
         await ask(call, "My name is Ada.", 0)
         await ask(call, "What is my name?", 1)
-    assert [(message["role"], message["content"]) for message in server.asked[1]] == [
+    assert [(message["role"], message["content"]) for message in asked(server, 1)] == [
         ("system", "Be kind."),
         ("user", "My name is Ada."),
         ("assistant", "Hello Ada."),
@@ -113,38 +115,34 @@ async def test_the_language_model_is_told_the_turns_before(settings: MeshSetting
 async def test_an_interruption_hangs_up_on_the_upstream_and_history_keeps_what_was_heard(
     settings: MeshSettings,
 ) -> None:
-    answer = says("One two three. ", *["And so on and on it goes. "] * 200, pause_s=0.05)
+    answer = says("One two three. ", *["And so on and on it goes. "] * 200, gap_s=0.05)
     async with scripted(settings, answer) as (server, there), talk(there) as call:
         await call.conversation.send_text("Count.")
         await call.until(conversation_pb2.ReplyAudio, 5)
         await call.conversation.interrupt()
         interrupted = await call.until(conversation_pb2.Interrupted)
-        await wait_until(lambda: server.hung_up == 1)
+        await wait_until(lambda: server.hang_ups == 1)
         await call.conversation.send_text("Go on.")
-        await wait_until(lambda: len(server.asked) == 2)
-    roles = [message["role"] for message in server.asked[1]]
+        await wait_until(lambda: len(server.requests) == 2)
+    roles = [message["role"] for message in asked(server, 1)]
     if interrupted.heard_text:
-        assert server.asked[1][-2] == {"role": "assistant", "content": interrupted.heard_text}
+        assert asked(server, 1)[-2] == {"role": "assistant", "content": interrupted.heard_text}
     else:
         assert roles == ["system", "user"]
     assert "And so on and on it goes. And so on" not in interrupted.heard_text
 
 
 async def test_a_tool_is_called_and_its_result_goes_back_to_the_model(settings: MeshSettings) -> None:
-    def answer(messages: list[Message]) -> Iterator[Message]:
-        if messages[-1]["role"] == "tool":
-            yield {"content": f"It is {messages[-1]['content']}."}
-        else:
-            function = {"name": "weather", "arguments": '{"city": "Paris"}'}
-            yield {"tool_calls": [{"index": 0, "id": "call-1", "type": "function", "function": function}]}
-
+    wants = Play([fragment(0, '{"city": "Paris"}', "weather", "call-1")], finish="tool_calls")
     tool = conversation_pb2.Tool(name="weather", description="Weather of a city", parameters=struct_pb2.Struct())
-    async with scripted(settings, answer) as (_, there), chat(there, tools=[tool]) as call:
+    async with scripted(settings, wants, says("It is sunny.")) as (server, there), chat(there, tools=[tool]) as call:
         await call.conversation.send_text("How is the weather in Paris?")
-        asked = await call.until(conversation_pb2.ToolCall)
-        assert (asked.name, asked.arguments["city"]) == ("weather", "Paris")
-        await call.conversation.send_tool_result(conversation_pb2.ToolResult(call_id=asked.call_id, content="sunny"))
+        wanted = await call.until(conversation_pb2.ToolCall)
+        assert (wanted.name, wanted.arguments["city"]) == ("weather", "Paris")
+        await call.conversation.send_tool_result(conversation_pb2.ToolResult(call_id=wanted.call_id, content="sunny"))
         await call.until(TurnReport)
+    answer = asked(server, 1)[-1]
+    assert (answer["role"], answer["content"], answer["tool_call_id"]) == ("tool", "sunny", wanted.call_id)
     assert reply_text(call, 0) == "It is sunny."
 
 
@@ -163,7 +161,8 @@ async def test_a_service_that_is_not_there_is_named(settings: MeshSettings) -> N
 async def test_a_language_model_that_is_gone_fails_the_turn_and_the_next_works_when_it_is_back(
     settings: MeshSettings,
 ) -> None:
-    with upstream(says("I am back.")) as server:
+    async with recorded_upstream() as server:
+        server.play(says("I am back."))
         llm_settings = LlmSettings(upstream_url=server.url, drain_s=0.1)
         async with running(LlmService(RemoteEndpoint(server.url, llm_settings), llm_settings), llm_settings) as proxy:
             port = proxy.port
