@@ -13,7 +13,7 @@ from typing import Protocol
 
 import grpc
 import uvloop
-from grpc_channelz.v1 import channelz
+from grpc_channelz.v1 import channelz, channelz_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -25,6 +25,7 @@ from voxmesh_runtime.streams import Streams
 
 log = logging.getLogger(__name__)
 
+CHANNELZ: str = channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -90,7 +91,7 @@ class RunningServer:
         Raises:
             CannotListen: the port is taken or the address is not of this host.
         """
-        names = [*self._service.names, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        names = [*self._service.names, health.SERVICE_NAME, reflection.SERVICE_NAME, CHANNELZ]
         self._service.register(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         channelz.add_channelz_servicer(self._server)
