@@ -1,5 +1,6 @@
 # Every task of the project; `make help` lists them.
 PYTHON ?= python3
+WAV ?= demo/question.wav
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

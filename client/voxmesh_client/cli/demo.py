@@ -68,6 +68,8 @@ def demo(
 
 async def _demo(wav: Path | None, question: str, to: Path, *, shown: bool) -> tuple[list[Turn], str]:
     """The turns and what recognition hears in their spoken reply."""
+    if wav is not None:
+        AudioFile(wav).close()  # what cannot be read is told before anything starts
     base_port = free_block(len(SLOTS))
     cleared = {f"{slot.name}_target": None for slot in SLOTS}
     settings = MeshSettings().model_copy(update={**cleared, "base_port": base_port})
