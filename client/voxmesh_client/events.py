@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2
+from voxmesh_runtime.clock import seconds_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,6 @@ def event_of(kind: str, response: conversation_pb2.ConverseResponse) -> Event | 
         case "session_started" | "audio_acknowledged" | "going_away" | "":
             return None
         case "speech_started":
-            return SpeechStarted(response.speech_started.seconds + response.speech_started.nanos / 1e9)
+            return SpeechStarted(seconds_of(response.speech_started))
         case _:
             return getattr(response, kind)

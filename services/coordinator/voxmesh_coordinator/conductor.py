@@ -37,7 +37,7 @@ from voxmesh_coordinator.report import HopClock
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.user_turn import UserTurn
 from voxmesh_coordinator.vision import look
-from voxmesh_runtime.clock import duration
+from voxmesh_runtime.clock import duration, seconds_of
 from voxmesh_runtime.errors import first_error
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Conductor:
         """The client has played a reply so far."""
         turn = self._answering
         if self._reply is not None and turn is not None and position.turn_index == turn.clock.turn_index:
-            self._reply.ledger.played(position.offset.ToNanoseconds() / 1e9)
+            self._reply.ledger.played(seconds_of(position.offset))
 
     async def run(self) -> None:
         """Take events until the client ended its input and all is answered."""

@@ -9,6 +9,7 @@ from google.protobuf.any_pb2 import Any as AnyProto
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
+from voxmesh_runtime.duplex import CallOver
 from voxmesh_runtime.errors import VoxmeshError
 
 
@@ -26,6 +27,13 @@ class ServiceFailed(VoxmeshError):
         super().__init__(f"{service}: {message}")
         self.code = code
         self.packed = tuple(packed)
+
+    @classmethod
+    def from_over(cls, service: str, over: CallOver) -> ServiceFailed:
+        """The failure of a stream that is over, also when the service ended it well."""
+        if over.status is None:
+            return cls(service, grpc.StatusCode.UNAVAILABLE, "the service ended the stream")
+        return cls.from_call(service, over.status)
 
     @classmethod
     def from_call(cls, service: str, error: grpc.aio.AioRpcError) -> ServiceFailed:

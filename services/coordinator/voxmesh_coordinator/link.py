@@ -100,7 +100,7 @@ class Link(Generic[Request, Response]):
             await call.write(request)
         except CallOver as over:
             self._forget(call)
-            raise self._failure(over) from None
+            raise ServiceFailed.from_over(self.service, over) from None
 
     async def move(self) -> None:
         """Open the stream anew, on another server if there is one; for the time between turns."""
@@ -135,12 +135,12 @@ class Link(Generic[Request, Response]):
                 self.service, grpc.StatusCode.UNAVAILABLE, f"no answer within {self._connect_timeout_s:g} s"
             ) from None
         except CallOver as over:
-            raise self._failure(over) from None
+            raise ServiceFailed.from_over(self.service, over) from None
         except BaseException:
             call.cancel()
             raise
         if first is None:
-            raise self._failure(CallOver(None))
+            raise ServiceFailed.from_over(self.service, CallOver(None))
         self.ready = first.ready  # pyright: ignore[reportAttributeAccessIssue] # every slot's first answer has it
         return call
 
@@ -151,9 +151,9 @@ class Link(Generic[Request, Response]):
                     self.is_going_away = True
                 else:
                     await self._on_response(response)
-            failure = self._failure(CallOver(None))
+            failure = ServiceFailed.from_over(self.service, CallOver(None))
         except CallOver as over:
-            failure = self._failure(over)
+            failure = ServiceFailed.from_over(self.service, over)
         except Exception:
             # A bug of ours: the session must not wait for answers that nobody reads.
             log.exception("reading a service's answers failed", extra={"service": self.service})
@@ -166,11 +166,6 @@ class Link(Generic[Request, Response]):
     def _forget(self, call: DuplexCall[Request, Response]) -> None:
         if self._call is call:
             self._call = None
-
-    def _failure(self, over: CallOver) -> ServiceFailed:
-        if over.status is None:
-            return ServiceFailed(self.service, grpc.StatusCode.UNAVAILABLE, "the service ended the stream")
-        return ServiceFailed.from_call(self.service, over.status)
 
 
 def _is_transient(error: BaseException) -> bool:

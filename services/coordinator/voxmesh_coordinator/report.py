@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.clock_offset import Exchange
-from voxmesh_runtime.clock import duration, timestamp
+from voxmesh_runtime.clock import duration, seconds_of, timestamp
 
 NS = 1_000_000_000
 
@@ -53,7 +53,7 @@ class HopClock:
         last = timing.first_output_time if timing.HasField("first_output_time") else timing.finished_time
         answered_ns = last.ToNanoseconds()
         exchange = Exchange(self.sent_ns, received_ns, answered_ns, first_output_ns)
-        queue_s = timing.queue_duration.ToNanoseconds() / NS
+        queue_s = seconds_of(timing.queue_duration)
         started_ns = max(received_ns, timing.started_time.ToNanoseconds() - round(queue_s * NS))
         hop.network_duration.CopyFrom(duration(exchange.network_s))
         hop.queue_duration.CopyFrom(duration(queue_s))

@@ -38,9 +38,7 @@ async def look(
     except grpc.aio.AioRpcError as error:
         raise ServiceFailed.from_call(label, error) from None
     except CallOver as over:
-        if over.status is None:
-            raise ServiceFailed(label, grpc.StatusCode.UNAVAILABLE, "the service ended the stream") from None
-        raise ServiceFailed.from_call(label, over.status) from None
+        raise ServiceFailed.from_over(label, over) from None
     if task == ANSWER:
         return f"(The picture: {text})"
     return f'(The picture shows the text: "{text}")' if text else "(The picture shows no text.)"

@@ -21,7 +21,7 @@ from voxmesh_embed.engine import Engine, EngineInfo, Text, Vector
 from voxmesh_embed.servicer import EmbedService
 from voxmesh_embed.settings import EmbedSettings
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.conformance import StreamConformance
+from voxmesh_runtime.conformance import KeptLoaded, StreamConformance
 from voxmesh_runtime.engines import EngineContext, load_engine
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.testing import Exchange, details, exchange, serving
@@ -43,34 +43,17 @@ SENTENCES = (
 """Pairs of neighbours mean about the same."""
 
 
-class LoadedOnce:
+class LoadedOnce(KeptLoaded[Engine]):
     """An engine that is loaded for its first server and stays so for the next ones."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._loaded = False
 
     @property
     def info(self) -> EngineInfo:
         """The engine's own."""
         return self._engine.info
 
-    def load(self) -> None:
-        """Load and warm up the first time."""
-        if not self._loaded:
-            self._engine.load()
-            self._engine.warm_up()
-            self._loaded = True
-
-    def warm_up(self) -> None:
-        """Done with `load`."""
-
     def embed(self, texts: Sequence[Text]) -> Sequence[Vector]:
         """The engine's own."""
         return self._engine.embed(texts)
-
-    def close(self) -> None:
-        """The next server needs the model."""
 
 
 _engines: dict[tuple[str, EngineContext], LoadedOnce] = {}

@@ -40,8 +40,7 @@ class EmbedService(embed_pb2_grpc.EmbeddingServiceServicer):
 
     async def start(self) -> None:
         """Load and warm up the model on its worker."""
-        await self._worker.call(self._engine.load)
-        await self._worker.call(self._engine.warm_up)
+        await self._worker.load(self._engine)
         self._scheduler.max_batch_size = self._engine.info.max_batch_size
         self._stepping = asyncio.create_task(self._scheduler.run())
 
@@ -49,8 +48,7 @@ class EmbedService(embed_pb2_grpc.EmbeddingServiceServicer):
         """Free the model."""
         if self._stepping is not None:
             self._stepping.cancel()
-        self._worker.post(self._engine.close)
-        await self._worker.close()
+        await self._worker.free(self._engine)
 
     async def StreamingEmbed(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
         self, request_iterator: AsyncIterator[Request], context: AnyContext

@@ -31,6 +31,18 @@ class Closable(Protocol):
         ...
 
 
+class Model(Closable, Protocol):
+    """What every slot's engine has."""
+
+    def load(self) -> None:
+        """Fetch and load it."""
+        ...
+
+    def warm_up(self) -> None:
+        """Run once, so that the first caller does not pay for it."""
+        ...
+
+
 SessionT = TypeVar("SessionT", bound=Closable)
 
 
@@ -109,6 +121,16 @@ class Worker(Generic[In, Out]):
         except (asyncio.CancelledError, Unavailable):
             self._forget(job)
             raise
+
+    async def load(self, model: Model) -> None:
+        """Load and warm up the model that the thread is to own."""
+        await self.call(model.load)
+        await self.call(model.warm_up)
+
+    async def free(self, model: Model) -> None:
+        """Free the model after the step in progress and end the thread; see `close`."""
+        self.post(model.close)
+        await self.close()
 
     async def call(self, function: Callable[[], T]) -> T:
         """Run a blocking function between steps, such as loading the model."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_runtime.audio import AudioFormat, Encoder, Encoding, Resampler, Samples
+from voxmesh_runtime.conformance import KeptLoaded
 from voxmesh_stt.engine import Engine, EngineInfo, RecognitionOptions, Session, Step, Transcript
 
 Request = stt_pb2.StreamingRecognizeRequest
@@ -31,34 +32,18 @@ class Clip:
     text: str
 
 
-class LoadedOnce:
+class LoadedOnce(KeptLoaded[Engine]):
     """An engine that is loaded for its first server and stays so for the next ones."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._loaded = False
 
     @property
     def info(self) -> EngineInfo:
         return self._engine.info
-
-    def load(self) -> None:
-        if not self._loaded:
-            self._engine.load()
-            self._engine.warm_up()
-            self._loaded = True
-
-    def warm_up(self) -> None:
-        """Done with `load`."""
 
     def open(self, options: RecognitionOptions) -> Session:
         return self._engine.open(options)
 
     def step(self, steps: Sequence[Step]) -> Sequence[Sequence[Transcript]]:
         return self._engine.step(steps)
-
-    def close(self) -> None:
-        """The next server needs the model."""
 
 
 def audio(samples: Samples, chunk_s: float = CHUNK_S, audio_format: AudioFormat = PLAIN) -> list[Request]:

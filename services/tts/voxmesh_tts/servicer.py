@@ -38,13 +38,11 @@ class TtsService(tts_pb2_grpc.TextToSpeechServiceServicer):
 
     async def start(self) -> None:
         """Load and warm up the model on its worker."""
-        await self._worker.call(self._engine.load)
-        await self._worker.call(self._engine.warm_up)
+        await self._worker.load(self._engine)
 
     async def stop(self) -> None:
         """Free the model."""
-        self._worker.post(self._engine.close)
-        await self._worker.close()
+        await self._worker.free(self._engine)
 
     async def StreamingSynthesize(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
         self, request_iterator: AsyncIterator[Request], context: AnyContext

@@ -40,14 +40,12 @@ class TurnService(turn_pb2_grpc.TurnDetectionServiceServicer):
 
     async def start(self) -> None:
         """Load and warm up the models on their worker."""
-        await self._worker.call(self._engine.load)
-        await self._worker.call(self._engine.warm_up)
+        await self._worker.load(self._engine)
         self._worker.max_batch_size = self._engine.info.max_batch_size
 
     async def stop(self) -> None:
         """Free the models."""
-        self._worker.post(self._engine.close)
-        await self._worker.close()
+        await self._worker.free(self._engine)
 
     async def StreamingDetect(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
         self, request_iterator: AsyncIterator[Request], context: AnyContext

@@ -19,7 +19,7 @@ from PIL import Image
 
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.conformance import StreamConformance
+from voxmesh_runtime.conformance import KeptLoaded, StreamConformance
 from voxmesh_runtime.engines import EngineContext, load_engine
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.testing import details, exchange, serving
@@ -44,34 +44,17 @@ from voxmesh_vlm.testing import (
 )
 
 
-class LoadedOnce:
+class LoadedOnce(KeptLoaded[Engine]):
     """An engine that is loaded for its first server and stays so for the next ones."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._loaded = False
 
     @property
     def info(self) -> EngineInfo:
         """The engine's own."""
         return self._engine.info
 
-    def load(self) -> None:
-        """Load and warm up the first time."""
-        if not self._loaded:
-            self._engine.load()
-            self._engine.warm_up()
-            self._loaded = True
-
-    def warm_up(self) -> None:
-        """Done with `load`."""
-
     def analyze(self, request: AnalysisRequest) -> Analysis:
         """The engine's own."""
         return self._engine.analyze(request)
-
-    def close(self) -> None:
-        """The next server needs the model."""
 
 
 _engines: dict[tuple[str, EngineContext], LoadedOnce] = {}
