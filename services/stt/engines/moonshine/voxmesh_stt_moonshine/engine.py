@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 
 from voxmesh_runtime.engines import EngineContext, ModelFacts
-from voxmesh_runtime.outcomes import Outcome, applied, approximated, ignored
+from voxmesh_runtime.outcomes import Outcome, ignored
 from voxmesh_stt.engine import EngineInfo, RecognitionOptions, Step, Transcript
+from voxmesh_stt.utterances import DecodeRequest, Hypothesis, Utterances, UtteranceSession, latency_outcome
 from voxmesh_stt_moonshine.model import SAMPLE_RATE_HERTZ, Model, find_model
-from voxmesh_stt_moonshine.pace import Pace
-from voxmesh_stt_moonshine.session import LANGUAGE, MoonshineSession
 from voxmesh_stt_moonshine.settings import MoonshineSettings
-from voxmesh_stt_moonshine.voice import Detectors, VoiceActivity
+
+LANGUAGE = "en"
 
 
 class MoonshineEngine:
@@ -25,8 +24,7 @@ class MoonshineEngine:
         self._settings = settings
         self._folder = find_model(context.model)
         self._model: Model | None = None
-        self._pace = Pace(settings.interim_share)
-        self._detectors = Detectors()
+        self._utterances = Utterances[None](self._decode, settings)
         self.info = EngineInfo(_facts(self._folder.name, self._folder.license, context.device))
 
     def load(self) -> None:
@@ -38,20 +36,13 @@ class MoonshineEngine:
         """Decode a second of silence."""
         self._loaded().transcribe(np.zeros(SAMPLE_RATE_HERTZ, np.float32))
 
-    def open(self, options: RecognitionOptions) -> MoonshineSession:
+    def open(self, options: RecognitionOptions) -> UtteranceSession[None]:
         """A session for one stream."""
-        return MoonshineSession(
-            self._loaded(),
-            VoiceActivity(self._detectors.take(), self._detectors.give_back),
-            self._pace,
-            self._settings,
-            _outcomes(options, self._settings),
-            interim_results=options.interim_results,
-        )
+        return self._utterances.open(options, None, _outcomes(options, self._settings))
 
     def step(self, steps: Sequence[Step]) -> Sequence[Sequence[Transcript]]:
         """Take new audio; each step on its own, since the model does not batch."""
-        return [_step(step) for step in steps]
+        return self._utterances.step(steps)
 
     def close(self) -> None:
         """Free the model."""
@@ -59,16 +50,14 @@ class MoonshineEngine:
             self._model.close()
             self._model = None
 
+    def _decode(self, requests: Sequence[DecodeRequest[None]]) -> list[Hypothesis]:
+        model = self._loaded()
+        return [Hypothesis(model.transcribe(request.samples), language_code=LANGUAGE) for request in requests]
+
     def _loaded(self) -> Model:
         if self._model is None:
             raise RuntimeError("load() comes before the first use")
         return self._model
-
-
-def _step(step: Step) -> list[Transcript]:
-    # The engine is given back only sessions that it opened.
-    session = cast("MoonshineSession", step.session)
-    return list(session.finish(step.samples) if step.is_final else session.feed(step.samples))
 
 
 def _facts(model: str, license_name: str, device: str) -> ModelFacts:
@@ -89,12 +78,5 @@ def _outcomes(options: RecognitionOptions, settings: MoonshineSettings) -> list[
     if options.context:
         outcomes.append(ignored("config.biasing.context", "the model takes no context"))
     if options.max_latency_s is not None:
-        outcomes.append(_latency(options.max_latency_s, settings.interim_interval_s))
+        outcomes.append(latency_outcome(options.max_latency_s, settings))
     return outcomes
-
-
-def _latency(wanted_s: float, interval_s: float) -> Outcome:
-    field = "config.max_latency"
-    if wanted_s >= interval_s:
-        return applied(field)
-    return approximated(field, f"interim results need {interval_s:g} s of new speech")

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_stt_moonshine.voice import FRAME_SAMPLES
+from voxmesh_stt.utterances.voice import FRAME_SAMPLES
 
-FRAMES_PER_S = 16000 / FRAME_SAMPLES
+SAMPLE_RATE_HERTZ = 16000
+FRAMES_PER_S = SAMPLE_RATE_HERTZ / FRAME_SAMPLES
 LEAD_FRAMES = 10
 """Frames kept from before the first voiced one: soft consonants lie there."""
 TAIL_FRAMES = 6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxmesh_stt_moonshine.pace import Pace
+from voxmesh_stt.utterances.pace import Pace
 
 pytestmark = pytest.mark.unit
 

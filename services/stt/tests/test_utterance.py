@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voxmesh_stt_moonshine.utterance import LEAD_FRAMES, TAIL_FRAMES, Utterance
-from voxmesh_stt_moonshine.voice import FRAME_SAMPLES
+from voxmesh_stt.utterances.utterance import LEAD_FRAMES, TAIL_FRAMES, Utterance
+from voxmesh_stt.utterances.voice import FRAME_SAMPLES
 
 pytestmark = pytest.mark.unit
 

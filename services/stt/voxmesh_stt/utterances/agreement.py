@@ -1,0 +1,63 @@
+"""Which words of an interim text stay: those that two decodes in a row agree on.
+
+The method is known as local agreement. What was agreed on is shown as it was first agreed,
+whatever later decodes make of it; the final result is the last decode alone.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import SequenceMatcher
+
+_TOKEN = re.compile(
+    # A character of a script written without spaces is a token of its own.
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]\s*"
+    r"|[^\s\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+\s*"
+)
+
+
+class Agreement:
+    """The interim texts of one utterance."""
+
+    def __init__(self) -> None:
+        self._agreed: list[str] = []
+        self._last: list[str] = []
+
+    def update(self, text: str) -> tuple[str, int]:
+        """Take the text of a decode.
+
+        Returns:
+            The text to show, and how many characters of it, from the start, will stay.
+        """
+        tokens: list[str] = _TOKEN.findall(text)
+        shown = self._agreed + tokens[self._agreed_length_in(tokens) :]
+        agreed = _common(shown, self._last)
+        if agreed > len(self._agreed):
+            self._agreed = shown[:agreed]
+        self._last = shown
+        whole = "".join(shown).rstrip()
+        return whole, len("".join(self._agreed).rstrip())
+
+    def _agreed_length_in(self, tokens: list[str]) -> int:
+        """How many of the new tokens stand for what was agreed, even if some of it now reads otherwise."""
+        known, new = [_plain(t) for t in self._agreed], [_plain(t) for t in tokens]
+        if new[: len(known)] == known:
+            return len(known)
+        blocks = SequenceMatcher(None, known, new, autojunk=False).get_matching_blocks()
+        last = max((block for block in blocks if block.size), key=lambda block: block.a, default=None)
+        if last is None:
+            return len(known)
+        return last.b + last.size + (len(known) - last.a - last.size)
+
+
+def _common(first: list[str], second: list[str]) -> int:
+    count = 0
+    for one, other in zip(first, second, strict=False):
+        if _plain(one) != _plain(other):
+            break
+        count += 1
+    return count
+
+
+def _plain(token: str) -> str:
+    return "".join(c for c in token.casefold() if c.isalnum()) or token.strip()
