@@ -17,6 +17,7 @@ PHRASES = "config.biasing.phrases"
 CONTEXT = "config.biasing.context"
 
 _SENTENCE = "The following names and terms come up in this conversation: {}."
+_SEPARATOR = ", "
 _SPARSE = 4
 """Fewer terms than this are a sparse list, whose terms are said once more."""
 _AGAIN = " We talk about {0}, and somebody says {0}."
@@ -63,20 +64,24 @@ def rich_context(options: RecognitionOptions, *, max_characters: int) -> tuple[s
     context = options.context.strip()[:max_characters].rstrip()
     wanted = [phrase.text for phrase in strongest_first(options.phrases) if phrase.text not in context]
     taken: list[str] = []
+    room = max_characters - len(f"{context} {_SENTENCE.format('')}".lstrip())
     for text in wanted:
-        if len(_joined(context, [*taken, text])) <= max_characters:
+        separated = len(text) + (len(_SEPARATOR) if taken else 0)
+        if separated <= room:
             taken.append(text)
+            room -= separated
     left_out = set(wanted) - set(taken)
     indices = [index for index, phrase in enumerate(options.phrases) if phrase.text in left_out]
-    return _joined(context, taken), indices
+    return _joined(context, taken, room), indices
 
 
-def _joined(context: str, terms: Sequence[str]) -> str:
+def _joined(context: str, terms: Sequence[str], room: int) -> str:
     if not terms:
         return context
-    sentence = _SENTENCE.format(", ".join(terms))
-    if len(terms) < _SPARSE:
-        sentence += "".join(_AGAIN.format(term) for term in terms)
+    sentence = _SENTENCE.format(_SEPARATOR.join(terms))
+    again = "".join(_AGAIN.format(term) for term in terms)
+    if len(terms) < _SPARSE and len(again) <= room:
+        sentence += again
     return f"{context} {sentence}".strip()
 
 
