@@ -10,6 +10,7 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
+from voxmesh.common.v1 import common_pb2
 from voxmesh_client.cli.console import BasePortOption, JsonOption, out, print_json, run, settings_of, to_dict
 from voxmesh_client.health import Health
 from voxmesh_client.inspection import ServiceReport, inspect
@@ -43,6 +44,8 @@ def status(
             print_json(_status_dict(report))
     else:
         out.print(_status_table(reports))
+        for line in _choices(reports):
+            out.print(line, style="yellow", markup=False)
     if any(report.health is not Health.SERVING for report in reports):
         raise typer.Exit(1)
 
@@ -75,17 +78,38 @@ def _status_dict(report: ServiceReport) -> dict[str, Any]:
 
 def _status_table(reports: list[ServiceReport]) -> Table:
     grid = Table(box=SIMPLE)
-    for heading in ("service", "health", "target", "model", "engine", "device", "streams", "host"):
-        grid.add_column(heading, justify="right" if heading == "streams" else "left")
+    for heading in ("service", "health", "target", "model", "engine", "device", "memory", "streams", "host"):
+        grid.add_column(heading, justify="right" if heading in {"memory", "streams"} else "left")
     for report in reports:
         model = report.model
-        told = ("", "", "", "", "")
+        told = ("", "", "", "", "", "")
         if model is not None:
             streams = f"{model.active_streams}/{model.max_streams}"
-            told = (model.model, f"{model.engine} {model.engine_version}", model.device, streams, model.host)
+            engine = f"{model.engine} {model.engine_version}"
+            told = (model.model, engine, model.device, _memory(model), streams, model.host)
         health = f"[{_STYLES[report.health]}]{report.health.value}[/]"
         grid.add_row(report.slot.name, health, escape(report.target), *(escape(text) for text in told))
     return grid
+
+
+def _memory(model: common_pb2.ModelInfo) -> str:
+    """Memory of the process, and of the accelerator where it is told, in MiB."""
+    told = [f"{model.resident_memory_bytes >> 20} MiB"] if model.resident_memory_bytes else []
+    if model.HasField("accelerator_memory_bytes"):
+        told.append(f"GPU {model.accelerator_memory_bytes >> 20} MiB")
+    return ", ".join(told)
+
+
+def _choices(reports: list[ServiceReport]) -> list[str]:
+    """Why a service does not run what its operator wanted first."""
+    lines: list[str] = []
+    for report in reports:
+        model = report.model
+        if model is not None and model.engine_reason:
+            lines.append(f"{report.slot.name} serves {model.engine}, not the first choice: {model.engine_reason}")
+        if model is not None and model.device_reason:
+            lines.append(f"{report.slot.name} runs on {model.device}: {model.device_reason}")
+    return lines
 
 
 def installed_engines(slot: Slot) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from voxmesh_runtime.settings import ServerSettings
+from voxmesh_runtime.settings import EngineSettings
 
 
-class EmbedSettings(ServerSettings):
+class EmbedSettings(EngineSettings):
     """See the strings below the fields; `--help` prints them."""
 
     engine: str = "minilm"

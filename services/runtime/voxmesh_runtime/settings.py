@@ -59,3 +59,12 @@ class ServerSettings(BaseSettings):
     """Least severe level that is logged."""
     parent_pid: int | None = None
     """Stop when the parent is no longer this process; `voxmesh up` sets it so that no orphan stays."""
+
+
+class EngineSettings(ServerSettings):
+    """Settings of a service that has engines to choose from."""
+
+    engine: str
+    """Name of an installed engine."""
+    fallback_engines: tuple[str, ...] = ()
+    """Engines to serve in its place, first choice first, where it cannot load on any device: NAME or NAME=MODEL."""

@@ -43,9 +43,9 @@ def test_a_phrase_that_the_context_holds_is_not_repeated() -> None:
 
 def test_the_weakest_phrases_are_left_out_and_told_when_room_is_short() -> None:
     options = _options(Phrase("weak", 0.5), Phrase("strong", 9), Phrase("middling", 2), Phrase("feeble", 0.1))
-    text, left_out = rich_context(options, max_characters=150)
+    text, left_out = rich_context(options, max_characters=85)
     assert "strong" in text
-    assert len(text) <= 150
+    assert len(text) <= 85
     assert left_out
     assert 1 not in left_out
     assert all(options.phrases[index].text not in text for index in left_out)

@@ -76,8 +76,10 @@ class SttService(stt_pb2_grpc.SpeechToTextServiceServicer):
         self, call: StreamCall[Request, Response], session: Session, options: RecognitionOptions
     ) -> None:
         info = self._engine.info
-        outcomes = [*common_outcomes(options, info), *session.outcomes]
-        message = ready(info.facts.model, info.facts.engine, self._settings.host_name, outcomes)
+        outcomes = {outcome.field: outcome for outcome in common_outcomes(options, info)}
+        # An engine knows better than what holds for all of them, such as how several languages are taken.
+        outcomes.update({outcome.field: outcome for outcome in session.outcomes})
+        message = ready(info.facts.model, info.facts.engine, self._settings.host_name, outcomes.values())
         await call.send(Response(ready=message))
 
     async def _recognize(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from voxmesh_runtime.settings import ServerSettings
+from voxmesh_runtime.settings import EngineSettings
 
 
-class TurnSettings(ServerSettings):
+class TurnSettings(EngineSettings):
     """See the strings below the fields; `--help` prints them."""
 
     engine: str = "silero_smart_turn"

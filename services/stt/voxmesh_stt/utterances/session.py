@@ -45,6 +45,7 @@ class UtteranceSession(Generic[StateT]):
         *,
         state: StateT,
         close_state: Callable[[StateT], None],
+        end_utterance: Callable[[StateT], None],
         outcomes: Sequence[Outcome],
         interim_results: bool,
     ) -> None:
@@ -55,6 +56,7 @@ class UtteranceSession(Generic[StateT]):
         self._settings = settings
         self._interim_results = interim_results
         self._close_state = close_state
+        self._end_utterance = end_utterance
         self._number = -1
         self._samples = 0
         self._rest = np.zeros(0, np.float32)
@@ -79,6 +81,7 @@ class UtteranceSession(Generic[StateT]):
         self._close_state(self.state)
 
     def _begin(self, utterance: Utterance) -> None:
+        self._end_utterance(self.state)
         self._number += 1
         self._utterance = utterance
         self._hypothesis = _NOTHING

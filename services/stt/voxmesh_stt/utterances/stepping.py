@@ -50,8 +50,17 @@ class Utterances(Generic[StateT]):
         state: StateT,
         outcomes: Sequence[Outcome],
         close_state: Callable[[StateT], None] = lambda _: None,
+        end_utterance: Callable[[StateT], None] = lambda _: None,
     ) -> UtteranceSession[StateT]:
-        """A session for one stream; `close_state` is called once, when it is closed."""
+        """A session for one stream.
+
+        Args:
+            options: what the caller asked for.
+            state: handed back with every request.
+            outcomes: as in `Session`.
+            close_state: called once, when the session is closed.
+            end_utterance: called when no request with the number of the one before will follow.
+        """
         voice = VoiceActivity(self._detectors.take(), self._detectors.give_back)
         return UtteranceSession(
             voice,
@@ -59,6 +68,7 @@ class Utterances(Generic[StateT]):
             self._settings,
             state=state,
             close_state=close_state,
+            end_utterance=end_utterance,
             outcomes=outcomes,
             interim_results=options.interim_results,
         )

@@ -292,6 +292,9 @@ class ModelInfo(message.Message):
     LANGUAGE_CODES_FIELD_NUMBER: builtins.int
     MAX_STREAMS_FIELD_NUMBER: builtins.int
     ACTIVE_STREAMS_FIELD_NUMBER: builtins.int
+    ENGINE_REASON_FIELD_NUMBER: builtins.int
+    RESIDENT_MEMORY_BYTES_FIELD_NUMBER: builtins.int
+    ACCELERATOR_MEMORY_BYTES_FIELD_NUMBER: builtins.int
     model: builtins.str
     """Model name, such as "moonshine/tiny-en"."""
     engine: builtins.str
@@ -310,6 +313,14 @@ class ModelInfo(message.Message):
     """Streams served at once before RESOURCE_EXHAUSTED."""
     active_streams: builtins.int
     """Streams served now."""
+    engine_reason: builtins.str
+    """Why the engine is not the operator's first choice; unset when it is."""
+    resident_memory_bytes: builtins.int
+    """Memory of the service's process that is resident, in bytes."""
+    accelerator_memory_bytes: builtins.int
+    """Memory of the accelerator that the service's process holds, in bytes;
+    unset when there is none, or when it cannot be told.
+    """
     @builtins.property
     def language_codes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """BCP-47 tags the model accepts; empty when language does not matter."""
@@ -327,9 +338,14 @@ class ModelInfo(message.Message):
         language_codes: abc.Iterable[builtins.str] | None = ...,
         max_streams: builtins.int = ...,
         active_streams: builtins.int = ...,
+        engine_reason: builtins.str = ...,
+        resident_memory_bytes: builtins.int = ...,
+        accelerator_memory_bytes: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_accelerator_memory_bytes", b"_accelerator_memory_bytes", "accelerator_memory_bytes", b"accelerator_memory_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["active_streams", b"active_streams", "device", b"device", "device_reason", b"device_reason", "engine", b"engine", "engine_version", b"engine_version", "host", b"host", "language_codes", b"language_codes", "license", b"license", "max_streams", b"max_streams", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_accelerator_memory_bytes", b"_accelerator_memory_bytes", "accelerator_memory_bytes", b"accelerator_memory_bytes", "active_streams", b"active_streams", "device", b"device", "device_reason", b"device_reason", "engine", b"engine", "engine_reason", b"engine_reason", "engine_version", b"engine_version", "host", b"host", "language_codes", b"language_codes", "license", b"license", "max_streams", b"max_streams", "model", b"model", "resident_memory_bytes", b"resident_memory_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__accelerator_memory_bytes: _TypeAlias = typing.Literal["accelerator_memory_bytes"]  # noqa: Y015
+    _WhichOneofArgType__accelerator_memory_bytes: _TypeAlias = typing.Literal["_accelerator_memory_bytes", b"_accelerator_memory_bytes"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__accelerator_memory_bytes) -> _WhichOneofReturnType__accelerator_memory_bytes | None: ...
