@@ -15,7 +15,7 @@ import pytest
 
 from voxmesh_runtime.errors import Overloaded, Unavailable
 from voxmesh_runtime.testing import wait_until
-from voxmesh_runtime.worker import Worker
+from voxmesh_runtime.worker import SomeFailed, Worker
 
 pytestmark = pytest.mark.unit
 
@@ -34,6 +34,8 @@ class Model:
         assert self.gate.wait(10)
         if -1 in items:
             raise ValueError("minus one")
+        if -2 in items:
+            raise SomeFailed([ValueError("minus two") if item == -2 else 2 * item for item in items])
         return [2 * item for item in items]
 
 
@@ -100,6 +102,18 @@ async def test_the_cost_of_a_batch_is_told_with_each_result() -> None:
         assert [completed.batch_size for completed in done] == [2, 2]
         assert all(completed.queued_s >= 0.05 for completed in done)
         assert all(completed.compute_s < completed.queued_s for completed in done)
+
+
+async def test_an_item_that_fails_alone_leaves_its_batch_unharmed() -> None:
+    async with working() as (worker, model):
+        first = await busy(worker, model)
+        good, bad, also_good = await queue(worker, 1, -2, 3)
+        model.gate.set()
+        assert (await good, await also_good) == (2, 6)
+        with pytest.raises(ValueError, match="minus two"):
+            await bad
+        await first
+        assert model.batches == [[0], [1, -2, 3]]
 
 
 async def test_a_cancelled_item_never_reaches_the_model() -> None:

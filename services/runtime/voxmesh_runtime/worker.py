@@ -73,12 +73,24 @@ class _Step(Generic[Out]):
     compute_s: float
 
 
+class SomeFailed(Exception):
+    """Raised by a step of which some items failed and others did not, as when each is a request of its own.
+
+    Args:
+        results: one an item, in order; an exception where there is no result.
+    """
+
+    def __init__(self, results: Sequence[Any]) -> None:
+        super().__init__("some items of the batch failed")
+        self.results = results
+
+
 class Worker(Generic[In, Out]):
     """Runs `step` on a thread of its own, with as many waiting items as fit a batch.
 
     Args:
         step: takes 1 to `max_batch_size` items, returns one result an item, in order. An
-            exception fails every item of the batch, and no other.
+            exception fails every item of the batch, and no other; `SomeFailed` says which.
         max_batch_size: 1 for a model that does not batch.
         max_waiting: items that may wait; one more raises Overloaded.
         name: of the thread.
@@ -202,7 +214,10 @@ class Worker(Generic[In, Out]):
             count = min(len(self._waiting), self.max_batch_size)
             self._batch = [self._waiting.popleft() for _ in range(count)]
         started_ns, began = time.time_ns(), time.monotonic()
-        results = self._step([job.item for job in self._batch]) if self._batch else ()
+        try:
+            results = self._step([job.item for job in self._batch]) if self._batch else ()
+        except SomeFailed as failed:
+            results = failed.results
         if len(results) != count:
             raise RuntimeError(f"the model gave {len(results)} results for {count} items")
         return _Step(results, started_ns, began, time.monotonic() - began)
@@ -217,9 +232,13 @@ class Worker(Generic[In, Out]):
                 job.done.set_exception(error)
             else:
                 step = done.result()
+                result = step.results[index]
+                if isinstance(result, Exception):
+                    job.done.set_exception(result)
+                    continue
                 queued_s = max(0.0, step.began - job.queued_at)
                 cost = (step.started_ns, step.compute_s, queued_s, len(batch))
-                job.done.set_result(Completed(step.results[index], *cost))
+                job.done.set_result(Completed(result, *cost))
         if not self._thread.closed:
             self._start_next()
 

@@ -139,6 +139,9 @@ class Engine(Protocol):
             For each step its new transcripts in order, none if nothing is new: final ones of
             utterances that the engine ended, then at most one interim. A step with `is_final`
             gives at least one, and its last is final.
+
+        Raises:
+            SomeFailed: of `voxmesh_runtime.worker`; the others' transcripts are in it.
         """
         ...
 
