@@ -21,8 +21,12 @@ $(READY): requirements/dev.txt $(shell find protos services client -name pyproje
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade --require-hashes -r requirements/pip.txt
 	$(BIN)/python -m pip install --progress-bar on --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $$($(BIN)/python tools/distributions.py)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $$($(BIN)/python tools/distributions.py -e)
 	@touch $@
+
+.PHONY: engine
+engine: setup ## Make the environment of an engine that is not in the default set; ENGINES=name
+	$(BIN)/python tools/engine_env.py $(ENGINES)
 
 .PHONY: gen
 gen: setup ## Generate the stubs from protos/
@@ -46,7 +50,7 @@ format: setup ## Format code and protos
 lint: setup gen-check ## Static checks: ruff, pyright, layers, buf, hadolint
 	ruff format --check .
 	ruff check .
-	pyright
+	pyright $$($(BIN)/python tools/distributions.py) tests tools benchmarks conftest.py
 	$(BIN)/python tools/layers.py
 	buf lint
 	buf format -d --exit-code
@@ -61,8 +65,15 @@ k8s-check: setup ## Render and validate every manifest, offline
 	$(BIN)/python tools/k8s_check.py
 
 .PHONY: test
-test: setup ## All tests that need no GPU
+test: test-default test-engines ## All tests that need no GPU
+
+.PHONY: test-default
+test-default: setup ## The tests of the default set
 	$(BIN)/python -m pytest -m "not gpu" $(ARGS)
+
+.PHONY: test-engines
+test-engines: setup ## The tests of the other engines, each in its own environment; ENGINES=name to choose
+	$(BIN)/python tools/engine_env.py --test $(ENGINES)
 
 .PHONY: test-unit
 test-unit: setup ## The tests that start no server
@@ -82,4 +93,4 @@ bench: setup ## Measure the mesh against the same models in one process
 
 .PHONY: clean
 clean: ## Remove the environment and everything built
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venvs build dist .pytest_cache .ruff_cache

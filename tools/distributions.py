@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ class Distribution:
     name: str
     path: Path
     dependencies: tuple[str, ...]
+    test_dependencies: tuple[str, ...]
     scripts: tuple[str, ...]
     default: bool
 
@@ -29,6 +31,7 @@ def read(path: Path) -> Distribution:
         project["name"],
         path,
         tuple(project.get("dependencies", ())),
+        tuple(project.get("optional-dependencies", {}).get("test", ())),
         tuple(project.get("scripts", ())),
         table.get("tool", {}).get("voxmesh", {}).get("default", False),
     )
@@ -42,23 +45,31 @@ def distributions() -> dict[str, Distribution]:
 
 def requirements(wanted: list[Distribution], known: dict[str, Distribution]) -> set[str]:
     """What `wanted` need from outside the project, through the project's own distributions."""
-    lines: set[str] = set()
-    queue, seen = list(wanted), set[str]()
+    own = {found.name: found for distribution in wanted for found in with_own_distributions(distribution, known)}
+    return {line for found in own.values() for line in found.dependencies if _name(line) not in known}
+
+
+def with_own_distributions(
+    distribution: Distribution, known: dict[str, Distribution] | None = None
+) -> list[Distribution]:
+    """A distribution after all distributions of the project that it needs."""
+    known = distributions() if known is None else known
+    found: dict[str, Distribution] = {}
+    queue = [distribution]
     while queue:
-        distribution = queue.pop()
-        if distribution.name in seen:
-            continue
-        seen.add(distribution.name)
-        for line in distribution.dependencies:
-            name = re.split(r"[\s<>=!~\[;]", line, maxsplit=1)[0]
-            if name in known:
-                queue.append(known[name])
-            else:
-                lines.add(line)
-    return lines
+        one = queue.pop()
+        if one.name not in found:
+            found[one.name] = one
+            queue += [known[name] for name in map(_name, one.dependencies) if name in known]
+    return list(reversed(found.values()))
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\s<>=!~\[;]", requirement, maxsplit=1)[0]
 
 
 if __name__ == "__main__":
+    # With an argument, what stands before each folder: pip wants "-e", other tools nothing.
     for found in distributions().values():
         if found.default:
-            print("-e", found.path.relative_to(ROOT))
+            print(*sys.argv[1:], found.path.relative_to(ROOT))

@@ -2,13 +2,17 @@
 
 Writes `requirements/build.txt` (what builds a distribution), `requirements/default.txt`
 (all default distributions), `requirements/dev.txt` (the same with the project's tools)
-and a `requirements.txt` beside each distribution that becomes a container of its own.
+and a `requirements.txt` beside each distribution that becomes a container of its own;
+beside an engine that is not in the default set also a `requirements-test.txt`, the same
+with what tests it. torch is in none of them: `torch.txt` beside the engine pins it, and it is
+installed first, in the build that fits the machine.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from distributions import ROOT, Distribution, distributions, requirements
@@ -30,10 +34,21 @@ COMPILE = [
 ]
 
 
-def compile_lock(lines: set[str], target: Path, *, upgrade: bool) -> None:
-    """Write the pins of `lines` to `target`; keeps earlier pins unless upgrading."""
-    command = [*COMPILE, "--output-file", str(target), *(["--upgrade"] if upgrade else [])]
-    subprocess.run(command, input="\n".join(sorted(lines)), text=True, check=True, cwd=ROOT)
+# A marker that is never true takes a package, and what it alone needs, out of the resolution.
+WITHOUT_TORCH = "torch ; sys_platform == 'never'"
+TEST_TOOLS = {"editables", "hatchling", "pytest", "pytest-asyncio", "pytest-timeout"}
+
+
+def compile_lock(lines: set[str], target: Path, *, upgrade: bool, as_in: Path | None = None) -> None:
+    """Write the pins of `lines` to `target`; keeps earlier pins unless upgrading, and those of `as_in`."""
+    options = ["--upgrade"] if upgrade else []
+    if as_in is not None:
+        options += ["--constraint", str(as_in)]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as overrides:
+        overrides.write(WITHOUT_TORCH)
+        overrides.flush()
+        command = [*COMPILE, "--output-file", str(target), "--override", overrides.name, *options]
+        subprocess.run(command, input="\n".join(sorted(lines)), text=True, check=True, cwd=ROOT)
     print(f"{target.relative_to(ROOT)}: {len(lines)} requirements")
 
 
@@ -43,6 +58,15 @@ def is_container(distribution: Distribution) -> bool:
     if folder.parent.name == "engines":
         return True
     return folder.parent.name == "services" and not (folder / "engines").is_dir() and bool(distribution.scripts)
+
+
+def lock_container(distribution: Distribution, known: dict[str, Distribution], *, upgrade: bool) -> None:
+    """Write the pins of a container, and of its test environment if the default one does not hold it."""
+    needed, target = requirements([distribution], known), distribution.path / "requirements.txt"
+    compile_lock(needed, target, upgrade=upgrade)
+    if not distribution.default:
+        tested = needed | TEST_TOOLS | set(distribution.test_dependencies)
+        compile_lock(tested, distribution.path / "requirements-test.txt", upgrade=upgrade, as_in=target)
 
 
 def main() -> None:
@@ -58,7 +82,7 @@ def main() -> None:
         compile_lock(default | tools, ROOT / "requirements/dev.txt", upgrade=upgrade)
     for distribution in known.values():
         if is_container(distribution) and (not names or distribution.name in names):
-            compile_lock(requirements([distribution], known), distribution.path / "requirements.txt", upgrade=upgrade)
+            lock_container(distribution, known, upgrade=upgrade)
 
 
 if __name__ == "__main__":
