@@ -68,8 +68,8 @@ def build(dockerfile: Dockerfile, folder: Path) -> Path:
 
 def _copy(words: list[str], folder: Path) -> None:
     *sources, target = words
-    for source in sources:
-        path, to = ROOT / source, folder / target
+    for path in (path for source in sources for path in sorted(ROOT.glob(source))):
+        to = folder / target
         if path.is_dir():
             shutil.copytree(path, to, ignore=NOT_IN_CONTEXT)
         else:
