@@ -14,7 +14,7 @@ Anything else that is raised reaches the caller as INTERNAL without its text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -23,6 +23,9 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 DOMAIN = "voxmesh"
+
+_MAX_VIOLATIONS = 20
+"""Violations told at once: a status travels in HTTP/2 headers, which peers limit to 8 KiB."""
 
 
 class VoxmeshError(Exception):
@@ -60,6 +63,18 @@ class InvalidArgument(VoxmeshError):
         super().__init__(f"{field}: {problem}", [error_details_pb2.BadRequest(field_violations=[violation])])
         self.field = field
         self.problem = problem
+
+    @classmethod
+    def of_all(cls, errors: Sequence[InvalidArgument]) -> InvalidArgument:
+        """One error with the violations of several, at least one; its message counts those it does not quote."""
+        first, more = errors[0], len(errors) - 1
+        whole = cls(first.field, f"{first.problem} (and {more} more)" if more else first.problem)
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.problem)
+            for error in errors[:_MAX_VIOLATIONS]
+        ]
+        whole.details = (error_details_pb2.BadRequest(field_violations=violations),)
+        return whole
 
 
 class _ResourceError(VoxmeshError):

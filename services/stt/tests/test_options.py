@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from google.protobuf import duration_pb2
+from google.rpc import error_details_pb2
 
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_runtime.engines import ModelFacts
@@ -51,6 +52,24 @@ def test_a_boost_of_zero_is_refused_where_it_stands() -> None:
     config = stt_pb2.RecognitionConfig(biasing=stt_pb2.Biasing(phrases=phrases))
     with pytest.raises(InvalidArgument, match=r"phrases\[1\]\.boost: must be above 0 and at most 10, not 0"):
         recognition_options(config, INFO)
+
+
+def test_every_bad_phrase_is_named_in_one_error() -> None:
+    phrases = [stt_pb2.Phrase(text=" "), stt_pb2.Phrase(text="fine"), stt_pb2.Phrase(text="a", boost=11)]
+    config = stt_pb2.RecognitionConfig(biasing=stt_pb2.Biasing(phrases=phrases))
+    with pytest.raises(InvalidArgument, match=r"phrases\[0\]\.text: .* \(and 1 more\)") as raised:
+        recognition_options(config, INFO)
+    (request,) = raised.value.details
+    assert isinstance(request, error_details_pb2.BadRequest)
+    fields = [violation.field for violation in request.field_violations]
+    assert fields == ["config.biasing.phrases[0].text", "config.biasing.phrases[2].boost"]
+
+
+def test_thousands_of_bad_phrases_still_fit_a_status() -> None:
+    config = stt_pb2.RecognitionConfig(biasing=stt_pb2.Biasing(phrases=[stt_pb2.Phrase(text="")] * 5000))
+    with pytest.raises(InvalidArgument, match=r"and 4999 more") as raised:
+        recognition_options(config, INFO)
+    assert len(raised.value.to_proto().SerializeToString()) < 4096
 
 
 def test_an_unknown_language_is_refused_with_those_that_are_known() -> None:

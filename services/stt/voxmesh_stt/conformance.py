@@ -297,6 +297,41 @@ class SttConformance(StreamConformance):
         async with self.served() as (method, _, _), exchange(method, self.config(**changes)) as stream:
             _assert_names(await stream.failure(), field)
 
+    async def test_every_bad_phrase_is_named(self) -> None:
+        biasing = {"phrases": [{"text": "a" * 101}, {"text": "fine"}, {"text": "b", "boost": -1}]}
+        async with self.served() as (method, _, _), exchange(method, self.config(biasing=biasing)) as stream:
+            error = await stream.failure()
+        _assert_names(error, "config.biasing.phrases[0].text", "config.biasing.phrases[2].boost")
+
+    async def test_a_thousand_phrases_are_taken_or_told_and_the_words_still_heard(self) -> None:
+        clip = self.clips()[0]
+        phrases = [stt_pb2.Phrase(text=f"{stem} {number}") for stem in ("Quux", "Zyzzyva") for number in range(500)]
+        biasing = stt_pb2.Biasing(phrases=phrases)
+        responses = await self.recognized(*audio(clip.samples), FINALIZE, biasing=biasing, interim_results=False)
+        self.assert_heard(" ".join(result.transcript for result in finals(responses)), clip)
+
+    async def test_phrases_of_one_stream_do_not_touch_another(self) -> None:
+        clip = self.clips()[0]
+        requests = [*audio(clip.samples), FINALIZE]
+        alone = finals(await self.recognized(*requests, interim_results=False))[-1].transcript
+        phrases = [stt_pb2.Phrase(text=word, boost=10) for word in self.clips()[1].text.split()]
+        biased = self.config(biasing=stt_pb2.Biasing(phrases=phrases), interim_results=False)
+        async with self.served() as (method, _, _), exchange(method, biased) as other:
+            await other.until("ready")
+            async with exchange(method, self.config(interim_results=False)) as stream:
+                answers = await asyncio.gather(_answers(other, *requests), _answers(stream, *requests))
+        assert finals(answers[1])[-1].transcript == alone
+
+    async def test_interim_results_keep_what_they_promise(self) -> None:
+        async with self.recognizing() as stream:
+            await _send_paced(stream, audio(self.clips()[0].samples), faster=1.5)
+            responses = await _answers(stream, FINALIZE)
+        promised = ""
+        for result in (response.result for response in responses if response.HasField("result")):
+            if not result.is_final:
+                assert result.transcript.startswith(promised)
+                promised = result.transcript[: result.stable_character_count]
+
     @pytest.mark.parametrize(
         ("encoding", "data"),
         [
@@ -342,13 +377,13 @@ async def _send_paced(stream: SttExchange, requests: Sequence[Request], *, faste
         await asyncio.sleep(CHUNK_S / faster)
 
 
-def _assert_names(error: grpc.aio.AioRpcError, field: str) -> None:
+def _assert_names(error: grpc.aio.AioRpcError, *fields: str) -> None:
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
-    (violation,) = [
+    violations = [
         violation
         for detail in details(error)
         if isinstance(detail, error_details_pb2.BadRequest)
         for violation in detail.field_violations
     ]
-    assert violation.field == field
-    assert violation.description
+    assert [violation.field for violation in violations] == list(fields)
+    assert all(violation.description for violation in violations)

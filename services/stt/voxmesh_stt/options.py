@@ -26,7 +26,7 @@ def recognition_options(config: stt_pb2.RecognitionConfig, info: EngineInfo) -> 
         language_codes=_languages(config, info),
         interim_results=config.interim_results,
         word_time_offsets=config.word_time_offsets,
-        phrases=tuple(_phrase(index, phrase) for index, phrase in enumerate(_limited_phrases(config))),
+        phrases=_phrases(config),
         context=_context(config),
         max_latency_s=_max_latency(config),
     )
@@ -61,15 +61,23 @@ def _primary(tag: str) -> str:
     return tag.split("-", 1)[0].lower()
 
 
-def _limited_phrases(config: stt_pb2.RecognitionConfig) -> list[stt_pb2.Phrase]:
-    phrases = list(config.biasing.phrases)
-    if len(phrases) > MAX_PHRASES:
-        raise InvalidArgument("config.biasing.phrases", f"{len(phrases)} phrases are too many; at most {MAX_PHRASES}")
-    return phrases
+def _phrases(config: stt_pb2.RecognitionConfig) -> tuple[Phrase, ...]:
+    given = config.biasing.phrases
+    if len(given) > MAX_PHRASES:
+        raise InvalidArgument("config.biasing.phrases", f"{len(given)} phrases are too many; at most {MAX_PHRASES}")
+    phrases: list[Phrase] = []
+    errors: list[InvalidArgument] = []
+    for index, phrase in enumerate(given):
+        try:
+            phrases.append(_phrase(f"config.biasing.phrases[{index}]", phrase))
+        except InvalidArgument as error:
+            errors.append(error)
+    if errors:
+        raise InvalidArgument.of_all(errors)
+    return tuple(phrases)
 
 
-def _phrase(index: int, phrase: stt_pb2.Phrase) -> Phrase:
-    field = f"config.biasing.phrases[{index}]"
+def _phrase(field: str, phrase: stt_pb2.Phrase) -> Phrase:
     text = phrase.text.strip()
     if not 1 <= len(text) <= MAX_PHRASE_CHARACTERS:
         raise InvalidArgument(f"{field}.text", f"must have 1 to {MAX_PHRASE_CHARACTERS} characters")
