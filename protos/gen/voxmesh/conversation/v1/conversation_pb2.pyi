@@ -104,6 +104,7 @@ class ConversationConfig(message.Message):
     MAX_END_OF_TURN_WAIT_FIELD_NUMBER: builtins.int
     RECORD_FIELD_NUMBER: builtins.int
     TEXT_REPLIES_ONLY_FIELD_NUMBER: builtins.int
+    SPECULATION_FIELD_NUMBER: builtins.int
     system_prompt: builtins.str
     """First system message."""
     language_model: builtins.str
@@ -114,6 +115,10 @@ class ConversationConfig(message.Message):
     """Keep a recording that can be replayed; false keeps none."""
     text_replies_only: builtins.bool
     """Answer in text alone; no reply audio is made."""
+    speculation: builtins.bool
+    """Prepare replies in pauses that may turn out not to end the turn; unset
+    takes the coordinator's choice.
+    """
     @builtins.property
     def recognition(self) -> stt_pb2.RecognitionConfig:
         """Recognition options; its audio format is that of the microphone."""
@@ -149,12 +154,15 @@ class ConversationConfig(message.Message):
         max_end_of_turn_wait: duration_pb2.Duration | None = ...,
         record: builtins.bool = ...,
         text_replies_only: builtins.bool = ...,
+        speculation: builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["max_end_of_turn_wait", b"max_end_of_turn_wait", "min_end_of_turn_wait", b"min_end_of_turn_wait", "recognition", b"recognition", "reply_audio_format", b"reply_audio_format"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_speculation", b"_speculation", "max_end_of_turn_wait", b"max_end_of_turn_wait", "min_end_of_turn_wait", b"min_end_of_turn_wait", "recognition", b"recognition", "reply_audio_format", b"reply_audio_format", "speculation", b"speculation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["language_model", b"language_model", "max_end_of_turn_wait", b"max_end_of_turn_wait", "min_end_of_turn_wait", b"min_end_of_turn_wait", "recognition", b"recognition", "record", b"record", "reply_audio_format", b"reply_audio_format", "system_prompt", b"system_prompt", "text_replies_only", b"text_replies_only", "tools", b"tools", "voice", b"voice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_speculation", b"_speculation", "language_model", b"language_model", "max_end_of_turn_wait", b"max_end_of_turn_wait", "min_end_of_turn_wait", b"min_end_of_turn_wait", "recognition", b"recognition", "record", b"record", "reply_audio_format", b"reply_audio_format", "speculation", b"speculation", "system_prompt", b"system_prompt", "text_replies_only", b"text_replies_only", "tools", b"tools", "voice", b"voice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__speculation: _TypeAlias = typing.Literal["speculation"]  # noqa: Y015
+    _WhichOneofArgType__speculation: _TypeAlias = typing.Literal["_speculation", b"_speculation"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__speculation) -> _WhichOneofReturnType__speculation | None: ...
 
 @typing.final
 class Resume(message.Message):
@@ -661,12 +669,16 @@ class TurnReport(message.Message):
     HOPS_FIELD_NUMBER: builtins.int
     EXPLAINED_SHARE_FIELD_NUMBER: builtins.int
     DISCARDED_COMPUTE_DURATION_FIELD_NUMBER: builtins.int
+    DISCARDED_REPLY_COUNT_FIELD_NUMBER: builtins.int
+    TURN_ENDABLE_TIME_FIELD_NUMBER: builtins.int
     turn_index: builtins.int
     """The turn."""
     trace_id: builtins.str
     """W3C trace id, in hex."""
     explained_share: builtins.float
     """Share in [0, 1] of speech end to first audio that the hops explain."""
+    discarded_reply_count: builtins.int
+    """Replies begun in a pause and thrown away because speech went on."""
     @builtins.property
     def speech_ended_time(self) -> timestamp_pb2.Timestamp:
         """The person's last speech ended."""
@@ -687,6 +699,12 @@ class TurnReport(message.Message):
     def discarded_compute_duration(self) -> duration_pb2.Duration:
         """Work thrown away because speech went on."""
 
+    @builtins.property
+    def turn_endable_time(self) -> timestamp_pb2.Timestamp:
+        """The wait alone would have let the turn end here; `turn_ended_time` is
+        later when nothing was ready to be said yet.
+        """
+
     def __init__(
         self,
         *,
@@ -698,10 +716,12 @@ class TurnReport(message.Message):
         hops: abc.Iterable[Hop] | None = ...,
         explained_share: builtins.float = ...,
         discarded_compute_duration: duration_pb2.Duration | None = ...,
+        discarded_reply_count: builtins.int = ...,
+        turn_endable_time: timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["discarded_compute_duration", b"discarded_compute_duration", "first_audio_time", b"first_audio_time", "speech_ended_time", b"speech_ended_time", "turn_ended_time", b"turn_ended_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["discarded_compute_duration", b"discarded_compute_duration", "first_audio_time", b"first_audio_time", "speech_ended_time", b"speech_ended_time", "turn_endable_time", b"turn_endable_time", "turn_ended_time", b"turn_ended_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["discarded_compute_duration", b"discarded_compute_duration", "explained_share", b"explained_share", "first_audio_time", b"first_audio_time", "hops", b"hops", "speech_ended_time", b"speech_ended_time", "trace_id", b"trace_id", "turn_ended_time", b"turn_ended_time", "turn_index", b"turn_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["discarded_compute_duration", b"discarded_compute_duration", "discarded_reply_count", b"discarded_reply_count", "explained_share", b"explained_share", "first_audio_time", b"first_audio_time", "hops", b"hops", "speech_ended_time", b"speech_ended_time", "trace_id", b"trace_id", "turn_endable_time", b"turn_endable_time", "turn_ended_time", b"turn_ended_time", "turn_index", b"turn_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
