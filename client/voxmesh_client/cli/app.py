@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
-from collections.abc import Callable
 
 import typer
 from pydantic import ValidationError
 
+from voxmesh_client.bench.problems import BenchUsage
 from voxmesh_client.cli.ask import ask
+from voxmesh_client.cli.bench import bench
 from voxmesh_client.cli.chat import chat
 from voxmesh_client.cli.console import Failed, err
 from voxmesh_client.cli.demo import demo
+from voxmesh_client.cli.examples import help_of
 from voxmesh_client.cli.picture import read
 from voxmesh_client.cli.speech import speak, transcribe
 from voxmesh_client.cli.status import models, status
@@ -40,13 +41,9 @@ app = typer.Typer(
 )
 
 
-def _help(verb: Callable[..., None]) -> str:
-    """The verb's docstring with its examples kept line by line."""
-    return inspect.cleandoc(verb.__doc__ or "").replace("Examples:", "\b\nExamples:")
-
-
 for _verb in (up, status, models, ask, talk, chat, transcribe, speak, generate, read, embed, demo):
-    app.command(help=_help(_verb))(_verb)
+    app.command(help=help_of(_verb))(_verb)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:
@@ -61,6 +58,8 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except (MeshError, Failed, PortsTaken, NoAudioDevice, AudioFileError, OSError) as error:
         fail(str(error), FAILURE)
+    except BenchUsage as error:
+        fail(str(error), USAGE)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         fail(f"settings from VOXMESH_* variables are wrong: {wrong}", USAGE)

@@ -101,12 +101,12 @@ class ServiceProcess:
     def kill(self) -> None:
         """End its process and all its children at once."""
         if self.pid is not None:
-            _kill_group(self.pid)
+            kill_group(self.pid)
 
     async def _run(self) -> None:
         while True:
             pid, self.exit_code = await self._run_once()
-            _kill_group(pid)  # children that it left behind
+            kill_group(pid)  # children that it left behind
             if self._state is State.STOPPING:
                 return
             self._forgive()
@@ -149,7 +149,7 @@ class ServiceProcess:
             self._on_change(self)
 
 
-def _kill_group(pid: int) -> None:
+def kill_group(pid: int) -> None:
     """SIGKILL the session that a service leads; nothing happens when none of it is left."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)

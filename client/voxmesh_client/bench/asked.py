@@ -1,0 +1,52 @@
+"""What a person asked of `voxmesh bench`, as the command line gave it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class Pace(enum.Enum):
+    """How audio is sent."""
+
+    BOTH = "both"
+    FAST = "fast"
+    REAL_TIME = "real-time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What both benchmarks share."""
+
+    engines: Sequence[str]
+    targets: Sequence[str]
+    pythons: Sequence[str]
+    send_language: bool
+    load_timeout_s: float
+    out: Path | None
+    json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SttAsked(Asked):
+    """`voxmesh bench stt`."""
+
+    corpus: Path
+    streams: str
+    pace: Pace
+    language: str
+    limit: int | None
+    chunk_s: float
+    baseline: str | None
+    gates: str | None
+    soak_minutes: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BiasingAsked(Asked):
+    """`voxmesh bench biasing`."""
+
+    cases: str
+    expect: Sequence[str]

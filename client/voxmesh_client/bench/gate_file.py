@@ -1,0 +1,108 @@
+"""Files of go/no-go gates: which figure must keep which limit."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from voxmesh_client.bench.problems import BenchUsage
+from voxmesh_client.bench.results import metrics
+
+SHIPPED = Path(__file__).with_name("gates")
+"""Folder of the files that `--gates` knows by name."""
+
+_LIMITS = ("below", "at_most", "above", "at_least", "gain_above")
+
+
+class Gate(BaseModel):
+    """One limit; see the comments of `gates/seed.toml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = ""
+    metric: str
+    below: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    at_least: float | None = None
+    gain_above: float | None = None
+    streams: int | None = Field(default=None, ge=1)
+    pace: Literal["fast", "real-time"] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.metric not in (known := metrics()):
+            raise ValueError(f"no metric {self.metric!r}; known: {', '.join(known)}")
+        if sum(getattr(self, limit) is not None for limit in _LIMITS) != 1:
+            raise ValueError(f"must have exactly one of {', '.join(_LIMITS)}")
+        return self
+
+    @property
+    def limit(self) -> tuple[str, float]:
+        """Its kind and its value."""
+        return next((kind, value) for kind in _LIMITS if (value := getattr(self, kind)) is not None)
+
+    def keeps(self, value: float) -> bool:
+        """True when a figure, or a gain, keeps the limit."""
+        match self.limit:
+            case "below", limit:
+                return value < limit
+            case "at_most", limit:
+                return value <= limit
+            case "at_least", limit:
+                return value >= limit
+            case _, limit:
+                return value > limit
+
+    @property
+    def wants_less(self) -> bool:
+        """True when a lower value is better."""
+        return self.limit[0] in {"below", "at_most"}
+
+    def __str__(self) -> str:
+        kind, value = self.limit
+        where = [f"{self.streams} streams"] if self.streams else []
+        where += [self.pace] if self.pace else []
+        return " ".join([self.metric, kind.replace("_", " "), f"{value:g}", *(f"({each})" for each in where)])
+
+
+class Gates(BaseModel):
+    """All gates of a file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    conditional_from: int | None = Field(default=None, ge=1)
+    """At least this many gates met, but not all, is conditional; unset knows go and no-go alone."""
+    gates: tuple[Gate, ...] = Field(min_length=1)
+
+    @property
+    def needs_baseline(self) -> bool:
+        """True when one compares with the baseline."""
+        return any(gate.gain_above is not None for gate in self.gates)
+
+
+def read_gates(name: str) -> Gates:
+    """The gates of a file, or of one that ships with the client, by its name.
+
+    Raises:
+        BenchUsage: there is no such file, or it is wrong; the message names the place in it.
+    """
+    shipped = SHIPPED / f"{name}.toml"
+    path = shipped if shipped.is_file() else Path(name)
+    try:
+        return Gates.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        known = ", ".join(sorted(each.stem for each in SHIPPED.glob("*.toml")))
+        raise BenchUsage(f"--gates {name}: {error.strerror}; give a file or one of: {known}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BenchUsage(f"--gates {path}: is no TOML: {error}") from None
+    except ValidationError as error:
+        raise BenchUsage(f"--gates {path}: {'; '.join(problems_of(error))}") from None
+
+
+def problems_of(error: ValidationError) -> list[str]:
+    """What is wrong in a file, each with its place."""
+    return [f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors()]

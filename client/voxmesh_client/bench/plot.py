@@ -1,0 +1,59 @@
+"""The picture of a run: errors against latency, and cost against streams."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from voxmesh_client.bench.measuring import Pass
+from voxmesh_client.bench.results import Run, figures
+
+_INCHES = (10.0, 4.2)
+_DPI = 120
+
+
+def write_plot(run: Run, path: Path) -> None:
+    """Draw word error rate over the wait for a final, and the real-time factor over streams; PNG or SVG by suffix."""
+    figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    errors, cost = figure.subplots(1, 2)
+    for index, result in enumerate(run.results):
+        style = {"label": result.name, "color": f"C{index % 10}"}
+        _draw_errors(errors, [each for each in result.passes if each.manner.real_time], style)
+        _draw_cost(cost, [each for each in result.passes if not each.manner.real_time], style)
+    errors.set(xlabel="end of audio to final, median to p95, ms", ylabel="word error rate, %")
+    cost.set(xlabel="streams at once", ylabel="real-time factor of each stream")
+    cost.axhline(1.0, color="grey", linewidth=0.8, linestyle="--")
+    cost.set_xticks(sorted({each.streams for result in run.results for each in result.passes}))
+    for axes in (errors, cost):
+        axes.margins(y=0.2)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize="small")
+        else:
+            axes.set_title("not measured", fontsize="small")
+    figure.savefig(path)
+
+
+def _draw_errors(axes: Any, passes: list[Pass], style: dict[str, str]) -> None:
+    label: str | None = style["label"]
+    for each in passes:
+        told = figures(each, "")
+        median_s, worst_s, wer = told["final_delay_p50_s"], told["final_delay_p95_s"], told["wer"]
+        if median_s is None or worst_s is None or wer is None:
+            continue
+        height = 100 * wer
+        axes.plot([1000 * median_s, 1000 * worst_s], [height, height], color=style["color"], linewidth=1)
+        axes.plot([1000 * median_s], [height], "o", color=style["color"], label=label)
+        axes.annotate(f"{each.streams}", (1000 * median_s, height), textcoords="offset points", xytext=(4, 4))
+        label = None  # once in the legend
+
+
+def _draw_cost(axes: Any, passes: list[Pass], style: dict[str, str]) -> None:
+    points = [(each.streams, each.real_time_factor) for each in passes if each.real_time_factor is not None]
+    if points:
+        axes.plot(*zip(*points, strict=True), marker="o", **style)

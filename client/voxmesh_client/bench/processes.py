@@ -1,0 +1,142 @@
+"""What a server's processes hold and use: memory, GPU memory, CPU time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import psutil
+
+_MIB = 2**20
+_SAMPLE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory of a process and its children, in MiB; None is not measured."""
+
+    rss_mib: float | None = None
+    """Resident memory; pages that processes share count in each."""
+    pss_mib: float | None = None
+    """Resident memory with shared pages divided among those that share them; Linux alone tells it."""
+    gpu_mib: float | None = None
+    """Memory on all GPUs, as NVML tells it for each process; 0 when a GPU is there and none of it is used."""
+
+    def model_gb(self, device: str) -> float | None:
+        """Gigabytes (10^9) where a model on `device` is: on its GPU, else of the process; None is not measured."""
+        # NVML counts processes by the host's ids: from within a container a model on a GPU seems to hold nothing.
+        held = (self.gpu_mib or None) if device.startswith("cuda") else (self.pss_mib or self.rss_mib)
+        return None if held is None else held * _MIB / 1e9
+
+    def most(self, other: Memory) -> Memory:
+        """The higher of each figure."""
+        return Memory(
+            _most(self.rss_mib, other.rss_mib), _most(self.pss_mib, other.pss_mib), _most(self.gpu_mib, other.gpu_mib)
+        )
+
+
+NOT_MEASURED = Memory()
+
+
+class Watch:
+    """Looks at one server; of a server that was not started here (no pid) nothing is measured."""
+
+    def __init__(self, pid: int | None) -> None:
+        self.pid = pid
+        self.peak = NOT_MEASURED
+        """The most seen at any look."""
+
+    def look(self) -> Memory:
+        """Memory now."""
+        family = self._family()
+        if not family:
+            return NOT_MEASURED
+        rss, pss = 0.0, 0.0
+        for process in family:
+            with suppress(psutil.Error):
+                full: Any = process.memory_full_info()  # `pss` is there on Linux alone
+                rss += full.rss / _MIB
+                pss += getattr(full, "pss", math.nan) / _MIB
+        memory = Memory(rss, None if math.isnan(pss) else pss, gpu_memory_mib([each.pid for each in family]))
+        self.peak = self.peak.most(memory)
+        return memory
+
+    def cpu_s(self) -> float | None:
+        """CPU time used so far, children included."""
+        family = self._family()
+        spent = 0.0
+        for process in family:
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                spent += times.user + times.system
+        return spent if family else None
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncGenerator[None]:
+        """Look twice a second for the time of a block."""
+        task = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _watch(self) -> None:
+        while self.pid is not None:
+            await asyncio.to_thread(self.look)
+            await asyncio.sleep(_SAMPLE_S)
+
+    def _family(self) -> list[psutil.Process]:
+        if self.pid is None:
+            return []
+        try:
+            process = psutil.Process(self.pid)
+            return [process, *process.children(recursive=True)]
+        except psutil.Error:
+            return []
+
+
+def gpu_memory_mib(pids: Sequence[int]) -> float | None:
+    """Memory of processes on all GPUs in MiB; None without an NVIDIA driver, NVML's library or its answer."""
+    nvml = _nvml()
+    if nvml is None:
+        return None
+    try:
+        nvml.nvmlInit()
+        try:
+            return _used(nvml, set(pids))
+        finally:
+            nvml.nvmlShutdown()
+    except nvml.NVMLError:
+        return None
+
+
+def _nvml() -> ModuleType | None:
+    try:
+        import pynvml  # noqa: PLC0415 # part of an optional extra
+    except ModuleNotFoundError:
+        return None
+    return pynvml
+
+
+def _used(nvml: Any, pids: set[int]) -> float | None:
+    used = 0.0
+    for index in range(nvml.nvmlDeviceGetCount()):
+        device = nvml.nvmlDeviceGetHandleByIndex(index)
+        for process in nvml.nvmlDeviceGetComputeRunningProcesses(device):
+            if process.pid in pids:
+                if process.usedGpuMemory is None:  # in a container the driver may not tell
+                    return None
+                used += process.usedGpuMemory / _MIB
+    return used
+
+
+def _most(one: float | None, other: float | None) -> float | None:
+    known = [value for value in (one, other) if value is not None]
+    return max(known, default=None)

@@ -1,0 +1,145 @@
+"""One speech-to-text server for the time of its measurement: found, or started and stopped for sure."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxmesh.common.v1 import common_pb2
+from voxmesh_client.bench.problems import BenchUsage
+from voxmesh_client.bench.processes import Watch
+from voxmesh_client.bench.targets import Running, Startable, Target
+from voxmesh_client.errors import MeshError
+from voxmesh_client.health import Health, check_health
+from voxmesh_client.local.logs import newest_message
+from voxmesh_client.local.ports import LOOPBACK, free_block
+from voxmesh_client.local.process import kill_group
+from voxmesh_client.mesh import Mesh
+from voxmesh_client.settings import MeshSettings
+from voxmesh_client.slots import STT
+from voxmesh_client.speech_to_text import SpeechToText
+
+_POLL_S = 0.2
+_STOP_S = 15.0
+_DEFAULT_STREAMS = 16
+
+
+class NotLoaded(Exception):
+    """A target does not serve; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How servers are started."""
+
+    load_s: float = 600.0
+    """Longest wait until one serves."""
+    streams: int = 1
+    """Streams that will be open at once."""
+    logs: Path = Path()
+    """Folder of the logs of servers that are started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that serves."""
+
+    address: str
+    service: SpeechToText
+    model: common_pb2.ModelInfo
+    watch: Watch
+    load_s: float | None
+    """From its start until it served; None when it ran already."""
+
+
+@asynccontextmanager
+async def serving(target: Target, limits: Limits) -> AsyncGenerator[Server]:
+    """The server of a target for the time of a block.
+
+    Raises:
+        NotLoaded: it does not serve.
+        BenchUsage: its interpreter is missing.
+    """
+    match target:
+        case Running():
+            if await check_health(target.target) is not Health.SERVING:
+                raise NotLoaded(f"{target.target}: no service serves there; look at `voxmesh status`")
+            async with _connected(target.target, None, None) as server:
+                yield server
+        case Startable():
+            async with _started(target, limits) as server:
+                yield server
+
+
+@asynccontextmanager
+async def _connected(address: str, pid: int | None, load_s: float | None) -> AsyncGenerator[Server]:
+    async with Mesh(MeshSettings().with_target(STT, address)) as mesh:
+        try:
+            info = await mesh.speech_to_text.info()
+        except MeshError as error:
+            raise NotLoaded(str(error)) from None
+        yield Server(address, mesh.speech_to_text, info.model_info, Watch(pid), load_s)
+
+
+@asynccontextmanager
+async def _started(target: Startable, limits: Limits) -> AsyncGenerator[Server]:
+    port = free_block(1)
+    limits.logs.mkdir(parents=True, exist_ok=True)
+    log_path = limits.logs / f"{target.name.replace('/', '_')}.log"
+    began = time.monotonic()
+    with log_path.open("wb") as log:
+        process = await _spawn(target, port, limits.streams, log.fileno())
+    try:
+        address = f"{LOOPBACK}:{port}"
+        await _serves(process, address, limits.load_s, log_path)
+        async with _connected(address, process.pid, time.monotonic() - began) as server:
+            yield server
+    finally:
+        await _stop(process)
+
+
+async def _spawn(target: Startable, port: int, streams: int, log: int) -> asyncio.subprocess.Process:
+    command = ["-m", STT.module, "--engine", target.engine, "--port", str(port), "--parent-pid", str(os.getpid())]
+    command += ["--model", target.model] if target.model is not None else []
+    # The operator's variables pass on, such as VOXMESH_DEVICE, but for the one that is meant for one engine alone.
+    environment = {name: value for name, value in os.environ.items() if name != "VOXMESH_MODEL"}
+    environment.update(VOXMESH_HOST=LOOPBACK, VOXMESH_MAX_STREAMS=str(max(_DEFAULT_STREAMS, streams)))
+    try:
+        return await asyncio.create_subprocess_exec(
+            str(target.python),
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise BenchUsage(f"{target.name}: cannot run {target.python}: {error.strerror}") from None
+
+
+async def _serves(process: asyncio.subprocess.Process, address: str, load_s: float, log_path: Path) -> None:
+    deadline = time.monotonic() + load_s
+    while await check_health(address) is not Health.SERVING:
+        if process.returncode is not None:
+            raise NotLoaded(f"ended with status {process.returncode}: {newest_message(log_path)} (see {log_path})")
+        if time.monotonic() > deadline:
+            raise NotLoaded(f"does not serve after {load_s:g} s: {newest_message(log_path)} (see {log_path})")
+        await asyncio.sleep(_POLL_S)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """SIGTERM, then SIGKILL to whatever of it is left, children too."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), _STOP_S)
+    kill_group(process.pid)
+    await process.wait()
