@@ -1,0 +1,97 @@
+"""Streaming on vLLM: the package's own, one stream after another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from voxmesh_stt_qwen_asr.backend import Heard, Speech, long_enough
+from voxmesh_stt_qwen_asr.languages import ALL_NAMES
+from voxmesh_stt_qwen_asr.settings import QwenAsrSettings
+from voxmesh_stt_qwen_asr.text import parsed
+
+
+def is_installed() -> bool:
+    """Whether vLLM can be imported."""
+    return find_spec("vllm") is not None
+
+
+def load_vllm(folder: Path, settings: QwenAsrSettings) -> VllmBackend:
+    """Load a checkpoint into a vLLM engine, on the GPU that vLLM picks."""
+    from qwen_asr import Qwen3ASRModel  # noqa: PLC0415 # takes seconds, most of them for Japanese alignment
+
+    model = Qwen3ASRModel.LLM(
+        model=str(folder), max_new_tokens=settings.max_new_tokens, gpu_memory_utilization=settings.vllm_memory_share
+    )
+    return VllmBackend(model, settings)
+
+
+@dataclass(slots=True)
+class VllmTrack:
+    """One stream; see `backend.Track`."""
+
+    context: str
+    language: str | None
+    utterance: int = -1
+    streaming: Any = None
+    """The package's `ASRStreamingState` of the utterance."""
+    samples: int = 0
+
+    def forget(self) -> None:
+        """Free the utterance's audio."""
+        self.utterance, self.streaming, self.samples = -1, None, 0
+
+    def close(self) -> None:
+        """The same: there is no more."""
+        self.forget()
+
+
+class VllmBackend:
+    """The package's model and streaming; see `backend.Backend`.
+
+    Args:
+        model: a `Qwen3ASRModel` of the package, made by its `LLM`.
+        settings: how streams roll back.
+    """
+
+    languages = ALL_NAMES
+
+    def __init__(self, model: Any, settings: QwenAsrSettings) -> None:
+        self._model = model
+        self._settings = settings
+        self.tokenizer = model.processor.tokenizer
+
+    def track(self, context: str, language: str | None) -> VllmTrack:
+        """A stream."""
+        return VllmTrack(context, language)
+
+    def decode(self, speeches: Sequence[Speech]) -> list[Heard]:
+        """Decode utterances one after another."""
+        return [self._heard(speech) for speech in speeches]
+
+    def _heard(self, speech: Speech) -> Heard:
+        track: VllmTrack = speech.track
+        if track.utterance != speech.utterance or len(speech.samples) < track.samples:
+            track.utterance, track.samples = speech.utterance, 0
+            track.streaming = self._begin(track)
+        new = speech.samples[track.samples :]
+        track.samples = len(speech.samples)
+        # Only an utterance's first piece can be too short; silence between pieces would be heard.
+        first = not len(track.streaming.audio_accum) and not len(track.streaming.buffer)
+        self._model.streaming_transcribe(long_enough(new) if first else new, track.streaming)
+        # What is left of the chunk is decoded too: the session asks when it is worth it.
+        self._model.finish_streaming_transcribe(track.streaming)
+        language, text = parsed(track.streaming._raw_decoded, track.language)  # noqa: SLF001 # the text field hides U+FFFD
+        return Heard(text, language)
+
+    def _begin(self, track: VllmTrack) -> Any:
+        return self._model.init_streaming_state(
+            context=track.context,
+            language=track.language,
+            unfixed_chunk_num=self._settings.unfixed_chunk_num,
+            unfixed_token_num=self._settings.unfixed_token_num,
+            chunk_size_sec=self._settings.interim_interval_s,
+        )
