@@ -101,4 +101,3 @@ class TestOpenAiAudio(SttConformance):
         outcomes = {option.field: option.outcome for option in ready.options if "biasing" in option.field}
         approximated = common_pb2.OptionOutcome.OUTCOME_APPROXIMATED
         assert outcomes == {"config.biasing.phrases": approximated, "config.biasing.context": approximated}
-

@@ -148,9 +148,7 @@ def test_word_times_and_language_are_found(server: TranscriptionServer, connect:
     ],
     ids=["refused", "failed", "segments alone", "no words", "ignored"],
 )
-def test_a_server_without_word_times_is_no_worse(
-    server: TranscriptionServer, connect: Connect, answer: Play
-) -> None:
+def test_a_server_without_word_times_is_no_worse(server: TranscriptionServer, connect: Connect, answer: Play) -> None:
     server.play(answer, says("He was."))
     assert not connect().info.word_time_offsets
 

@@ -47,13 +47,16 @@ class Server:
         headers = {"Accept-Encoding": "identity", "User-Agent": "voxmesh"}
         if settings.api_key is not None:
             headers["Authorization"] = f"Bearer {settings.api_key.get_secret_value()}"
+        address = httpx.URL(settings.base_url)
         self._client = httpx.AsyncClient(
             headers=headers,
+            # Not left in the address, which the library logs as it is when it is asked to.
+            auth=(address.username, address.password) if address.username and settings.api_key is None else None,
             # Every request has a deadline of its own, which counts from before the connection.
             timeout=httpx.Timeout(None, connect=settings.connect_timeout_s),
             limits=httpx.Limits(max_connections=settings.max_concurrent_requests + 1),
         )
-        self._url = settings.base_url.rstrip("/")
+        self._url = str(address.copy_with(userinfo=b"")).rstrip("/")
         extra = {name: _text(value) for name, value in settings.extra_fields.items()}
         self._fields: dict[str, str] = {"temperature": "0", **extra}
 

@@ -63,9 +63,9 @@ def streams(*events: str | Mapping[str, Any], gap_s: float = 0.0, is_cut: bool =
 
 
 class TranscriptionServer:
-    """Answers transcriptions by `answer`, or by what `play` was told last."""
+    """Answers transcriptions by `compute`, or by what `play` was told last."""
 
-    def __init__(self, answer: Callable[[Upload], Play], models: Sequence[str] | None) -> None:
+    def __init__(self, compute: Callable[[Upload], Play], models: Sequence[str] | None) -> None:
         self.models = models
         """What is listed; None answers 404."""
         self.uploads: list[Upload] = []
@@ -73,13 +73,16 @@ class TranscriptionServer:
         """Answers that the client did not wait for."""
         self.most_at_once = 0
         self.url = ""
-        self._answer = answer
+        self.compute = compute
         self._plays: deque[Play] = deque()
         self._lock = threading.Lock()
         self._at_once = 0
 
     def play(self, *plays: Play) -> None:
-        """Answer by these from now on, the last one again and again; forgets the requests so far."""
+        """Answer by these from now on, the last one again and again; without any by `compute`.
+
+        The requests so far are forgotten.
+        """
         with self._lock:
             self._plays = deque(plays)
             self.uploads.clear()
@@ -90,7 +93,7 @@ class TranscriptionServer:
             self.uploads.append(upload)
             if self._plays:
                 return self._plays.popleft() if len(self._plays) > 1 else self._plays[0]
-        return self._answer(upload)
+        return self.compute(upload)
 
     @contextmanager
     def counted(self) -> Generator[None]:
@@ -109,14 +112,14 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     owner: TranscriptionServer
 
-    def do_GET(self) -> None:  # noqa: N802 # http.server's name
+    def do_GET(self) -> None:  # http.server's name
         models = self.owner.models
         if models is None or self.path != "/v1/models":
             self._send(Play(b'{"detail": "Not Found"}', 404))
         else:
             self._send(Play(json.dumps({"object": "list", "data": [{"id": name} for name in models]}).encode()))
 
-    def do_POST(self) -> None:  # noqa: N802 # http.server's name
+    def do_POST(self) -> None:  # http.server's name
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path != "/v1/audio/transcriptions":
             self._send(Play(b'{"detail": "Not Found"}', 404))

@@ -57,7 +57,7 @@ class Recogniser:
         if self._is_plain and is_verbose:
             return fails(400, "Currently only support response_format `text` or `json`")
         samples, _ = soundfile.read(io.BytesIO(upload.wav), dtype="float32")
-        text = self.transcribe(samples)
+        text = self.transcribe(samples.astype(np.float32))
         if is_verbose:
             return Play(json.dumps(_verbose(text, len(samples) / RATE_HERTZ)).encode())
         if fields.get("stream") == "true" and not self._is_plain:
