@@ -20,19 +20,48 @@ def endpointing(**waits: Duration) -> Endpointing:
     return Endpointing.from_config(config, SETTINGS)
 
 
-@pytest.mark.parametrize(
-    ("probability", "silence_s", "is_over"),
-    [(0.9, 0.2, True), (0.9, 0.1, False), (0.1, 0.8, False), (0.1, 1.5, True), (0.5, 0.2, True)],
-)
-def test_a_turn_that_sounds_complete_ends_sooner(probability: float, silence_s: float, is_over: bool) -> None:  # noqa: FBT001 # a table
-    assert endpointing().is_over(probability, silence_s) is is_over
+@pytest.mark.parametrize(("probability", "wait_s"), [(0.9, 0.2), (0.5, 0.2), (0.1, 1.5), (None, 1.5)])
+def test_a_turn_that_sounds_complete_ends_sooner(probability: float | None, wait_s: float) -> None:
+    assert endpointing().wait_s(probability) == wait_s
 
 
 def test_the_session_may_choose_its_waits() -> None:
     chosen = endpointing(min_end_of_turn_wait=Duration(seconds=1), max_end_of_turn_wait=Duration(seconds=3))
-    assert not chosen.is_over(0.9, 0.9)
-    assert chosen.is_over(0.9, 1.0)
-    assert not chosen.is_over(0.1, 2.9)
+    assert (chosen.wait_s(0.9), chosen.wait_s(0.1)) == (1.0, 3.0)
+
+
+def test_the_wait_grows_for_somebody_who_goes_on_after_complete_sentences_and_falls_again() -> None:
+    learning = endpointing()
+    learning.went_on(0.9, 0.6)
+    assert learning.wait_s(0.9) == pytest.approx(0.7)
+    for _ in range(7):
+        learning.ended(0.9)
+        assert learning.wait_s(0.9) == pytest.approx(0.7)
+    learning.ended(0.9)
+    assert learning.wait_s(0.9) == 0.2
+
+
+def test_the_wait_in_unfinished_sentences_falls_for_a_brisk_speaker_but_a_pause_of_0_8_s_is_never_cut() -> None:
+    learning = endpointing()
+    for _ in range(3):
+        learning.went_on(0.1, 0.3)
+        assert learning.wait_s(0.1) == 1.5
+    learning.went_on(0.1, 0.3)
+    assert 0.8 < learning.wait_s(0.1) < 1.5
+
+
+def test_what_is_learned_stays_between_the_bounds() -> None:
+    learning = endpointing()
+    for _ in range(10):
+        learning.went_on(0.9, 60.0)
+        learning.went_on(0.1, 60.0)
+    assert learning.wait_s(0.9) <= 1.5
+    assert learning.wait_s(0.1) <= 1.5
+
+
+def test_a_reply_is_worth_preparing_at_once_after_a_complete_sentence_and_later_else() -> None:
+    assert endpointing().prepare_s(0.9) == 0.0
+    assert 0.2 < endpointing().prepare_s(0.1) < 1.5
 
 
 @pytest.mark.parametrize("seconds", [-1, 11])

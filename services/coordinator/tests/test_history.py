@@ -41,11 +41,12 @@ def test_a_reply_of_which_nothing_was_heard_leaves_no_trace() -> None:
     assert texts(history)[-1] == (USER, "Tell me a story.")
 
 
-def test_a_refused_message_is_taken_back() -> None:
+def test_what_is_only_supposed_leaves_no_trace() -> None:
     history = History("", 1000)
-    history.add_user("bad")
-    history.drop_user()
-    assert texts(history)[1:] == []
+    history.add_user("Hello.")
+    supposed = [(message.role, message.text) for message in history.messages(["Anybody", "there?"])]
+    assert supposed[1:] == [(USER, "Hello. Anybody there?")]
+    assert texts(history)[1:] == [(USER, "Hello.")]
 
 
 def test_the_oldest_turns_are_forgotten_first_and_whole() -> None:

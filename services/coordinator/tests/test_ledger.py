@@ -57,3 +57,26 @@ def test_positions_never_go_back_nor_past_what_was_sent() -> None:
 def test_without_positions_time_tells() -> None:
     assert ledger().position_s() < 0.5
     assert Ledger().position_s() == 0.0
+
+
+def test_word_times_say_which_words_were_heard() -> None:
+    heard = ledger()
+    for word, start_s in (("Paris", 0.0), ("is", 0.8), ("the", 0.85), ("capital", 0.9), ("It", 1.0), ("is", 1.5)):
+        heard.timed(word, start_s)
+    heard.played(0.7)
+    assert heard.heard_text() == "Paris"
+    heard.played(1.2)
+    assert heard.heard_text() == "Paris is the capital. It"
+
+
+def test_beyond_the_last_timed_word_the_share_of_the_clause_tells() -> None:
+    heard = ledger()
+    heard.timed("Paris", 0.0)
+    heard.played(2.0)
+    assert heard.heard_text() == TEXT
+
+
+def test_what_is_being_said_reaches_a_little_further_than_what_was_heard() -> None:
+    heard = ledger()
+    heard.played(0.5)
+    assert heard.being_said().startswith("Paris is the capital.")

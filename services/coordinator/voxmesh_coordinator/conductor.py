@@ -1,4 +1,12 @@
-"""The one who decides in a session: takes events one after another, ends turns, starts and stops replies."""
+"""The one who decides in a session: takes events one after another, ends turns, starts and stops replies.
+
+    silence ──speech──► speaking ──pause──► paused ──wait over, reply ready──► given
+                           ▲                  │ worth it: transcript, and a reply in preparation
+                           └──── speech ──────┘ which is thrown away when more was said
+
+Speech over a reply lowers the reply at once. What it was is known from its words: murmurs, echoes
+and noise let the reply go on where it stopped, anything else takes the turn.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +30,7 @@ from voxmesh_coordinator.events import (
     LinkFailed,
     PauseJudged,
     ReplyDone,
+    ReplyReady,
     Shown,
     SpeechStarted,
     SpeechStopped,
@@ -32,13 +41,13 @@ from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.history import History
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
-from voxmesh_coordinator.reply import Reply, Voices
+from voxmesh_coordinator.overlap import Overlap, judge
+from voxmesh_coordinator.replies import Replies
+from voxmesh_coordinator.reply import Voices
 from voxmesh_coordinator.report import HopClock
 from voxmesh_coordinator.services import Services
-from voxmesh_coordinator.user_turn import UserTurn
-from voxmesh_coordinator.vision import look
-from voxmesh_runtime.clock import duration, seconds_of
-from voxmesh_runtime.errors import first_error
+from voxmesh_coordinator.user_turn import Pause, UserTurn
+from voxmesh_runtime.clock import duration
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +55,8 @@ Response = conversation_pb2.ConverseResponse
 
 MAX_EVENTS = 10_000
 """Far more than a session has in flight; a guard against a service that floods."""
+POLL_S = 0.02
+"""How closely a pause is watched, in seconds."""
 
 
 class Conductor:
@@ -59,20 +70,19 @@ class Conductor:
         voices: Voices,
         history: History,
         endpointing: Endpointing,
+        speculation: bool,
         send: Callable[[Response], Awaitable[None]],
     ) -> None:
         self._events = asyncio.Queue[Event](MAX_EVENTS)
         self.microphone = microphone(self.put)
-        self._services = services
+        self._settings = services.settings
         self._voices = voices
-        self._history = history
         self._endpointing = endpointing
+        self._speculation = speculation
         self._send = send
-        self._speaking: UserTurn | None = None
-        self._ending: deque[UserTurn] = deque()
-        self._answering: UserTurn | None = None
-        self._reply: Reply | None = None
-        self._reply_task: asyncio.Task[None] | None = None
+        self._replies = Replies(services, voices, history, send=send, put=self.put, report=self._report)
+        self._turn: UserTurn | None = None
+        self._finalizing: deque[UserTurn] = deque()
         self._images: list[bytes] = []
         self._next_index = 0
         self._input_ended = False
@@ -84,9 +94,7 @@ class Conductor:
 
     def played(self, position: conversation_pb2.PlaybackPosition) -> None:
         """The client has played a reply so far."""
-        turn = self._answering
-        if self._reply is not None and turn is not None and position.turn_index == turn.clock.turn_index:
-            self._reply.ledger.played(seconds_of(position.offset))
+        self._replies.played(position)
 
     async def run(self) -> None:
         """Take events until the client ended its input and all is answered."""
@@ -94,18 +102,18 @@ class Conductor:
             while not (self._input_ended and self._is_idle):
                 await self._take(await self._next_event())
         finally:
-            await self._stop_reply_task()
+            await self._replies.stop()
 
     @property
     def _is_idle(self) -> bool:
-        return self._speaking is None and not self._ending and self._reply_task is None
+        return self._turn is None and not self._finalizing and not self._replies.is_running
 
     async def _next_event(self) -> Event | None:
-        """The next event; None when somebody is speaking and no audio comes any more."""
-        if self._speaking is None or self.microphone is None:
+        """The next event; None when it is time to look at the turn in progress again."""
+        if self._turn is None:
             return await self._events.get()
         try:
-            async with asyncio.timeout(self._endpointing.max_wait_s + 0.1):
+            async with asyncio.timeout(POLL_S if self._turn.pause is not None else self._endpointing.max_wait_s):
                 return await self._events.get()
         except TimeoutError:
             return None
@@ -113,6 +121,7 @@ class Conductor:
     async def _take(self, event: Event | None) -> None:
         try:
             await self._handle(event)
+            await self._look_at_turn()
         except ServiceFailed as failure:
             await self._listening_failed(failure)
 
@@ -123,13 +132,14 @@ class Conductor:
             case SpeechStopped(offset_s):
                 self._speech_stopped(offset_s)
             case PauseJudged():
-                await self._pause_judged(event)
+                self._pause_judged(event)
             case Transcribed():
                 await self._transcribed(event)
             case Finalized():
-                await self._finalized(event)
+                self._finalized(event)
             case ReplyDone():
-                await self._reply_done(event)
+                await self._replies.done(event)
+                await self._move_if_asked()
             case LinkFailed(failure):
                 await self._listening_failed(failure)
             case _:
@@ -142,162 +152,209 @@ class Conductor:
             case Shown(image):
                 self._images.append(image)
             case InterruptAsked():
-                await self._interrupt()
+                await self._replies.interrupt()
             case InputEnded():
                 self._input_ended = True
-                await self._end_turn()
+                self._stop_waiting()
+            case ReplyReady():
+                pass
             case _:
-                await self._audio_stalled()
+                self._notice_stall()
 
     # The person speaks.
 
     async def _speech_started(self, offset_s: float) -> None:
         self._is_deaf = False
-        await self._interrupt()
-        if self._speaking is None:
-            self._speaking = UserTurn()
-        self._speaking.is_speaking = True
+        turn = self._turn
+        if turn is None:
+            turn = self._turn = UserTurn(is_over_reply=self._replies.is_audible)
+            if turn.is_over_reply:
+                await self._replies.hold()
+        elif turn.pause is not None:
+            self._endpointing.went_on(turn.pause.probability, max(0.0, offset_s - turn.pause.offset_s))
+        turn.pause, turn.needs_finalize = None, True
+        turn.clock.turn_endable_ns = None
         await self._send(Response(speech_started=duration(offset_s)))
         if self.microphone is not None:
-            await self.microphone.start_recognizing(offset_s, self._speaking.trace_context)
+            await self.microphone.start_recognizing(offset_s, turn.trace_context)
 
     def _speech_stopped(self, offset_s: float) -> None:
-        turn = self._speaking
+        turn = self._turn
         if turn is not None and self.microphone is not None:
-            turn.is_speaking, turn.pause_hop, turn.paused_at_s = False, None, offset_s
+            turn.pause = Pause(offset_s, self.microphone.pause_s)
             turn.clock.speech_ended_ns = self.microphone.clock.time_ns(offset_s)
 
-    async def _pause_judged(self, pause: PauseJudged) -> None:
-        turn, microphone = self._speaking, self.microphone
-        if turn is None or turn.is_speaking or microphone is None:
+    def _pause_judged(self, judged: PauseJudged) -> None:
+        pause = self._turn.pause if self._turn is not None else None
+        if pause is None or self.microphone is None:
             return
-        if turn.pause_hop is None:
+        pause.lasts(judged.silence_s)
+        if pause.hop is None:
             # The first judgement is the model's; those that follow only tell of longer silence.
-            turn.pause_hop = HopClock(f"turn/{microphone.turn.ready.engine}", microphone.turn.ready.host)
-            turn.pause_hop.sent_ns = microphone.clock.time_ns(turn.paused_at_s + microphone.pause_s) or time.time_ns()
-            turn.pause_hop.finish(pause.timing)
-        if self._endpointing.is_over(pause.probability, pause.silence_s):
-            turn.clock.hops.append(turn.pause_hop)
-            await self._end_turn()
+            ready = self.microphone.turn.ready
+            pause.hop = HopClock(f"turn/{ready.engine}", ready.host)
+            pause.hop.sent_ns = (
+                self.microphone.clock.time_ns(pause.offset_s + self.microphone.pause_s) or time.time_ns()
+            )
+            pause.hop.finish(judged.timing)
+            pause.probability = judged.probability
 
-    async def _audio_stalled(self) -> None:
+    def _notice_stall(self) -> None:
         """The client sends no audio in mid-speech: that is a pause too."""
-        if self.microphone is None or self._speaking is None:
+        turn, microphone = self._turn, self.microphone
+        if turn is None or turn.pause is not None or microphone is None:
             return
-        if time.monotonic() - self.microphone.last_audio_at >= self._endpointing.max_wait_s:
-            await self._end_turn()
+        silence_s = time.monotonic() - microphone.last_audio_at
+        if silence_s >= self._endpointing.max_wait_s:
+            turn.pause = Pause(microphone.clock.offset_s, silence_s)
+            turn.clock.speech_ended_ns = microphone.clock.time_ns(microphone.clock.offset_s)
 
-    async def _end_turn(self) -> None:
-        turn, microphone = self._speaking, self.microphone
+    def _stop_waiting(self) -> None:
+        """Nothing will be said any more: the turn in progress is over, however it sounds."""
+        turn, microphone = self._turn, self.microphone
         if turn is None or microphone is None:
             return
-        self._speaking = None
-        turn.clock.turn_ended_ns = time.time_ns()
-        if turn.clock.speech_ended_ns is None:
+        if turn.pause is None:
+            turn.pause = Pause(microphone.clock.offset_s, 0.0)
             turn.clock.speech_ended_ns = microphone.clock.time_ns(microphone.clock.offset_s)
-        self._ending.append(turn)
+        turn.pause.lasts(self._endpointing.max_wait_s)
+
+    async def _transcribed(self, event: Transcribed) -> None:
+        result = event.result
+        await self._send(Response(transcript=result))
+        turn = self._finalizing[0] if self._finalizing else self._turn
+        if turn is None:
+            return
+        if turn.stt_hop is not None and self._finalizing:
+            turn.stt_hop.output()
+        if result.is_final:
+            turn.texts.append(result.transcript)
+        turn.interim = "" if result.is_final else result.transcript
+        if turn is not self._turn:
+            return
+        if turn.interim and turn.needs_finalize:
+            # More was said than the prepared reply answers.
+            await self._replies.drop_prepared()
+        if turn.is_over_reply and self._overlap(turn) is Overlap.INTERRUPTION:
+            await self._interrupted_by(turn)
+
+    def _finalized(self, event: Finalized) -> None:
+        if not self._finalizing:
+            return
+        turn = self._finalizing.popleft()
+        turn.finalizing -= 1
+        if turn.stt_hop is not None:
+            turn.stt_hop.finish(event.timing)
+
+    # The turn in progress.
+
+    async def _look_at_turn(self) -> None:
+        """Do what is due for a turn that pauses."""
+        turn = self._turn
+        if turn is None or turn.pause is None or self.microphone is None:
+            return
+        pause, endpointing = turn.pause, self._endpointing
+        is_over = pause.silence_s >= endpointing.wait_s(pause.probability)
+        if is_over and turn.clock.turn_endable_ns is None:
+            turn.clock.turn_endable_ns = time.time_ns()
+        is_worth_it = self._speculation and pause.silence_s >= endpointing.prepare_s(pause.probability)
+        if not is_over and (not is_worth_it or pause.probability is None):
+            return
+        if turn.needs_finalize:
+            await self._finalize(turn, self.microphone)
+        if turn.is_transcribed:
+            await self._go_ahead(turn, pause, is_over=is_over)
+
+    async def _finalize(self, turn: UserTurn, microphone: Microphone) -> None:
+        if turn.stt_hop is not None:
+            turn.clock.hops = [hop for hop in turn.clock.hops if hop is not turn.stt_hop]
+        turn.needs_finalize = False
+        turn.finalizing += 1
+        self._finalizing.append(turn)
         turn.stt_hop = turn.clock.hop(f"stt/{microphone.stt.ready.engine}", microphone.stt.ready.host)
         await microphone.finalize(turn.trace_context)
 
-    async def _transcribed(self, event: Transcribed) -> None:
-        await self._send(Response(transcript=event.result))
-        turn = self._ending[0] if self._ending else self._speaking
-        if turn is None:
+    async def _go_ahead(self, turn: UserTurn, pause: Pause, *, is_over: bool) -> None:
+        """All that was said in a turn is known: prepare a reply, give it, or let the turn go."""
+        if turn.is_over_reply:
+            await self._judge_overlap(turn)
+            if self._turn is not turn:
+                return
+        if not turn.text:
+            if is_over:
+                await self._let_go(turn)
             return
-        if turn.stt_hop is not None:
-            turn.stt_hop.output()
-        if event.result.is_final:
-            turn.texts.append(event.result.transcript)
+        if self._speculation and self._replies.prepared(turn) is None:
+            await self._replies.drop_prepared()
+            if turn.speculations < self._settings.max_speculations:
+                self._prepare(turn)
+        if is_over and self._is_said_soon(turn, pause):
+            await self._give(turn, pause)
 
-    async def _finalized(self, event: Finalized) -> None:
-        if not self._ending:
-            return
-        turn = self._ending.popleft()
-        if turn.stt_hop is not None:
-            turn.stt_hop.finish(event.timing)
-        if self._speaking is not None:
-            # They went on speaking: it is one turn after all.
-            self._speaking.texts.insert(0, turn.text)
-            turn.end()
-        elif turn.text:
-            await self._answer(turn)
+    def _prepare(self, turn: UserTurn) -> None:
+        turn.images = [*turn.images, *self._images]
+        self._images = []
+        self._replies.prepare(turn)
+
+    def _is_said_soon(self, turn: UserTurn, pause: Pause) -> bool:
+        """Nothing is gained by ending a turn before there is an answer; until then the person may go on."""
+        draft = self._replies.prepared(turn)
+        return draft is None or draft.reply.outbox.is_ready or pause.silence_s >= self._endpointing.max_wait_s
+
+    async def _give(self, turn: UserTurn, pause: Pause) -> None:
+        self._turn = None
+        self._endpointing.ended(pause.probability)
+        clock = turn.clock
+        clock.turn_ended_ns = time.time_ns() if self._replies.prepared(turn) is not None else clock.turn_endable_ns
+        if pause.hop is not None:
+            clock.hops.append(pause.hop)
+        if self.microphone is not None:
+            await self.microphone.end_turn()
+        await self._answer(turn)
+
+    async def _let_go(self, turn: UserTurn) -> None:
+        """It was no turn."""
+        self._turn = None
+        await self._replies.drop_prepared()
+        await self._replies.go_on()
+        if self.microphone is not None:
+            await self.microphone.end_turn()
+        turn.end()
+        await self._move_if_asked()
+
+    def _overlap(self, turn: UserTurn) -> Overlap:
+        heard = f"{turn.text} {turn.interim}"
+        return judge(heard, self._replies.being_said, self._settings.backchannels)
+
+    async def _judge_overlap(self, turn: UserTurn) -> None:
+        """Speech over a reply has paused, and its words are known."""
+        if not self._replies.is_audible:
+            # The reply came to its end meanwhile: there was nothing to interrupt.
+            turn.is_over_reply = False
+            await self._replies.go_on()
+        elif self._overlap(turn) is Overlap.INTERRUPTION:
+            await self._interrupted_by(turn)
         else:
-            turn.end()
-            await self._move_if_asked()
+            await self._let_go(turn)
+
+    async def _interrupted_by(self, turn: UserTurn) -> None:
+        turn.is_over_reply = False
+        await self._replies.interrupt()
 
     async def _typed(self, text: str) -> None:
-        await self._interrupt()
-        turn = UserTurn(texts=[text], is_speaking=False)
+        await self._replies.drop_prepared()
+        turn = UserTurn(texts=[text])
         turn.clock.turn_ended_ns = time.time_ns()
         await self._answer(turn)
 
-    # The reply.
-
     async def _answer(self, turn: UserTurn) -> None:
-        await self._interrupt()
+        await self._replies.interrupt()
+        self._number(turn)
+        turn.images, self._images = [*turn.images, *self._images], []
+        await self._replies.give(turn)
+
+    def _number(self, turn: UserTurn) -> None:
         turn.clock.turn_index, self._next_index = self._next_index, self._next_index + 1
-        turn.images, self._images = self._images, []
-        ended = conversation_pb2.TurnEnded(turn_index=turn.clock.turn_index, text=turn.text)
-        await self._send(Response(turn_ended=ended))
-        self._answering, self._reply = turn, None
-        self._reply_task = asyncio.create_task(self._run_reply(turn))
-
-    async def _run_reply(self, turn: UserTurn) -> None:
-        failure: ServiceFailed | None = None
-        try:
-            await self._compose(turn)
-        except* ServiceFailed as failures:
-            cause = first_error(failures)
-            failure = cause if isinstance(cause, ServiceFailed) else None
-        except* Exception:
-            # A bug of ours costs the turn, not the session, which would wait for this reply for ever.
-            log.exception("replying failed")
-            failure = ServiceFailed("coordinator", grpc.StatusCode.INTERNAL, "internal error; its log says more")
-        self.put(ReplyDone(turn.clock.turn_index, failure))
-
-    async def _compose(self, turn: UserTurn) -> None:
-        self._history.add_user(turn.text)
-        if turn.images:
-            seen = await look(self._services, turn.images, turn.text, turn.clock, turn.trace_context)
-            self._history.add_user(seen)
-        self._reply = Reply(turn, self._history.messages(), self._voices)
-        await self._reply.run()
-
-    async def _reply_done(self, event: ReplyDone) -> None:
-        turn = self._answering
-        if turn is None or turn.clock.turn_index != event.turn_index or self._reply_task is None:
-            return
-        self._reply_task = None
-        if event.failure is None:
-            self._history.add_reply(self._reply.ledger.text if self._reply is not None else "")
-        else:
-            await self._turn_failed(turn, event.failure)
-        await self._report(turn)
-        await self._move_if_asked()
-
-    async def _interrupt(self) -> None:
-        """Stop the reply in progress on every hop; the history keeps what was heard."""
-        turn, reply = self._answering, self._reply
-        is_running = self._reply_task is not None
-        await self._stop_reply_task()
-        if turn is None or not (is_running or (reply is not None and reply.ledger.is_playing)):
-            return
-        heard = reply.ledger.heard_text() if reply is not None else ""
-        if is_running:
-            self._history.add_reply(heard)
-        else:
-            self._history.cut_reply(heard)
-        self._answering = self._reply = None
-        interrupted = conversation_pb2.Interrupted(turn_index=turn.clock.turn_index, heard_text=heard)
-        await self._send(Response(interrupted=interrupted))
-        if is_running:
-            await self._report(turn)
-
-    async def _stop_reply_task(self) -> None:
-        task, self._reply_task = self._reply_task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
 
     async def _report(self, turn: UserTurn) -> None:
         report = turn.clock.to_proto(turn.trace_id)
@@ -310,34 +367,28 @@ class Conductor:
         """Turn detection or recognition broke: the turns that depend on it fail, the session goes on."""
         if failure.code == grpc.StatusCode.INVALID_ARGUMENT:
             raise failure
-        turns = [*self._ending, *([self._speaking] if self._speaking is not None else [])]
-        if not turns and not self._is_deaf:
+        turn = self._turn
+        if turn is None and not self._is_deaf:
             # Nobody spoke yet, but nobody would be heard either.
-            turns = [UserTurn()]
-        self._is_deaf = True
-        self._ending.clear()
-        self._speaking = None
+            turn = UserTurn()
+        self._is_deaf, self._turn = True, None
+        self._finalizing.clear()
+        await self._replies.drop_prepared()
+        await self._replies.go_on()
         if self.microphone is not None:
             await self.microphone.stop_recognizing()
-        for turn in turns:
-            turn.clock.turn_index, self._next_index = self._next_index, self._next_index + 1
-            await self._turn_failed(turn, failure)
+        if turn is not None:
+            self._number(turn)
+            turn.texts.clear()
+            await self._replies.fail(turn, failure)
             turn.end()
-
-    async def _turn_failed(self, turn: UserTurn, failure: ServiceFailed) -> None:
-        if failure.code == grpc.StatusCode.INVALID_ARGUMENT:
-            self._history.drop_user()
-        failed = conversation_pb2.TurnFailed(
-            turn_index=turn.clock.turn_index, code=failure.number, message=failure.message, details=failure.packed
-        )
-        await self._send(Response(turn_failed=failed))
 
     async def _move_if_asked(self) -> None:
         """Streams whose server is going away are opened anew, now that nobody speaks."""
         links: list[Link[Any, Any]] = [self._voices.language_model.link]
         if self._voices.speech is not None:
             links.append(self._voices.speech.link)
-        if self.microphone is not None and self._speaking is None:
+        if self.microphone is not None and self._turn is None:
             links += [self.microphone.turn, self.microphone.stt]
         for link in links:
             if link.is_going_away:

@@ -1,8 +1,8 @@
-"""Decide from pauses and probabilities when a person's turn is over."""
+"""Decide from pauses and probabilities when a person's turn is over, and learn how this person pauses."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
 
 from google.protobuf import duration_pb2
 
@@ -13,14 +13,32 @@ from voxmesh_runtime.errors import InvalidArgument
 
 MAX_WAIT_S = 10.0
 
+LEAST_UNFINISHED_WAIT_S = 1.0
+"""However briskly somebody speaks, a pause in an unfinished sentence is left this long."""
+REMEMBERED = 8
+"""Pauses that count in what was learned."""
+ENOUGH = 4
+"""Pauses in unfinished sentences before anything is learned from them."""
+MARGIN_S = 0.1
+PREPARATION_S = 0.8
+"""Time a reply takes to prepare: so long before the turn can end, preparing is worth it."""
 
-@dataclass(frozen=True, slots=True)
+
 class Endpointing:
-    """Waits in seconds of silence; a turn that sounds complete ends at the shorter one."""
+    """Waits of one session, in seconds of silence, between its bounds.
 
-    min_wait_s: float
-    max_wait_s: float
-    probability: float
+    A pause after what sounds complete ends the turn at the shorter wait. If the person went on
+    speaking after such pauses, the wait grows beyond the longest of them, and falls again once
+    they are forgotten. A pause in what sounds unfinished ends it at the longer wait, which falls
+    for somebody whose pauses are all short.
+    """
+
+    def __init__(self, min_wait_s: float, max_wait_s: float, probability: float) -> None:
+        self.min_wait_s = min_wait_s
+        self.max_wait_s = max_wait_s
+        self._probability = probability
+        self._after_complete = deque[float](maxlen=REMEMBERED)
+        self._after_unfinished = deque[float](maxlen=REMEMBERED)
 
     @classmethod
     def from_config(cls, config: conversation_pb2.ConversationConfig, settings: CoordinatorSettings) -> Endpointing:
@@ -40,9 +58,35 @@ class Endpointing:
             )
         return cls(min_s, max_s, settings.end_of_turn_probability)
 
-    def is_over(self, probability: float, silence_s: float) -> bool:
-        """True when a pause of `silence_s` that sounds complete by `probability` ends the turn."""
-        return silence_s >= (self.min_wait_s if probability >= self.probability else self.max_wait_s)
+    def wait_s(self, probability: float | None) -> float:
+        """Silence that ends the turn, by the probability that it is over; None before it is known."""
+        if probability is not None and probability >= self._probability:
+            learned = max(self._after_complete, default=0.0)
+            return self._bounded(learned + MARGIN_S if learned else self.min_wait_s)
+        if len(self._after_unfinished) < ENOUGH:
+            return self.max_wait_s
+        return self._bounded(max(LEAST_UNFINISHED_WAIT_S, 1.5 * max(self._after_unfinished) + MARGIN_S))
+
+    def prepare_s(self, probability: float | None) -> float:
+        """Silence from which a reply is worth preparing."""
+        if probability is not None and probability >= self._probability:
+            return 0.0
+        return max(self.min_wait_s, self.wait_s(probability) - PREPARATION_S)
+
+    def went_on(self, probability: float | None, silence_s: float) -> None:
+        """The person spoke again after a pause in which the turn was not over."""
+        if probability is not None and probability >= self._probability:
+            self._after_complete.append(min(silence_s, self.max_wait_s))
+        else:
+            self._after_unfinished.append(min(silence_s, self.max_wait_s))
+
+    def ended(self, probability: float | None) -> None:
+        """The turn ended and nothing spoke against it."""
+        if probability is not None and probability >= self._probability:
+            self._after_complete.append(0.0)
+
+    def _bounded(self, wait_s: float) -> float:
+        return min(max(wait_s, self.min_wait_s), self.max_wait_s)
 
 
 def _wait_s(value: duration_pb2.Duration, field: str) -> float:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_coordinator.failures import ServiceFailed
+
+if TYPE_CHECKING:
+    from voxmesh_coordinator.reply import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Transcribed:
 
 @dataclass(frozen=True, slots=True)
 class Finalized:
-    """All transcripts of the turn that ended first are there."""
+    """All transcripts that were asked for first are there."""
 
     timing: common_pb2.Timing
 
@@ -72,10 +75,17 @@ class InputEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyDone:
-    """The reply of a turn is complete, or failed."""
+class ReplyReady:
+    """A reply has something to say."""
 
-    turn_index: int
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDone:
+    """A reply is complete, or failed."""
+
+    reply: Reply
     failure: ServiceFailed | None
 
 
@@ -96,6 +106,7 @@ Event: TypeAlias = (
     | Shown
     | InterruptAsked
     | InputEnded
+    | ReplyReady
     | ReplyDone
     | LinkFailed
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from voxmesh.llm.v1 import llm_pb2
 
 SYSTEM = llm_pb2.Message.ROLE_SYSTEM
@@ -17,21 +19,13 @@ class History:
         self._max_characters = max_characters
         self._messages: list[llm_pb2.Message] = []
 
-    def messages(self) -> list[llm_pb2.Message]:
-        """The system message and the turns that are kept, oldest first."""
-        return [self._system, *self._messages]
+    def messages(self, said: Iterable[str] = ()) -> list[llm_pb2.Message]:
+        """The system message and the turns that are kept, oldest first, as if the person had `said` more."""
+        return [self._system, *self._continued(said)]
 
-    def add_user(self, text: str) -> None:
+    def add_user(self, *said: str) -> None:
         """The person said something; what follows an unanswered message continues it."""
-        if self._messages and self._messages[-1].role == USER:
-            text = f"{self._messages.pop().text} {text}"
-        self._messages.append(llm_pb2.Message(role=USER, text=text))
-        self._forget_oldest()
-
-    def drop_user(self) -> None:
-        """Take back the last message, which the language model refused."""
-        if self._messages and self._messages[-1].role == USER:
-            self._messages.pop()
+        self._messages = self._continued(said)
 
     def add_reply(self, text: str) -> None:
         """The person heard this of the reply."""
@@ -44,8 +38,13 @@ class History:
             self._messages.pop()
         self.add_reply(text)
 
-    def _forget_oldest(self) -> None:
-        while len(self._messages) > 1 and sum(len(message.text) for message in self._messages) > self._max_characters:
-            del self._messages[0]
-            while len(self._messages) > 1 and self._messages[0].role != USER:
-                del self._messages[0]
+    def _continued(self, said: Iterable[str]) -> list[llm_pb2.Message]:
+        messages = list(self._messages)
+        for text in said:
+            earlier = f"{messages.pop().text} " if messages and messages[-1].role == USER else ""
+            messages.append(llm_pb2.Message(role=USER, text=earlier + text))
+        while len(messages) > 1 and sum(len(message.text) for message in messages) > self._max_characters:
+            del messages[0]
+            while len(messages) > 1 and messages[0].role != USER:
+                del messages[0]
+        return messages

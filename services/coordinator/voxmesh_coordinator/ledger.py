@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+_AHEAD_S = 1.0
+"""How far ahead of the client's word a reply's echo is looked for, in seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpokenPiece:
@@ -16,11 +19,20 @@ class SpokenPiece:
     text_end: int
 
 
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word of the reply's text, by its end, and where it begins in the reply's audio."""
+
+    start_s: float
+    text_end: int
+
+
 class Ledger:
     """The audio sent for one reply; the client's playback positions, or else time, say what was played."""
 
     def __init__(self) -> None:
         self.text = ""
+        self._words: list[SpokenWord] = []
         self._pieces: list[SpokenPiece] = []
         self._began_at: float | None = None
         self._played_s: float | None = None
@@ -35,6 +47,12 @@ class Ledger:
         if self._began_at is None:
             self._began_at = time.monotonic()
         self._pieces.append(piece)
+
+    def timed(self, word: str, start_s: float) -> None:
+        """The speech service says where the next word lies."""
+        begin = self.text.find(word, self._words[-1].text_end if self._words else 0)
+        if word and begin >= 0:
+            self._words.append(SpokenWord(start_s, begin + len(word)))
 
     def played(self, offset_s: float) -> None:
         """The client has played up to `offset_s`."""
@@ -53,9 +71,18 @@ class Ledger:
         """True while some of the audio sent has not been played."""
         return self.sent_s > 0 and self.position_s() < self.sent_s - 0.05
 
+    def being_said(self) -> str:
+        """What the person may have heard by now, and a little more: for finding its echo."""
+        return self._text_until(self.position_s() + _AHEAD_S)
+
     def heard_text(self) -> str:
-        """The words heard: whole clauses, and of the one being spoken the share that was played."""
-        position_s = self.position_s()
+        """The words heard: by their own times where they are known, else by the share of their clause."""
+        return self._text_until(self.position_s())
+
+    def _text_until(self, position_s: float) -> str:
+        timed = [word for word in self._words if word.start_s < position_s]
+        if timed and position_s <= self._words[-1].start_s:
+            return self.text[: timed[-1].text_end].strip()
         heard = [piece for piece in self._pieces if piece.offset_s < position_s]
         if not heard:
             return ""

@@ -32,8 +32,6 @@ TurnResponse = turn_pb2.StreamingDetectResponse
 SttRequest = stt_pb2.StreamingRecognizeRequest
 SttResponse = stt_pb2.StreamingRecognizeResponse
 
-MIN_PAUSE_S = 0.1
-"""Shortest silence that counts as a pause, in seconds."""
 KEPT_S = 10.0
 """Audio kept while nobody is known to speak, in seconds: speech is told of late, and a client may run ahead."""
 
@@ -60,7 +58,7 @@ class Microphone:
         self._format = AudioFormat.from_proto(config.audio_format, "config.recognition.audio_format")
         self._decoder = Decoder(self._format, "audio.data")
         self._pre_roll_s = settings.pre_roll_s
-        self.pause_s = max(MIN_PAUSE_S, pause_s)
+        self.pause_s = pause_s
         self.clock = AudioClock()
         self.last_audio_at = time.monotonic()
         self.turn = Link[TurnRequest, TurnResponse](
@@ -126,10 +124,17 @@ class Microphone:
             self._kept_s = 0.0
 
     async def finalize(self, parent: common_pb2.TraceContext) -> None:
-        """The turn is over: its final transcript is wanted, and the next audio is a new turn's."""
+        """What was said so far is wanted as final; recognition goes on."""
         async with self._sending:
-            self._is_recognizing = False
             await self.stt.send(SttRequest(finalize=stt_pb2.Finalize(trace_context=parent)))
+
+    async def end_turn(self) -> None:
+        """The turn is over, and its transcript complete: the next speech is a new turn's."""
+        async with self._sending:
+            if self._is_recognizing:
+                self._is_recognizing = False
+                # Silence since the transcript; the next turn is not to begin with it.
+                await self.stt.send(SttRequest(discard=stt_pb2.Discard()))
             await self.turn.send(TurnRequest(new_turn=turn_pb2.NewTurn()))
 
     async def stop_recognizing(self) -> None:

@@ -36,6 +36,13 @@ class HopClock:
         self.finished_ns = time.time_ns()
         self.timing = timing
 
+    @property
+    def worked_s(self) -> float:
+        """What the service computed, as it says, or else how long it has been at it."""
+        if self.timing is not None:
+            return seconds_of(self.timing.compute_duration)
+        return (time.time_ns() - self.sent_ns) / NS
+
     def to_proto(self) -> conversation_pb2.Hop:
         """The hop as far as it got."""
         hop = conversation_pb2.Hop(service=self.service, host=self.host, sent_time=timestamp(self.sent_ns))
@@ -68,15 +75,25 @@ class TurnClock:
 
     turn_index: int = -1
     speech_ended_ns: int | None = None
+    turn_endable_ns: int | None = None
     turn_ended_ns: int | None = None
     first_audio_ns: int | None = None
     hops: list[HopClock] = field(default_factory=list[HopClock])
+    discarded_replies: int = 0
+    discarded_s: float = 0.0
 
     def hop(self, service: str, host: str) -> HopClock:
         """Start a hop now."""
         clock = HopClock(service, host)
         self.hops.append(clock)
         return clock
+
+    def discard(self, hops: Iterable[HopClock]) -> None:
+        """A reply that was prepared is thrown away, with what it cost."""
+        self.discarded_replies += 1
+        gone = list(hops)
+        self.discarded_s += sum(hop.worked_s for hop in gone)
+        self.hops = [hop for hop in self.hops if not any(hop is other for other in gone)]
 
     def audio_sent(self) -> None:
         """Reply audio goes to the client; only the first time is kept."""
@@ -88,14 +105,22 @@ class TurnClock:
         report = conversation_pb2.TurnReport(
             turn_index=self.turn_index,
             trace_id=trace_id,
-            hops=[hop.to_proto() for hop in sorted(self.hops, key=lambda hop: hop.sent_ns)],
+            hops=[self._hop(hop) for hop in sorted(self.hops, key=lambda hop: hop.sent_ns)],
             explained_share=self._explained_share(),
+            discarded_reply_count=self.discarded_replies,
+            discarded_compute_duration=duration(self.discarded_s),
         )
-        for name in ("speech_ended", "turn_ended", "first_audio"):
+        for name in ("speech_ended", "turn_endable", "turn_ended", "first_audio"):
             time_ns: int | None = getattr(self, f"{name}_ns")
             if time_ns is not None:
                 getattr(report, f"{name}_time").CopyFrom(timestamp(time_ns))
         return report
+
+    def _hop(self, clock: HopClock) -> conversation_pb2.Hop:
+        hop = clock.to_proto()
+        is_early = self.turn_ended_ns is not None and clock.sent_ns < self.turn_ended_ns
+        hop.speculative = is_early and not clock.service.startswith("turn/")
+        return hop
 
     def _explained_share(self) -> float:
         """Share of the time until the first audio in which a hop, or the wait for the end of turn, ran."""

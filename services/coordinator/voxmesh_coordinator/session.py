@@ -25,7 +25,7 @@ from voxmesh_coordinator.tools import ToolDesk
 from voxmesh_runtime import names
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.errors import InvalidArgument
-from voxmesh_runtime.outcomes import ignored, ready
+from voxmesh_runtime.outcomes import applied, ignored, ready
 from voxmesh_runtime.streams import StreamCall
 from voxmesh_runtime.telemetry import start_span
 
@@ -34,6 +34,8 @@ Response = conversation_pb2.ConverseResponse
 
 MAX_TEXT_CHARACTERS = 32_000
 MAX_IMAGE_BYTES = 8 * 1024 * 1024
+PAUSE_S = 0.1
+"""Silence that counts as a pause, in seconds: early enough to prepare a reply in it."""
 ACKNOWLEDGE_EVERY = 25
 """Audio messages between two acknowledgements."""
 
@@ -61,6 +63,7 @@ class Session:
             voices=self._voices,
             history=History(_limited(prompt, "config.system_prompt"), services.settings.history_characters),
             endpointing=self._endpointing,
+            speculation=config.speculation if config.HasField("speculation") else services.settings.speculation,
             send=call.send,
         )
         self._links: list[Link[Any, Any]] = self._all_links()
@@ -92,17 +95,19 @@ class Session:
             reply_format = AudioFormat(sample_rate_hertz=24_000).to_proto()
         speech = None
         if not config.text_replies_only:
-            speech = Speech(self._services, tts_pb2.SynthesisConfig(audio_format=reply_format, voice=config.voice))
+            synthesis = tts_pb2.SynthesisConfig(audio_format=reply_format, voice=config.voice, word_time_offsets=True)
+            speech = Speech(self._services, synthesis)
         audio = ReplyAudioStream(self._call.send, AudioFormat.from_proto(reply_format, "config.reply_audio_format"))
         model = LanguageModel(self._services, config.language_model)
-        return Voices(model, speech, audio, self._tools, self._services.settings.tool_rounds)
+        settings = self._services.settings
+        filler = (settings.filler, settings.filler_after_s)
+        return Voices(model, speech, audio, self._tools, settings.tool_rounds, *filler)
 
     def _make_microphone(self, on_event: Callable[[Event], None]) -> Microphone | None:
         """The microphone; None in a typed conversation, whose config has no recognition."""
         if not self._config.HasField("recognition"):
             return None
-        pause_s = self._endpointing.min_wait_s
-        return Microphone(self._services, self._config.recognition, on_event, pause_s=pause_s)
+        return Microphone(self._services, self._config.recognition, on_event, pause_s=PAUSE_S)
 
     def _all_links(self) -> list[Link[Any, Any]]:
         microphone, speech = self._conductor.microphone, self._voices.speech
@@ -119,6 +124,8 @@ class Session:
     def _own_ready(self) -> common_pb2.Ready:
         why = "this coordinator keeps no recordings"
         outcomes = [ignored("config.record", why)] if self._config.record else []
+        if self._config.HasField("speculation"):
+            outcomes.append(applied("config.speculation"))
         return ready("", "coordinator", self._services.settings.host_name, outcomes)
 
     async def _receive(self) -> None:

@@ -8,6 +8,12 @@ from voxmesh_runtime.settings import ServerSettings
 
 SYSTEM_PROMPT = "You are a helpful assistant. Answer in one short sentence."
 
+BACKCHANNELS = (
+    *("mm", "mhm", "mm hm", "mmhm", "mm hmm", "mmm", "hm", "hmm", "uh huh", "uhuh", "uh", "um", "ah", "aha", "oh"),
+    *("yeah", "yep", "yes", "right", "okay", "ok", "sure", "i see", "got it", "really", "wow", "great", "nice"),
+    *("all right", "alright", "of course", "exactly", "true", "good", "cool", "interesting", "makes sense"),
+)
+
 
 class CoordinatorSettings(ServerSettings):
     """Where the other services are and how a conversation goes."""
@@ -34,6 +40,18 @@ class CoordinatorSettings(ServerSettings):
     """Silence after which a turn that sounds complete ends, in seconds."""
     max_end_of_turn_wait_s: float = Field(default=1.5, gt=0, le=10)
     """Silence after which any turn ends, in seconds."""
+    speculation: bool = True
+    """Prepare replies in pauses, and say them once the turn is over; a session may choose otherwise."""
+    max_speculations: int = Field(default=3, ge=1)
+    """Replies prepared for one turn; after so many the turn's end is awaited."""
+    duck_gain: float = Field(default=0.25, ge=0, le=1)
+    """Volume of a reply while it is judged whether speech over it interrupts."""
+    backchannels: tuple[str, ...] = BACKCHANNELS
+    """What listeners say to go along, in lower case without punctuation; it does not interrupt a reply."""
+    filler: str = "One moment, please."
+    """Said when the first words of a reply take longer than `filler_after_s`."""
+    filler_after_s: float | None = Field(default=None, gt=0)
+    """Wait before the filler is said, in seconds; unset says none."""
     pre_roll_s: float = Field(default=0.5, ge=0, le=2)
     """Audio before the start of speech that the recogniser gets too, in seconds."""
     history_characters: int = Field(default=4000, ge=200)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 from opentelemetry.trace import Span, format_trace_id
@@ -17,6 +18,33 @@ def _span() -> Span:
 
 
 @dataclass(slots=True)
+class Pause:
+    """The silence in progress.
+
+    Args:
+        offset_s: where it began, in seconds of the microphone's audio.
+        least_s: its length when it was told.
+    """
+
+    offset_s: float
+    least_s: float
+    probability: float | None = None
+    """That the turn is over; None until it is judged."""
+    hop: HopClock | None = None
+    told_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def silence_s(self) -> float:
+        """Its length by now."""
+        return self.least_s + time.monotonic() - self.told_at
+
+    def lasts(self, silence_s: float) -> None:
+        """The turn detector tells its length anew."""
+        if silence_s > self.silence_s:
+            self.least_s, self.told_at = silence_s, time.monotonic()
+
+
+@dataclass(slots=True)
 class UserTurn:
     """A turn while it is spoken, awaits its transcript, or is answered; the root of its own trace."""
 
@@ -24,17 +52,35 @@ class UserTurn:
     clock: TurnClock = field(default_factory=TurnClock)
     texts: list[str] = field(default_factory=list[str])
     images: list[bytes] = field(default_factory=list[bytes])
-    is_speaking: bool = True
-    paused_at_s: float = 0.0
-    """Where the latest pause began, in seconds of the microphone's audio."""
-    pause_hop: HopClock | None = None
-    """The judgement of that pause."""
+    seen: str = ""
+    """What the pictures show, once that is known."""
+    pause: Pause | None = None
+    """None while the person speaks."""
+    is_over_reply: bool = False
+    """It began over a reply and may not be a turn at all."""
+    needs_finalize: bool = True
+    """Something was said since the last transcript was asked for."""
+    finalizing: int = 0
+    """Transcripts asked for and not complete."""
+    interim: str = ""
+    """The latest interim transcript, of what was said since the last final one."""
+    speculations: int = 0
     stt_hop: HopClock | None = None
 
     @property
     def text(self) -> str:
-        """All that was said."""
+        """All that was said, as far as it is final."""
         return " ".join(text for text in self.texts if text)
+
+    @property
+    def said(self) -> list[str]:
+        """What the history is told of it."""
+        return [self.text, self.seen] if self.seen else [self.text]
+
+    @property
+    def is_transcribed(self) -> bool:
+        """All that was said is in `text`."""
+        return not self.needs_finalize and not self.finalizing
 
     @property
     def trace_context(self) -> common_pb2.TraceContext:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.vlm.v1 import vlm_pb2
 from voxmesh_coordinator.failures import ServiceFailed
-from voxmesh_coordinator.report import TurnClock
+from voxmesh_coordinator.report import HopClock
 from voxmesh_coordinator.services import Services
 from voxmesh_runtime.duplex import CallOver, DuplexCall
 
@@ -19,11 +19,15 @@ ANSWER = vlm_pb2.Analyze.TASK_ANSWER
 READ_TEXT = vlm_pb2.Analyze.TASK_READ_TEXT
 CHUNK_BYTES = 512 * 1024
 
+NewHop = Callable[[str, str], HopClock]
+
 
 async def look(
-    services: Services, images: Sequence[bytes], question: str, clock: TurnClock, parent: common_pb2.TraceContext
+    services: Services, images: Sequence[bytes], question: str, new_hop: NewHop, parent: common_pb2.TraceContext
 ) -> str:
     """Words about the pictures: an answer where the model can give one, else the text it reads.
+
+    `new_hop` makes the clock of a hop by service and host.
 
     Raises:
         ServiceFailed: the service refused the pictures or broke.
@@ -34,7 +38,7 @@ async def look(
             vlm_pb2.GetModelInfoRequest(), timeout=services.settings.connect_timeout_s
         )
         task = ANSWER if ANSWER in info.tasks else READ_TEXT
-        text = await _analyze(services, images, vlm_pb2.Analyze(task=task, trace_context=parent), question, clock)
+        text = await _analyze(services, images, vlm_pb2.Analyze(task=task, trace_context=parent), question, new_hop)
     except grpc.aio.AioRpcError as error:
         raise ServiceFailed.from_call(label, error) from None
     except CallOver as over:
@@ -45,7 +49,7 @@ async def look(
 
 
 async def _analyze(
-    services: Services, images: Sequence[bytes], analyze: vlm_pb2.Analyze, question: str, clock: TurnClock
+    services: Services, images: Sequence[bytes], analyze: vlm_pb2.Analyze, question: str, new_hop: NewHop
 ) -> str:
     if analyze.task == ANSWER:
         analyze.prompt = question
@@ -59,14 +63,14 @@ async def _analyze(
         sent_ns = time.time_ns()
         await call.write(Request(analyze=analyze))
         await call.half_close()
-        return await _read(call, clock, sent_ns)
+        return await _read(call, new_hop, sent_ns)
     finally:
         call.cancel()
 
 
-async def _read(call: DuplexCall[Request, vlm_pb2.StreamingAnalyzeResponse], clock: TurnClock, sent_ns: int) -> str:
+async def _read(call: DuplexCall[Request, vlm_pb2.StreamingAnalyzeResponse], new_hop: NewHop, sent_ns: int) -> str:
     pieces: list[str] = []
-    hop = clock.hop("vlm", "")
+    hop = new_hop("vlm", "")
     hop.sent_ns = sent_ns
     while (response := await call.read()) is not None:
         match response.WhichOneof("streaming_response"):

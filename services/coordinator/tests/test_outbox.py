@@ -1,0 +1,104 @@
+"""A reply's messages are held until they may be heard, and keep their order."""
+
+import asyncio
+
+import pytest
+
+from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh_coordinator.outbox import MAX_HELD_S, Outbox
+
+pytestmark = pytest.mark.unit
+
+Response = conversation_pb2.ConverseResponse
+
+
+class Client:
+    """Collects what is sent."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.ready = 0
+
+    async def send(self, response: Response) -> None:
+        await asyncio.sleep(0)
+        self.texts.append(response.reply_text.delta)
+
+    def on_ready(self) -> None:
+        self.ready += 1
+
+    def outbox(self, *, is_open: bool) -> Outbox:
+        return Outbox(self.send, is_open=is_open, on_ready=self.on_ready)
+
+
+def text(delta: str) -> Response:
+    return Response(reply_text=conversation_pb2.ReplyText(delta=delta))
+
+
+async def test_an_open_outbox_sends_at_once() -> None:
+    client = Client()
+    outbox = client.outbox(is_open=True)
+    await outbox.put(lambda: text("a"))
+    assert client.texts == ["a"]
+
+
+async def test_what_is_held_comes_first_when_it_opens() -> None:
+    client = Client()
+    outbox = client.outbox(is_open=False)
+    await outbox.put(lambda: text("a"))
+    await outbox.put(lambda: text("b"))
+    assert client.texts == []
+    await asyncio.gather(outbox.open(), outbox.put(lambda: text("c")))
+    assert client.texts == ["a", "b", "c"]
+
+
+async def test_messages_are_made_when_they_are_sent() -> None:
+    client, number = Client(), 1
+    outbox = client.outbox(is_open=False)
+    await outbox.put(lambda: text(str(number)))
+    number = 2
+    await outbox.open()
+    assert client.texts == ["2"]
+
+
+async def test_it_can_be_held_again_and_goes_on_where_it_stopped() -> None:
+    client = Client()
+    outbox = client.outbox(is_open=True)
+    await outbox.put(lambda: text("a"))
+    outbox.hold()
+    await outbox.put(lambda: text("b"))
+    assert client.texts == ["a"]
+    await outbox.open()
+    await outbox.put(lambda: text("c"))
+    assert client.texts == ["a", "b", "c"]
+
+
+async def test_the_first_audio_makes_it_ready_and_only_once() -> None:
+    client = Client()
+    outbox = client.outbox(is_open=False)
+    await outbox.put(lambda: text("a"))
+    assert (outbox.is_ready, client.ready) == (False, 0)
+    await outbox.put(lambda: text("b"), audio_s=0.1)
+    await outbox.put(lambda: text("c"), audio_s=0.1)
+    assert (outbox.is_ready, client.ready) == (True, 1)
+
+
+async def test_too_much_held_audio_holds_back_the_one_who_makes_it() -> None:
+    client = Client()
+    outbox = client.outbox(is_open=False)
+    await outbox.put(lambda: text("a"), audio_s=MAX_HELD_S)
+    waiting = asyncio.create_task(outbox.put(lambda: text("b"), audio_s=0.1))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    await outbox.open()
+    await waiting
+    assert client.texts == ["a", "b"]
+
+
+async def test_what_cannot_be_taken_back_waits_and_says_so() -> None:
+    client = Client()
+    outbox = client.outbox(is_open=False)
+    waiting = asyncio.create_task(outbox.wait_open())
+    await asyncio.sleep(0.01)
+    assert (waiting.done(), client.ready) == (False, 1)
+    await outbox.open()
+    await waiting

@@ -1,0 +1,40 @@
+"""What is said over a reply interrupts it only if it is meant to."""
+
+import pytest
+
+from voxmesh_coordinator.overlap import Overlap, judge
+from voxmesh_coordinator.settings import BACKCHANNELS
+
+pytestmark = pytest.mark.unit
+
+BEING_SAID = "The capital of France is Paris, a large city on the river Seine."
+
+
+@pytest.mark.parametrize("said", ["", " ", "...", "?"])
+def test_no_word_is_nothing(said: str) -> None:
+    assert judge(said, BEING_SAID, BACKCHANNELS) is Overlap.NOTHING
+
+
+@pytest.mark.parametrize("said", ["Mm-hm.", "Right.", "Yeah, right.", "Uh huh. I see.", "Okay okay", "Got it!"])
+def test_murmurs_go_along(said: str) -> None:
+    assert judge(said, BEING_SAID, BACKCHANNELS) is Overlap.BACKCHANNEL
+
+
+@pytest.mark.parametrize(
+    "said", ["Stop.", "No.", "Wait", "What about Italy?", "Yeah, but what about Italy?", "Right now"]
+)
+def test_anything_else_interrupts(said: str) -> None:
+    assert judge(said, BEING_SAID, BACKCHANNELS) is Overlap.INTERRUPTION
+
+
+@pytest.mark.parametrize("said", ["the capital of France is", "Paris a large city on the river", "capital of France"])
+def test_the_replys_own_words_are_its_echo(said: str) -> None:
+    assert judge(said, BEING_SAID, BACKCHANNELS) is Overlap.ECHO
+
+
+def test_a_few_words_of_the_reply_in_a_question_are_no_echo() -> None:
+    assert judge("and what is the capital of Italy then", BEING_SAID, BACKCHANNELS) is Overlap.INTERRUPTION
+
+
+def test_nothing_is_an_echo_while_nothing_is_said() -> None:
+    assert judge("the capital of France", "", BACKCHANNELS) is Overlap.INTERRUPTION

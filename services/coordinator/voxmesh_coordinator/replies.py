@@ -1,0 +1,227 @@
+"""The replies of a session: at most one that is being given, and one that is being prepared."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import grpc
+
+from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh_coordinator.events import Event, ReplyDone, ReplyReady
+from voxmesh_coordinator.failures import ServiceFailed
+from voxmesh_coordinator.history import History
+from voxmesh_coordinator.outbox import Outbox
+from voxmesh_coordinator.reply import Reply, Voices
+from voxmesh_coordinator.services import Services
+from voxmesh_coordinator.user_turn import UserTurn
+from voxmesh_runtime.clock import seconds_of
+from voxmesh_runtime.errors import first_error
+
+log = logging.getLogger(__name__)
+
+Response = conversation_pb2.ConverseResponse
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """A reply and its task; the task ends before the audio is played."""
+
+    reply: Reply
+    task: asyncio.Task[None]
+    failure: ServiceFailed | None = None
+    is_done: bool = False
+
+
+class Replies:
+    """Prepares, gives and stops replies; used by the conductor alone.
+
+    Args:
+        services: for pictures, and settings.
+        voices: what replies are made with.
+        history: gets what was said and heard.
+        send: to the client.
+        put: takes events for the conductor.
+        report: tells the client of a turn that is over.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        voices: Voices,
+        history: History,
+        *,
+        send: Callable[[Response], Awaitable[None]],
+        put: Callable[[Event], None],
+        report: Callable[[UserTurn], Awaitable[None]],
+    ) -> None:
+        self._services = services
+        self._voices = voices
+        self._history = history
+        self._send = send
+        self._put = put
+        self._report = report
+        self._draft: Running | None = None
+        self._given: Running | None = None
+        self._is_ducked = False
+
+    @property
+    def is_running(self) -> bool:
+        """A reply is being given; its audio may still be on its way to the person's ear after that."""
+        return self._given is not None and not self._given.is_done
+
+    @property
+    def is_audible(self) -> bool:
+        """There is a reply that speech would be over: one in preparation for a turn that is over, or being played."""
+        return self._given is not None and (not self._given.is_done or self._given.reply.ledger.is_playing)
+
+    @property
+    def being_said(self) -> str:
+        """What the person may hear of the reply about now."""
+        return self._given.reply.ledger.being_said() if self._given is not None else ""
+
+    def played(self, position: conversation_pb2.PlaybackPosition) -> None:
+        """The client has played a reply so far."""
+        given = self._given
+        if given is not None and position.turn_index == given.reply.turn.clock.turn_index:
+            given.reply.ledger.played(seconds_of(position.offset))
+
+    # Preparing.
+
+    def prepare(self, turn: UserTurn) -> None:
+        """Begin a reply that nobody hears before `give`."""
+        turn.speculations += 1
+        self._draft = self._start(turn, is_open=False)
+
+    def prepared(self, turn: UserTurn) -> Running | None:
+        """The reply in preparation, if it answers all that was said in the turn."""
+        draft = self._draft
+        if draft is None or draft.failure is not None:
+            return None
+        return draft if draft.reply.turn is turn and draft.reply.text_answered == turn.text else None
+
+    async def drop_prepared(self) -> None:
+        """Throw away the reply in preparation, without a trace but for its cost."""
+        draft, self._draft = self._draft, None
+        if draft is None:
+            return
+        await _stop(draft.task)
+        turn = draft.reply.turn
+        turn.seen = ""
+        turn.clock.discard(draft.reply.hops)
+
+    # Giving.
+
+    async def give(self, turn: UserTurn) -> None:
+        """Say the reply to a turn that is over, from what was prepared if that is of use."""
+        draft = self.prepared(turn)
+        if draft is None:
+            await self.drop_prepared()
+            draft = self._start(turn, is_open=True)
+        self._draft = None
+        self._given = draft
+        ended = conversation_pb2.TurnEnded(turn_index=turn.clock.turn_index, text=turn.text)
+        await self._send(Response(turn_ended=ended))
+        await draft.reply.outbox.open()
+        if draft.is_done:
+            await self._finish(draft)
+
+    async def done(self, event: ReplyDone) -> None:
+        """A reply came to its end or failed."""
+        for running in (self._draft, self._given):
+            if running is not None and running.reply is event.reply:
+                running.is_done, running.failure = True, event.failure
+        if self._given is not None and self._given.reply is event.reply:
+            await self._finish(self._given)
+
+    async def hold(self) -> None:
+        """Somebody speaks over the reply: lower it, and send nothing more of it until it is known why."""
+        if self._given is None or self._is_ducked:
+            return
+        self._is_ducked = True
+        self._given.reply.outbox.hold()
+        await self._send(Response(duck=conversation_pb2.Duck(gain=self._services.settings.duck_gain)))
+
+    async def go_on(self) -> None:
+        """It was nothing: the reply goes on where it stopped."""
+        if not self._is_ducked:
+            return
+        self._is_ducked = False
+        await self._send(Response(duck=conversation_pb2.Duck(gain=1.0)))
+        if self._given is not None:
+            await self._given.reply.outbox.open()
+
+    async def interrupt(self) -> None:
+        """Stop the reply on every hop; the history keeps what was heard."""
+        given, self._given = self._given, None
+        was_ducked, self._is_ducked = self._is_ducked, False
+        if given is None:
+            return
+        await _stop(given.task)
+        turn, ledger = given.reply.turn, given.reply.ledger
+        if given.is_done and not ledger.is_playing:
+            return
+        heard = ledger.heard_text()
+        if given.is_done:
+            self._history.cut_reply(heard)
+        else:
+            self._history.add_user(*turn.said)
+            self._history.add_reply(heard)
+        interrupted = conversation_pb2.Interrupted(turn_index=turn.clock.turn_index, heard_text=heard)
+        await self._send(Response(interrupted=interrupted))
+        if was_ducked:
+            await self._send(Response(duck=conversation_pb2.Duck(gain=1.0)))
+        if not given.is_done:
+            await self._report(turn)
+
+    async def stop(self) -> None:
+        """The session ends."""
+        running = [each for each in (self._draft, self._given) if each is not None]
+        self._draft = self._given = None
+        for each in running:
+            await _stop(each.task)
+
+    def _start(self, turn: UserTurn, *, is_open: bool) -> Running:
+        outbox = Outbox(self._send, is_open=is_open, on_ready=lambda: self._put(ReplyReady(reply)))
+        reply = Reply(turn, self._history, self._voices, outbox)
+        return Running(reply, asyncio.create_task(self._run(reply)))
+
+    async def _run(self, reply: Reply) -> None:
+        failure: ServiceFailed | None = None
+        try:
+            await reply.run(self._services)
+        except* ServiceFailed as failures:
+            cause = first_error(failures)
+            failure = cause if isinstance(cause, ServiceFailed) else None
+        except* Exception:
+            # A bug of ours costs the turn, not the session, which would wait for this reply for ever.
+            log.exception("replying failed")
+            failure = ServiceFailed("coordinator", grpc.StatusCode.INTERNAL, "internal error; its log says more")
+        reply.outbox.ready()
+        self._put(ReplyDone(reply, failure))
+
+    async def _finish(self, given: Running) -> None:
+        turn, failure = given.reply.turn, given.failure
+        if failure is None:
+            self._history.add_user(*turn.said)
+            self._history.add_reply(given.reply.ledger.text)
+        else:
+            self._given = None
+            await self.fail(turn, failure)
+        await self._report(turn)
+
+    async def fail(self, turn: UserTurn, failure: ServiceFailed) -> None:
+        """Tell the client why a turn has no reply; the history keeps what was said unless it was refused."""
+        if failure.code != grpc.StatusCode.INVALID_ARGUMENT and turn.text:
+            self._history.add_user(*turn.said)
+        failed = conversation_pb2.TurnFailed(
+            turn_index=turn.clock.turn_index, code=failure.number, message=failure.message, details=failure.packed
+        )
+        await self._send(Response(turn_failed=failed))
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
