@@ -38,3 +38,9 @@ def test_a_few_words_of_the_reply_in_a_question_are_no_echo() -> None:
 
 def test_nothing_is_an_echo_while_nothing_is_said() -> None:
     assert judge("the capital of France", "", BACKCHANNELS) is Overlap.INTERRUPTION
+
+
+def test_the_last_word_of_an_interim_transcript_decides_nothing() -> None:
+    assert judge("Stop", BEING_SAID, BACKCHANNELS, is_final=False) is Overlap.NOTHING
+    assert judge("The capitol", BEING_SAID, BACKCHANNELS, is_final=False) is Overlap.ECHO
+    assert judge("Stop talk", BEING_SAID, BACKCHANNELS, is_final=False) is Overlap.INTERRUPTION

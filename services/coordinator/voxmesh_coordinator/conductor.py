@@ -258,7 +258,7 @@ class Conductor:
         if is_over and turn.clock.turn_endable_ns is None:
             turn.clock.turn_endable_ns = time.time_ns()
         is_worth_it = self._speculation and pause.silence_s >= endpointing.prepare_s(pause.probability)
-        if not is_over and (not is_worth_it or pause.probability is None):
+        if not is_over and not turn.is_over_reply and (not is_worth_it or pause.probability is None):
             return
         if turn.needs_finalize:
             await self._finalize(turn, self.microphone)
@@ -324,7 +324,7 @@ class Conductor:
 
     def _overlap(self, turn: UserTurn) -> Overlap:
         heard = f"{turn.text} {turn.interim}"
-        return judge(heard, self._replies.being_said, self._settings.backchannels)
+        return judge(heard, self._replies.being_said, self._settings.backchannels, is_final=not turn.interim)
 
     async def _judge_overlap(self, turn: UserTurn) -> None:
         """Speech over a reply has paused, and its words are known."""

@@ -23,15 +23,19 @@ class Overlap(Enum):
     """The listener wants the turn."""
 
 
-def judge(transcript: str, being_said: str, backchannels: Collection[str]) -> Overlap:
+def judge(transcript: str, being_said: str, backchannels: Collection[str], *, is_final: bool = True) -> Overlap:
     """What was said over a reply.
 
     Args:
-        transcript: of the speech so far.
+        transcript: of the speech so far; the last word of an interim one counts for nothing, since it
+            may be half of another.
         being_said: the part of the reply that the person may have heard at that time.
         backchannels: in lower case, without punctuation; several in a row count as one.
+        is_final: the transcript will not change.
     """
     words = _words(transcript)
+    if not is_final:
+        words = words[:-1]
     if not words:
         return Overlap.NOTHING
     if _all_backchannel(words, backchannels):

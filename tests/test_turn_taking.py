@@ -1,0 +1,212 @@
+"""Taking and giving the turn: pauses, murmurs, coughs, echoes and interruptions, with real models."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+from google.protobuf import struct_pb2
+from talking import RATE_HERTZ, Talk, pcm, question, reply_audio, reply_text, spoken, talk
+from test_coordinator import asked, says, scripted
+
+from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh_client import MeshSettings, SpeechStarted
+from voxmesh_llm_proxy.testing import Play, fragment
+from voxmesh_runtime.audio import Resampler, Samples
+from voxmesh_runtime.testing import wait_until
+
+pytestmark = pytest.mark.mesh
+
+TurnEnded = conversation_pb2.TurnEnded
+TurnReport = conversation_pb2.TurnReport
+Interrupted = conversation_pb2.Interrupted
+ReplyAudio = conversation_pb2.ReplyAudio
+Duck = conversation_pb2.Duck
+
+SENTENCES = ("Once upon a time there was a king. ", *["He had three sons and they all went away. "] * 12)
+STORY, SLOW_STORY = says(*SENTENCES, gap_s=0.1), says(*SENTENCES, gap_s=1.5)
+
+
+def silence(seconds: float) -> bytes:
+    return bytes(2 * round(seconds * RATE_HERTZ))
+
+
+def cough() -> bytes:
+    """Half a second of loud noise that dies away."""
+    noise = np.random.default_rng(seed=1).standard_normal(RATE_HERTZ // 2)
+    return pcm((noise * 0.3 * np.linspace(1, 0, len(noise)) ** 2).astype(np.float32))
+
+
+def echo(reply: bytes) -> bytes:
+    """A reply of 24 kHz as the microphone hears it."""
+    heard: Samples = np.frombuffer(reply, "<i2").astype(np.float32) / 65536
+    resampler = Resampler(24_000, RATE_HERTZ)
+    return pcm(np.concatenate([resampler.process(heard), resampler.flush()]))
+
+
+async def begin_story(call: Talk) -> None:
+    """Have the assistant speak."""
+    await call.conversation.send_text("Tell me a story.")
+    await call.until(ReplyAudio, 5)
+
+
+async def test_a_pause_in_mid_sentence_does_not_end_the_turn(settings: MeshSettings) -> None:
+    first, second = await spoken(settings, "I would like to know whether the"), await spoken(settings, "shop is open.")
+    async with talk(settings) as call:
+        call.say(first + silence(0.8) + second)
+        ended = await call.until(TurnEnded)
+        await asyncio.sleep(2)
+    assert len(call.events(TurnEnded)) == 1
+    assert "open" in ended.text.lower()
+    assert "know" in ended.text.lower()
+
+
+async def test_a_reply_prepared_in_a_pause_is_thrown_away_when_more_is_said(settings: MeshSettings) -> None:
+    other = await spoken(settings, "And what is the capital of Italy?")
+    answers = says(*["This is a long answer to what was asked. "] * 30, gap_s=0.1)
+    async with (
+        # The wait is long, so that the pause is one that a reply is prepared in, whatever else the machine does.
+        scripted(settings, answers, min_end_of_turn_wait_s=4, max_end_of_turn_wait_s=5) as (server, there),
+        talk(there) as call,
+    ):
+        call.say(question())
+        await wait_until(lambda: len(server.requests) == 1, 20)
+        call.say(other)
+        await wait_until(lambda: server.hang_ups == 1, 20)
+        assert not call.events(TurnEnded)
+        ended = await call.until(TurnEnded)
+        await wait_until(lambda: len(server.requests) == 2, 20)
+        await call.conversation.interrupt()
+        report = await call.until(TurnReport)
+    assert "france" in ended.text.lower()
+    assert "italy" in ended.text.lower()
+    assert [message["role"] for message in asked(server, 1)] == ["system", "user"]
+    assert asked(server, 1)[-1]["content"] == ended.text
+    assert report.discarded_reply_count == 1
+    assert report.discarded_compute_duration.ToNanoseconds() > 0
+    assert {piece.turn_index for piece in call.events(ReplyAudio)} <= {0}
+
+
+async def test_a_prepared_reply_is_said_once_the_turn_is_over(settings: MeshSettings) -> None:
+    async with (
+        scripted(settings, says("It is Paris."), min_end_of_turn_wait_s=3, max_end_of_turn_wait_s=4) as (server, there),
+        talk(there) as call,
+    ):
+        call.say(question())
+        await wait_until(lambda: len(server.requests) == 1, 20)
+        assert not call.events(TurnEnded)
+        report = await call.until(TurnReport)
+    assert len(server.requests) == 1
+    assert reply_text(call, 0) == "It is Paris."
+    speculative = {hop.service.split("/")[0] for hop in report.hops if hop.speculative}
+    assert speculative == {"stt", "llm", "tts"}
+    exposed_s = (report.first_audio_time.ToNanoseconds() - report.turn_ended_time.ToNanoseconds()) / 1e9
+    prepared_s = (report.turn_ended_time.ToNanoseconds() - report.hops[-1].sent_time.ToNanoseconds()) / 1e9
+    assert 0 <= exposed_s < prepared_s
+
+
+async def test_without_speculation_nothing_is_asked_before_the_turn_is_over(settings: MeshSettings) -> None:
+    async with scripted(settings, says("It is Paris.")) as (_, there), talk(there, speculation=False) as call:
+        call.say(question())
+        report = await call.until(TurnReport)
+    assert not any(hop.speculative for hop in report.hops)
+    assert reply_text(call, 0) == "It is Paris."
+
+
+async def test_no_tool_is_called_before_the_turn_is_over(settings: MeshSettings) -> None:
+    wants = Play([fragment(0, "{}", "lights_off", "call-1")], finish="tool_calls")
+    tool = conversation_pb2.Tool(name="lights_off", description="Turn off the light", parameters=struct_pb2.Struct())
+    async with (
+        scripted(settings, wants, says("Done."), min_end_of_turn_wait_s=3, max_end_of_turn_wait_s=4) as (server, there),
+        talk(there, tools=[tool]) as call,
+    ):
+        call.say(question())
+        await wait_until(lambda: len(server.requests) == 1, 20)
+        await asyncio.sleep(0.3)
+        assert not call.events(conversation_pb2.ToolCall)
+        wanted = await call.until(conversation_pb2.ToolCall)
+        assert call.events(TurnEnded)
+        await call.conversation.send_tool_result(conversation_pb2.ToolResult(call_id=wanted.call_id, content="ok"))
+        await call.until(TurnReport)
+    assert reply_text(call, 0) == "Done."
+
+
+async def test_a_murmur_lowers_the_reply_and_lets_it_go_on(settings: MeshSettings) -> None:
+    murmur = await spoken(settings, "Right.")
+    async with scripted(settings, STORY) as (server, there), talk(there) as call:
+        await begin_story(call)
+        call.say(murmur)
+        await call.until(SpeechStarted)
+        await call.until(Duck, 2)
+        await call.until(TurnReport)
+        await asyncio.sleep(0.5)
+    assert [duck.gain for duck in call.events(Duck)] == [0.25, 1.0]
+    assert not call.events(Interrupted)
+    assert len(call.events(TurnEnded)) == 1
+    assert server.hang_ups == 0
+    pieces = call.events(ReplyAudio)
+    assert [piece.sequence for piece in pieces] == list(range(len(pieces)))
+    assert pieces[-1].is_last
+
+
+async def test_a_cough_while_the_assistant_thinks_does_not_cost_the_answer(settings: MeshSettings) -> None:
+    slow = says("", "I have thought about it.", gap_s=2.0)
+    async with scripted(settings, slow) as (_, there), talk(there) as call:
+        await call.conversation.send_text("What do you think?")
+        call.say(cough())
+        await call.until(TurnReport)
+    assert reply_text(call, 0) == "I have thought about it."
+    assert reply_audio(call, 0)
+    assert not call.events(Interrupted)
+
+
+async def test_the_replys_own_echo_does_not_interrupt_it(settings: MeshSettings) -> None:
+    async with scripted(settings, STORY) as (_, there), talk(there) as call:
+        await begin_story(call)
+        await call.until(ReplyAudio, 25)
+        call.say(echo(reply_audio(call, 0)))
+        await call.until(SpeechStarted)
+        await call.until(Duck, 2)
+    assert not call.events(Interrupted)
+
+
+async def test_words_over_a_reply_take_the_turn(settings: MeshSettings) -> None:
+    async with scripted(settings, SLOW_STORY, says("It is Paris.")) as (server, there), talk(there) as call:
+        await begin_story(call)
+        call.say(question())
+        interrupted = await call.until(Interrupted)
+        await wait_until(lambda: server.hang_ups == 1)
+        await call.until(TurnReport, where=lambda report: report.turn_index == 1)
+    assert interrupted.turn_index == 0
+    assert reply_text(call, 1) == "It is Paris."
+    roles = [message["role"] for message in asked(server, 1)]
+    assert roles[-1] == "user"
+    if interrupted.heard_text:
+        assert asked(server, 1)[-2]["content"] == interrupted.heard_text
+
+
+async def test_words_while_the_assistant_thinks_belong_to_the_same_turn(settings: MeshSettings) -> None:
+    more = await spoken(settings, "And what is the capital of Italy?")
+    slow = says("", "This answer comes too late.", gap_s=30.0)
+    async with scripted(settings, slow, says("Paris and Rome.")) as (server, there), talk(there) as call:
+        await call.conversation.send_text("What is the capital of France?")
+        await wait_until(lambda: len(server.requests) == 1)
+        call.say(more)
+        await call.until(TurnReport, where=lambda report: report.turn_index == 1)
+    assert reply_text(call, 1) == "Paris and Rome."
+    assert [message["role"] for message in asked(server, 1)] == ["system", "user"]
+    assert asked(server, 1)[-1]["content"].startswith("What is the capital of France? ")
+    assert "Italy" in asked(server, 1)[-1]["content"]
+
+
+async def test_a_long_wait_for_the_first_word_is_filled(settings: MeshSettings) -> None:
+    slow = says("", "Here it is.", gap_s=3.0)
+    fillers = {"filler": "Let me see.", "filler_after_s": 0.5}
+    async with scripted(settings, slow, **fillers) as (server, there), talk(there) as call:
+        await call.conversation.send_text("Find it, please.")
+        await call.until(TurnReport)
+        await call.conversation.send_text("Thanks.")
+        await wait_until(lambda: len(server.requests) == 2)
+    assert reply_text(call, 0) == "Let me see. Here it is."
+    assert asked(server, 1)[-2]["content"] == "Let me see. Here it is."
