@@ -40,7 +40,7 @@ def cough() -> bytes:
 
 def echo(reply: bytes) -> bytes:
     """A reply of 24 kHz as the microphone hears it."""
-    heard: Samples = np.frombuffer(reply, "<i2").astype(np.float32) / 65536
+    heard: Samples = np.frombuffer(reply, "<i2").astype(np.float32) / np.float32(65536)
     resampler = Resampler(24_000, RATE_HERTZ)
     return pcm(np.concatenate([resampler.process(heard), resampler.flush()]))
 
