@@ -671,6 +671,7 @@ class TurnReport(message.Message):
     DISCARDED_COMPUTE_DURATION_FIELD_NUMBER: builtins.int
     DISCARDED_REPLY_COUNT_FIELD_NUMBER: builtins.int
     TURN_ENDABLE_TIME_FIELD_NUMBER: builtins.int
+    HOST_FIELD_NUMBER: builtins.int
     turn_index: builtins.int
     """The turn."""
     trace_id: builtins.str
@@ -679,6 +680,8 @@ class TurnReport(message.Message):
     """Share in [0, 1] of speech end to first audio that the hops explain."""
     discarded_reply_count: builtins.int
     """Replies begun in a pause and thrown away because speech went on."""
+    host: builtins.str
+    """Host of the coordinator, by whose clock all times here are."""
     @builtins.property
     def speech_ended_time(self) -> timestamp_pb2.Timestamp:
         """The person's last speech ended."""
@@ -718,16 +721,21 @@ class TurnReport(message.Message):
         discarded_compute_duration: duration_pb2.Duration | None = ...,
         discarded_reply_count: builtins.int = ...,
         turn_endable_time: timestamp_pb2.Timestamp | None = ...,
+        host: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["discarded_compute_duration", b"discarded_compute_duration", "first_audio_time", b"first_audio_time", "speech_ended_time", b"speech_ended_time", "turn_endable_time", b"turn_endable_time", "turn_ended_time", b"turn_ended_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["discarded_compute_duration", b"discarded_compute_duration", "discarded_reply_count", b"discarded_reply_count", "explained_share", b"explained_share", "first_audio_time", b"first_audio_time", "hops", b"hops", "speech_ended_time", b"speech_ended_time", "trace_id", b"trace_id", "turn_endable_time", b"turn_endable_time", "turn_ended_time", b"turn_ended_time", "turn_index", b"turn_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["discarded_compute_duration", b"discarded_compute_duration", "discarded_reply_count", b"discarded_reply_count", "explained_share", b"explained_share", "first_audio_time", b"first_audio_time", "hops", b"hops", "host", b"host", "speech_ended_time", b"speech_ended_time", "trace_id", b"trace_id", "turn_endable_time", b"turn_endable_time", "turn_ended_time", b"turn_ended_time", "turn_index", b"turn_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class Hop(message.Message):
-    """Hop is one call of the coordinator to a service within a turn."""
+    """Hop is one call of the coordinator to a service within a turn. All times are
+    by the coordinator's clock, but for `service_timing`. From the request to
+    the first output the parts add up without a rest: first_output_time minus
+    sent_time is network + input + queue + compute.
+    """
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -742,6 +750,14 @@ class Hop(message.Message):
     CLOCK_OFFSET_FIELD_NUMBER: builtins.int
     CLOCK_OFFSET_ERROR_FIELD_NUMBER: builtins.int
     SPECULATIVE_FIELD_NUMBER: builtins.int
+    NETWORK_THERE_DURATION_FIELD_NUMBER: builtins.int
+    NETWORK_BACK_DURATION_FIELD_NUMBER: builtins.int
+    INPUT_DURATION_FIELD_NUMBER: builtins.int
+    SERVICE_TIMING_FIELD_NUMBER: builtins.int
+    CORRECTED_RECEIVED_TIME_FIELD_NUMBER: builtins.int
+    CORRECTED_STARTED_TIME_FIELD_NUMBER: builtins.int
+    CORRECTED_FIRST_OUTPUT_TIME_FIELD_NUMBER: builtins.int
+    CORRECTED_FINISHED_TIME_FIELD_NUMBER: builtins.int
     service: builtins.str
     """Service and engine, such as "stt/nemotron"."""
     host: builtins.str
@@ -762,11 +778,11 @@ class Hop(message.Message):
 
     @builtins.property
     def network_duration(self) -> duration_pb2.Duration:
-        """On the wire, both ways, until the first output."""
+        """On the wire, both ways, until the first output; never negative."""
 
     @builtins.property
     def queue_duration(self) -> duration_pb2.Duration:
-        """Waiting for a slot or a batch."""
+        """Waiting for a slot or a batch, until the work began."""
 
     @builtins.property
     def compute_duration(self) -> duration_pb2.Duration:
@@ -774,11 +790,52 @@ class Hop(message.Message):
 
     @builtins.property
     def clock_offset(self) -> duration_pb2.Duration:
-        """The service's clock minus the coordinator's."""
+        """The service's clock minus the coordinator's, from this and earlier
+        exchanges; unset when its stamps contradict each other, as when a clock
+        was set meanwhile.
+        """
 
     @builtins.property
     def clock_offset_error(self) -> duration_pb2.Duration:
         """Half-width of the interval that holds clock_offset."""
+
+    @builtins.property
+    def network_there_duration(self) -> duration_pb2.Duration:
+        """Part of network_duration: the request's way, right within
+        clock_offset_error. Half of it when clock_offset is unset.
+        """
+
+    @builtins.property
+    def network_back_duration(self) -> duration_pb2.Duration:
+        """Part of network_duration: the first output's way."""
+
+    @builtins.property
+    def input_duration(self) -> duration_pb2.Duration:
+        """The service waiting for more of its input before it could begin, such as
+        the rest of a clause.
+        """
+
+    @builtins.property
+    def service_timing(self) -> common_pb2.Timing:
+        """The service's own stamps, by its own clock, as it sent them."""
+
+    @builtins.property
+    def corrected_received_time(self) -> timestamp_pb2.Timestamp:
+        """The request arrived at the service, within clock_offset_error; unset, as
+        the other corrected times, when clock_offset is.
+        """
+
+    @builtins.property
+    def corrected_started_time(self) -> timestamp_pb2.Timestamp:
+        """The service began to work."""
+
+    @builtins.property
+    def corrected_first_output_time(self) -> timestamp_pb2.Timestamp:
+        """The first output left the service."""
+
+    @builtins.property
+    def corrected_finished_time(self) -> timestamp_pb2.Timestamp:
+        """The last output left the service."""
 
     def __init__(
         self,
@@ -794,9 +851,107 @@ class Hop(message.Message):
         clock_offset: duration_pb2.Duration | None = ...,
         clock_offset_error: duration_pb2.Duration | None = ...,
         speculative: builtins.bool = ...,
+        network_there_duration: duration_pb2.Duration | None = ...,
+        network_back_duration: duration_pb2.Duration | None = ...,
+        input_duration: duration_pb2.Duration | None = ...,
+        service_timing: common_pb2.Timing | None = ...,
+        corrected_received_time: timestamp_pb2.Timestamp | None = ...,
+        corrected_started_time: timestamp_pb2.Timestamp | None = ...,
+        corrected_first_output_time: timestamp_pb2.Timestamp | None = ...,
+        corrected_finished_time: timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["clock_offset", b"clock_offset", "clock_offset_error", b"clock_offset_error", "compute_duration", b"compute_duration", "finished_time", b"finished_time", "first_output_time", b"first_output_time", "network_duration", b"network_duration", "queue_duration", b"queue_duration", "sent_time", b"sent_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["clock_offset", b"clock_offset", "clock_offset_error", b"clock_offset_error", "compute_duration", b"compute_duration", "corrected_finished_time", b"corrected_finished_time", "corrected_first_output_time", b"corrected_first_output_time", "corrected_received_time", b"corrected_received_time", "corrected_started_time", b"corrected_started_time", "finished_time", b"finished_time", "first_output_time", b"first_output_time", "input_duration", b"input_duration", "network_back_duration", b"network_back_duration", "network_duration", b"network_duration", "network_there_duration", b"network_there_duration", "queue_duration", b"queue_duration", "sent_time", b"sent_time", "service_timing", b"service_timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["clock_offset", b"clock_offset", "clock_offset_error", b"clock_offset_error", "compute_duration", b"compute_duration", "finished_time", b"finished_time", "first_output_time", b"first_output_time", "host", b"host", "network_duration", b"network_duration", "queue_duration", b"queue_duration", "sent_time", b"sent_time", "service", b"service", "speculative", b"speculative"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["clock_offset", b"clock_offset", "clock_offset_error", b"clock_offset_error", "compute_duration", b"compute_duration", "corrected_finished_time", b"corrected_finished_time", "corrected_first_output_time", b"corrected_first_output_time", "corrected_received_time", b"corrected_received_time", "corrected_started_time", b"corrected_started_time", "finished_time", b"finished_time", "first_output_time", b"first_output_time", "host", b"host", "input_duration", b"input_duration", "network_back_duration", b"network_back_duration", "network_duration", b"network_duration", "network_there_duration", b"network_there_duration", "queue_duration", b"queue_duration", "sent_time", b"sent_time", "service", b"service", "service_timing", b"service_timing", "speculative", b"speculative"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListTurnReportsRequest(message.Message):
+    """ListTurnReportsRequest chooses reports; those that meet every condition set
+    are given.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    TRACE_ID_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    AFTER_TIME_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    """Turns of this session."""
+    trace_id: builtins.str
+    """The turn with this trace id, in hex, or with one that begins like it."""
+    limit: builtins.int
+    """The newest so many, 1 to 1000; unset takes 1."""
+    @builtins.property
+    def after_time(self) -> timestamp_pb2.Timestamp:
+        """Reports made after this time."""
+
+    def __init__(
+        self,
+        *,
+        session_id: builtins.str = ...,
+        trace_id: builtins.str = ...,
+        limit: builtins.int = ...,
+        after_time: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["after_time", b"after_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["after_time", b"after_time", "limit", b"limit", "session_id", b"session_id", "trace_id", b"trace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListTurnReportsResponse(message.Message):
+    """ListTurnReportsResponse has the reports found, oldest first."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TURNS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def turns(self) -> containers.RepeatedCompositeFieldContainer[ReportedTurn]:
+        """The reports; none when nothing is held that was asked for."""
+
+    def __init__(
+        self,
+        *,
+        turns: abc.Iterable[ReportedTurn] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["turns", b"turns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReportedTurn(message.Message):
+    """ReportedTurn is the report of a turn that is over, without any words of it."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    REPORT_TIME_FIELD_NUMBER: builtins.int
+    REPORT_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    """From SessionStarted."""
+    @builtins.property
+    def report_time(self) -> timestamp_pb2.Timestamp:
+        """When the report was made, by the coordinator's clock; no two are alike."""
+
+    @builtins.property
+    def report(self) -> TurnReport:
+        """The report, as the client got it."""
+
+    def __init__(
+        self,
+        *,
+        session_id: builtins.str = ...,
+        report_time: timestamp_pb2.Timestamp | None = ...,
+        report: TurnReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["report", b"report", "report_time", b"report_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["report", b"report", "report_time", b"report_time", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

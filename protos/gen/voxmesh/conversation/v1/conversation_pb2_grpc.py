@@ -40,6 +40,11 @@ class ConversationServiceStub:
                 request_serializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ConverseRequest.SerializeToString,
                 response_deserializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ConverseResponse.FromString,
                 _registered_method=True)
+        self.ListTurnReports = channel.unary_unary(
+                '/voxmesh.conversation.v1.ConversationService/ListTurnReports',
+                request_serializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ListTurnReportsRequest.SerializeToString,
+                response_deserializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ListTurnReportsResponse.FromString,
+                _registered_method=True)
 
 
 class ConversationServiceServicer:
@@ -54,6 +59,14 @@ class ConversationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTurnReports(self, request, context):
+        """ListTurnReports gives the newest turn reports that this coordinator still
+        holds, of all sessions, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConversationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +74,11 @@ def add_ConversationServiceServicer_to_server(servicer, server):
                     servicer.Converse,
                     request_deserializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ConverseRequest.FromString,
                     response_serializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ConverseResponse.SerializeToString,
+            ),
+            'ListTurnReports': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTurnReports,
+                    request_deserializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ListTurnReportsRequest.FromString,
+                    response_serializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ListTurnReportsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +109,33 @@ class ConversationService:
             '/voxmesh.conversation.v1.ConversationService/Converse',
             voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ConverseRequest.SerializeToString,
             voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ConverseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTurnReports(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voxmesh.conversation.v1.ConversationService/ListTurnReports',
+            voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ListTurnReportsRequest.SerializeToString,
+            voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ListTurnReportsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -20,6 +20,10 @@ class ConversationServiceStub:
     """Converse takes one config or resume, then microphone audio, and answers
     with transcripts, reply text and reply audio as each is ready.
     """
+    ListTurnReports: aio.UnaryUnaryMultiCallable[conversation_pb2.ListTurnReportsRequest, conversation_pb2.ListTurnReportsResponse]
+    """ListTurnReports gives the newest turn reports that this coordinator still
+    holds, of all sessions, oldest first.
+    """
 
 class ConversationServiceServicer(metaclass=abc_1.ABCMeta):
     """ConversationService holds one spoken conversation a stream."""
@@ -32,6 +36,16 @@ class ConversationServiceServicer(metaclass=abc_1.ABCMeta):
     ) -> abc.AsyncIterator[conversation_pb2.ConverseResponse]:
         """Converse takes one config or resume, then microphone audio, and answers
         with transcripts, reply text and reply audio as each is ready.
+        """
+
+    @abc_1.abstractmethod
+    def ListTurnReports(
+        self,
+        request: conversation_pb2.ListTurnReportsRequest,
+        context: aio.ServicerContext[conversation_pb2.ListTurnReportsRequest, abc.Awaitable[conversation_pb2.ListTurnReportsResponse]],
+    ) -> abc.Awaitable[conversation_pb2.ListTurnReportsResponse]:
+        """ListTurnReports gives the newest turn reports that this coordinator still
+        holds, of all sessions, oldest first.
         """
 
 def add_ConversationServiceServicer_to_server(servicer: ConversationServiceServicer, server: aio.Server) -> None: ...
