@@ -105,7 +105,7 @@ async def _started(target: Startable, limits: Limits) -> AsyncGenerator[Server]:
 
 
 async def _spawn(target: Startable, port: int, streams: int, log: int) -> asyncio.subprocess.Process:
-    command = ["-m", STT.module, "--engine", target.engine, "--port", str(port), "--parent-pid", str(os.getpid())]
+    command = ["-m", STT.module, "--engine", target.engine, "--parent-pid", str(os.getpid()), "--port", str(port)]
     command += ["--model", target.model] if target.model is not None else []
     # The operator's variables pass on, such as VOXMESH_DEVICE, but for the one that is meant for one engine alone.
     environment = {name: value for name, value in os.environ.items() if name != "VOXMESH_MODEL"}
