@@ -18,7 +18,7 @@ class Distribution:
     name: str
     path: Path
     dependencies: tuple[str, ...]
-    test_dependencies: tuple[str, ...]
+    extras: dict[str, tuple[str, ...]]
     scripts: tuple[str, ...]
     default: bool
 
@@ -31,7 +31,7 @@ def read(path: Path) -> Distribution:
         project["name"],
         path,
         tuple(project.get("dependencies", ())),
-        tuple(project.get("optional-dependencies", {}).get("test", ())),
+        {name: tuple(lines) for name, lines in project.get("optional-dependencies", {}).items()},
         tuple(project.get("scripts", ())),
         table.get("tool", {}).get("voxmesh", {}).get("default", False),
     )

@@ -1,8 +1,8 @@
 """Pin every environment of the project with hashes, from the pyproject files alone.
 
 Writes `requirements/build.txt` (what builds a distribution), `requirements/default.txt`
-(all default distributions), `requirements/dev.txt` (the same with the project's tools)
-and a `requirements.txt` beside each distribution that becomes a container of its own;
+(all default distributions), `requirements/dev.txt` (the same with their extras and the
+project's tools) and a `requirements.txt` beside each distribution that becomes a container of its own;
 beside an engine that is not in the default set also a `requirements-test.txt`, the same
 with what tests it. torch is in none of them: `torch.txt` beside the engine pins it, and it is
 installed first, in the build that fits the machine.
@@ -65,7 +65,7 @@ def lock_container(distribution: Distribution, known: dict[str, Distribution], *
     needed, target = requirements([distribution], known), distribution.path / "requirements.txt"
     compile_lock(needed, target, upgrade=upgrade)
     if not distribution.default:
-        tested = needed | TEST_TOOLS | set(distribution.test_dependencies)
+        tested = needed | TEST_TOOLS | set(distribution.extras.get("test", ()))
         compile_lock(tested, distribution.path / "requirements-test.txt", upgrade=upgrade, as_in=target)
 
 
@@ -79,7 +79,8 @@ def main() -> None:
         compile_lock({"hatchling"}, ROOT / "requirements/build.txt", upgrade=upgrade)
         compile_lock(default, ROOT / "requirements/default.txt", upgrade=upgrade)
         tools = {line for line in (ROOT / "requirements/dev.in").read_text().splitlines() if line[:1] not in {"", "#"}}
-        compile_lock(default | tools, ROOT / "requirements/dev.txt", upgrade=upgrade)
+        extras = {line for d in known.values() if d.default for lines in d.extras.values() for line in lines}
+        compile_lock(default | tools | extras, ROOT / "requirements/dev.txt", upgrade=upgrade)
     for distribution in known.values():
         if is_container(distribution) and (not names or distribution.name in names):
             lock_container(distribution, known, upgrade=upgrade)
