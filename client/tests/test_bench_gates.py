@@ -91,7 +91,7 @@ def test_memory_counts_where_the_model_is() -> None:
     assert on_gpu.model_gb("cuda:0") == pytest.approx(1.048576)
     assert on_gpu.model_gb("cpu") == pytest.approx(9.437184)
     # From within a container NVML's process ids are others: nothing was measured, not nothing used.
-    assert Memory(1.0, 1.0, 0.0).model_gb("cuda:0") is None
+    assert Memory(1.0, 1.0, 1.0, 0.0).model_gb("cuda:0") is None
     candidate = result("new", one_pass(heard(), memory=on_gpu), device="cuda:0")
     assert judged(candidate)[0] is Verdict.GO
     assert judged(result("new", one_pass(heard(), memory=on_gpu)))[1][4] is False
@@ -172,7 +172,7 @@ def test_a_short_corpus_is_repeated_whole_so_that_all_streams_are_busy(clips: in
 
 
 def soak_of(mib: Sequence[float]) -> Soak:
-    looks = [Look(600.0 * (at + 1), Memory(value, value)) for at, value in enumerate(mib)]
+    looks = [Look(600.0 * (at + 1), Memory(value + 50 * (at % 2), value, value)) for at, value in enumerate(mib)]
     return Soak(600.0 * len(mib), 60.0, looks, Score())
 
 

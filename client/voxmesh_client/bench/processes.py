@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import psutil
 
 _MIB = 2**20
+_KIB_PER_MIB = 1024
+_FIELDS = ("Rss", "Pss", "Anonymous")
+"""As `/proc/PID/smaps_rollup` names them."""
 _SAMPLE_S = 0.5
 
 
@@ -24,20 +27,20 @@ class Memory:
     """Resident memory; pages that processes share count in each."""
     pss_mib: float | None = None
     """Resident memory with shared pages divided among those that share them; Linux alone tells it."""
+    anonymous_mib: float | None = None
+    """Memory that no neighbour can change by mapping the same files; Linux alone tells it."""
     gpu_mib: float | None = None
     """Memory on all GPUs, as NVML tells it for each process; 0 when a GPU is there and none of it is used."""
 
     def model_gb(self, device: str) -> float | None:
         """Gigabytes (10^9) where a model on `device` is: on its GPU, else of the process; None is not measured."""
         # NVML counts processes by the host's ids: from within a container a model on a GPU seems to hold nothing.
-        held = (self.gpu_mib or None) if device.startswith("cuda") else (self.pss_mib or self.rss_mib)
+        held = (self.gpu_mib or None) if device.startswith("cuda") else self.rss_mib
         return None if held is None else held * _MIB / 1e9
 
     def most(self, other: Memory) -> Memory:
         """The higher of each figure."""
-        return Memory(
-            _most(self.rss_mib, other.rss_mib), _most(self.pss_mib, other.pss_mib), _most(self.gpu_mib, other.gpu_mib)
-        )
+        return Memory(*(_most(getattr(self, each.name), getattr(other, each.name)) for each in fields(self)))
 
 
 NOT_MEASURED = Memory()
@@ -56,13 +59,9 @@ class Watch:
         family = self._family()
         if not family:
             return NOT_MEASURED
-        rss, pss = 0.0, 0.0
-        for process in family:
-            with suppress(psutil.Error):
-                full: Any = process.memory_full_info()  # `pss` is there on Linux alone
-                rss += full.rss / _MIB
-                pss += getattr(full, "pss", math.nan) / _MIB
-        memory = Memory(rss, None if math.isnan(pss) else pss, gpu_memory_mib([each.pid for each in family]))
+        held = [found for process in family if (found := _held(process))]
+        rss, pss, anonymous = (_total(name, held) for name in _FIELDS)
+        memory = Memory(rss, pss, anonymous, gpu_memory_mib([each.pid for each in family]))
         self.peak = self.peak.most(memory)
         return memory
 
@@ -100,6 +99,23 @@ class Watch:
             return [process, *process.children(recursive=True)]
         except psutil.Error:
             return []
+
+
+def _held(process: psutil.Process) -> dict[str, float]:
+    """MiB by the names of `_FIELDS`, those that this system tells; empty for a process that has ended."""
+    try:
+        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()[1:]
+    except OSError:  # not Linux, or it has ended, or it is another user's
+        with suppress(psutil.Error):
+            return {_FIELDS[0]: process.memory_info().rss / _MIB}
+        return {}
+    kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+    return {name: kib[name] / _KIB_PER_MIB for name in _FIELDS if name in kib}
+
+
+def _total(name: str, held: Sequence[dict[str, float]]) -> float | None:
+    """The sum over all processes; None where one does not tell it."""
+    return sum(each[name] for each in held) if held and all(name in each for each in held) else None
 
 
 def gpu_memory_mib(pids: Sequence[int]) -> float | None:

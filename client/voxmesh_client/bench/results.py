@@ -79,6 +79,7 @@ def figures(each: Pass, device: str) -> Figures:
         "promises_broken_share": each.stability.broken_share,
         "rss_mib": each.memory.rss_mib,
         "pss_mib": each.memory.pss_mib,
+        "anonymous_mib": each.memory.anonymous_mib,
         "gpu_mib": each.memory.gpu_mib,
         "model_gb": each.memory.model_gb(device),
     }

@@ -42,6 +42,11 @@ class Look:
     audio_s: float
     memory: Memory
 
+    @property
+    def held_mib(self) -> float | None:
+        """What is compared over time: memory that neighbours cannot change, where the system tells it."""
+        return self.memory.anonymous_mib or self.memory.rss_mib
+
 
 @dataclass(frozen=True, slots=True)
 class Soak:
@@ -74,7 +79,7 @@ class Soak:
 
     def _points(self) -> list[tuple[float, float]]:
         """Seconds and MiB of every look that counts."""
-        told = ((look.audio_s, look.memory.pss_mib or look.memory.rss_mib) for look in self.looks)
+        told = ((look.audio_s, look.held_mib) for look in self.looks)
         return [(at, mib) for at, mib in told if mib is not None and at >= _WARM_SHARE * self.audio_s]
 
 

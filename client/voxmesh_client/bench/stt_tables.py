@@ -124,10 +124,10 @@ def _memory(run: Run) -> Table:
             most = peaks[0]
             for other in peaks[1:]:
                 most = most.most(other)
-            told = (most.rss_mib, most.pss_mib, most.gpu_mib)
+            told = (most.rss_mib, most.pss_mib, most.anonymous_mib, most.gpu_mib)
             cells = ("not measured" if value is None else number(value, _MIB_DIGITS) for value in told)
             rows.append((result.name, str(streams), *cells))
-    return Table("Memory of the server at most, MiB", ("target", "streams", "RSS", "PSS", "GPU"), rows)
+    return Table("Memory of the server at most, MiB", ("target", "streams", "RSS", "PSS", "anonymous", "GPU"), rows)
 
 
 def _against_baseline(run: Run) -> Table:
@@ -153,7 +153,7 @@ def _soaks(run: Run) -> Table:
     rows: list[Sequence[str]] = []
     for result in run.results:
         if (soak := result.soak) is not None:
-            held = [look.memory.pss_mib or look.memory.rss_mib for look in soak.looks]
+            held = [look.held_mib for look in soak.looks]
             rows.append(
                 (
                     result.name,
