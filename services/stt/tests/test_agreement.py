@@ -58,3 +58,7 @@ def test_no_promise_is_ever_broken(texts: tuple[str, ...]) -> None:
         assert text.startswith(promised)
         assert stable >= len(promised)
         promised = text[:stable]
+
+
+def test_words_that_differ_in_a_vowel_sign_do_not_agree() -> None:
+    assert _shown("यह की", "यह का है")[-1] == ("यह का है", len("यह"))

@@ -281,7 +281,7 @@ class SttConformance(StreamConformance):
         [
             ("config.audio_format.encoding", {"audio_format": {"sample_rate_hertz": 16000}}),
             ("config.audio_format.sample_rate_hertz", {"audio_format": {"encoding": 1}}),
-            ("config.language_codes[1]", {"language_codes": ["en", "tlh"]}),
+            ("config.language_codes[1]", {"language_codes": ["tlh"]}),
             ("config.biasing.phrases", {"biasing": stt_pb2.Biasing(phrases=[stt_pb2.Phrase(text="a")] * 10_001)}),
             ("config.biasing.phrases[0].text", {"biasing": {"phrases": [{"text": "a" * 101}]}}),
             ("config.biasing.phrases[0].text", {"biasing": {"phrases": [{"text": " "}]}}),
@@ -292,8 +292,11 @@ class SttConformance(StreamConformance):
         ],
     )
     async def test_a_config_outside_the_limits_is_refused_by_field(self, field: str, changes: dict[str, Any]) -> None:
-        if field.startswith("config.language_codes") and not self.loaded.info.facts.language_codes:
-            pytest.skip("language does not matter to the engine")
+        if "language_codes" in changes:
+            known = self.loaded.info.facts.language_codes
+            if not known:
+                pytest.skip("language does not matter to the engine")
+            changes = {"language_codes": [known[0], *changes["language_codes"]]}
         async with self.served() as (method, _, _), exchange(method, self.config(**changes)) as stream:
             _assert_names(await stream.failure(), field)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -62,7 +63,7 @@ def finals(responses: Sequence[Response]) -> list[stt_pb2.RecognitionResult]:
 
 def likeness(transcript: str, text: str) -> float:
     """Share of `text`'s words that `transcript` has in the same order, 0 to 1."""
-    heard = "".join(c if c.isalnum() else " " for c in transcript.lower()).split()
+    heard = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in transcript.lower()).split()
     said = text.split()
     blocks = SequenceMatcher(None, heard, said, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks) / len(said)

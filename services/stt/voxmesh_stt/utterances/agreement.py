@@ -7,6 +7,7 @@ whatever later decodes make of it; the final result is the last decode alone.
 from __future__ import annotations
 
 import re
+import unicodedata
 from difflib import SequenceMatcher
 
 _TOKEN = re.compile(
@@ -60,4 +61,9 @@ def _common(first: list[str], second: list[str]) -> int:
 
 
 def _plain(token: str) -> str:
-    return "".join(c for c in token.casefold() if c.isalnum()) or token.strip()
+    return "".join(c for c in token.casefold() if _is_spoken(c)) or token.strip()
+
+
+def _is_spoken(character: str) -> bool:
+    # Vowel signs of Indian scripts are marks, and words differ by nothing else.
+    return character.isalnum() or unicodedata.category(character).startswith("M")
