@@ -134,12 +134,15 @@ def running() -> Generator[str]:
             process.wait(30)
 
 
-def test_services_that_run_are_compared_without_touching_them(clips: Path, running: str) -> None:
+def test_services_that_run_are_compared_without_touching_them(clips: Path, running: str, tmp_path: Path) -> None:
     names = ("--target", f"one={running}", "--target", f"two={running}")
-    done = bench("stt", clips, *names, "--pace", "fast", "--baseline", "two", "--limit", "1")
+    done = bench("stt", clips, *names, "--pace", "fast", "--baseline", "two", "--limit", "1", "--out", tmp_path)
     assert "Divided by two" in done.stdout
     assert "ran already" in done.stdout
-    assert "not measured" in done.stdout  # memory
+    for target in json.loads((tmp_path / "report.json").read_text())["targets"]:
+        (only,) = target["passes"]
+        assert only["rss_mib"] > 20  # as the service tells it
+        assert (only["pss_mib"], only["cpu_s_per_s"]) == (None, None)
 
 
 def test_a_target_that_does_not_serve_is_told_and_ends_with_1(clips: Path, running: str) -> None:

@@ -90,12 +90,19 @@ def test_memory_counts_where_the_model_is() -> None:
     on_gpu = Memory(rss_mib=9000.0, pss_mib=9000.0, gpu_mib=1000.0)
     assert on_gpu.model_gb("cuda:0") == pytest.approx(1.048576)
     assert on_gpu.model_gb("cpu") == pytest.approx(9.437184)
-    # From within a container NVML's process ids are others: nothing was measured, not nothing used.
-    assert Memory(1.0, 1.0, 1.0, 0.0).model_gb("cuda:0") is None
+    assert Memory(rss_mib=9000.0).model_gb("cuda:0") is None
     candidate = result("new", one_pass(heard(), memory=on_gpu), device="cuda:0")
     assert judged(candidate)[0] is Verdict.GO
     assert judged(result("new", one_pass(heard(), memory=on_gpu)))[1][4] is False
     assert judged(result("new", one_pass(heard(), memory=NOT_MEASURED)))[1][4] is False
+
+
+def test_what_a_service_tells_of_itself_fills_in_for_what_cannot_be_seen() -> None:
+    told = Memory.of(common_pb2.ModelInfo(resident_memory_bytes=300 * 2**20, accelerator_memory_bytes=2**30))
+    assert NOT_MEASURED.filled(told) == Memory(rss_mib=300.0, gpu_mib=1024.0)
+    # From within a container NVML's process ids are others: nothing was measured, not nothing used.
+    assert Memory(400.0, 350.0, 200.0, 0.0).filled(told) == Memory(400.0, 350.0, 200.0, 1024.0)
+    assert Memory.of(common_pb2.ModelInfo()) == NOT_MEASURED
 
 
 def gates_of(tmp_path: Path, text: str) -> Gates:

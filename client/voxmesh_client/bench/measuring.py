@@ -122,9 +122,10 @@ async def measure(
     taken_s = time.monotonic() - began
     spent_s = _difference(watch.cpu_s(), cpu_s)
     await asyncio.to_thread(watch.look)
+    memory = await server.memory(watch.peak)
     scores = await asyncio.to_thread(lambda: [score(each.clip.text, each.text, each.clip.language) for each in heard])
     steadiness = sum((stability(each.results) for each in heard if not each.failure), Stability())
-    return Pass(manner, streams, heard, scores, taken_s, spent_s, watch.peak, steadiness)
+    return Pass(manner, streams, heard, scores, taken_s, spent_s, memory, steadiness)
 
 
 async def _hear_all(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import psutil
+
+from voxmesh.common.v1 import common_pb2
 
 _MIB = 2**20
 _KIB_PER_MIB = 1024
@@ -30,13 +32,24 @@ class Memory:
     anonymous_mib: float | None = None
     """Memory that no neighbour can change by mapping the same files; Linux alone tells it."""
     gpu_mib: float | None = None
-    """Memory on all GPUs, as NVML tells it for each process; 0 when a GPU is there and none of it is used."""
+    """Memory on all GPUs, as NVML tells it for each process, else as the service tells it."""
+
+    @classmethod
+    def of(cls, model: common_pb2.ModelInfo) -> Self:
+        """What a service tells of itself."""
+        gpu_mib = model.accelerator_memory_bytes / _MIB if model.HasField("accelerator_memory_bytes") else None
+        return cls(rss_mib=model.resident_memory_bytes / _MIB or None, gpu_mib=gpu_mib)
 
     def model_gb(self, device: str) -> float | None:
         """Gigabytes (10^9) where a model on `device` is: on its GPU, else of the process; None is not measured."""
-        # NVML counts processes by the host's ids: from within a container a model on a GPU seems to hold nothing.
-        held = (self.gpu_mib or None) if device.startswith("cuda") else self.rss_mib
+        held = self.gpu_mib if device.startswith("cuda") else self.rss_mib
         return None if held is None else held * _MIB / 1e9
+
+    def filled(self, told: Memory) -> Memory:
+        """This, with what was not measured as the service itself tells it."""
+        # NVML counts processes by the host's ids: from within a container a model on a GPU seems to hold nothing.
+        own = (self.rss_mib, self.pss_mib, self.anonymous_mib, self.gpu_mib or None)
+        return Memory(*(_known(mine, its) for mine, its in zip(own, astuple(told), strict=True)))
 
     def most(self, other: Memory) -> Memory:
         """The higher of each figure."""
@@ -47,7 +60,7 @@ NOT_MEASURED = Memory()
 
 
 class Watch:
-    """Looks at one server; of a server that was not started here (no pid) nothing is measured."""
+    """Looks at the processes of one server; nothing is measured of one that was not started here (no pid)."""
 
     def __init__(self, pid: int | None) -> None:
         self.pid = pid
@@ -151,6 +164,10 @@ def _used(nvml: Any, pids: set[int]) -> float | None:
                     return None
                 used += process.usedGpuMemory / _MIB
     return used
+
+
+def _known(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one
 
 
 def _most(one: float | None, other: float | None) -> float | None:

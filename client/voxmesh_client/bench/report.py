@@ -27,8 +27,9 @@ _METHOD = f"""## How it was measured
   last sample. First interim: from the first sample of the audio, its silence included.
 - Interim words changed: words that a later result replaced, moved or removed, of all that were shown; case and
   punctuation do not count. A promise is an interim result's `stable_character_count`; none may be broken.
-- Memory and CPU: of the server and its children, where it was started here. RSS counts shared pages in each process,
-  PSS divides them, anonymous memory has none; the long stream goes by the last. GPU memory by NVML.
+- Memory and CPU: of the server and its children, the most seen, where it was started here. RSS counts shared pages in
+  each process, PSS divides them, anonymous memory has none; the long stream goes by the last. GPU memory by NVML. For
+  the rest of the memory, what the service told of itself after the pass.
 - One long stream: the corpus over and over with 0.5 s of silence between clips, no finalize. Growth is the median slope
   over all pairs of looks after the first fifth; up to 5 % an hour, or 8 MiB, is flat.
 - `{MISSING}` is not measured, or does not apply.

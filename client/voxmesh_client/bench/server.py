@@ -13,7 +13,7 @@ from pathlib import Path
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh_client.bench.problems import BenchUsage
-from voxmesh_client.bench.processes import Watch
+from voxmesh_client.bench.processes import Memory, Watch
 from voxmesh_client.bench.targets import Running, Startable, Target
 from voxmesh_client.errors import MeshError
 from voxmesh_client.health import Health, check_health
@@ -28,6 +28,7 @@ from voxmesh_client.speech_to_text import SpeechToText
 _POLL_S = 0.2
 _STOP_S = 15.0
 _DEFAULT_STREAMS = 16
+_OTHER_MODEL = {"VOXMESH_MODEL", "VOXMESH_FALLBACK_ENGINES"}
 
 
 class NotLoaded(Exception):
@@ -56,6 +57,14 @@ class Server:
     watch: Watch
     load_s: float | None
     """From its start until it served; None when it ran already."""
+
+    async def memory(self, seen: Memory) -> Memory:
+        """What was seen of its processes, and for the rest what it tells of itself now."""
+        try:
+            info = await self.service.info()
+        except MeshError:  # it is gone, which its clips tell
+            return seen
+        return seen.filled(Memory.of(info.model_info))
 
 
 @asynccontextmanager
@@ -107,8 +116,8 @@ async def _started(target: Startable, limits: Limits) -> AsyncGenerator[Server]:
 async def _spawn(target: Startable, port: int, streams: int, log: int) -> asyncio.subprocess.Process:
     command = ["-m", STT.module, "--engine", target.engine, "--parent-pid", str(os.getpid()), "--port", str(port)]
     command += ["--model", target.model] if target.model is not None else []
-    # The operator's variables pass on, such as VOXMESH_DEVICE, but for the one that is meant for one engine alone.
-    environment = {name: value for name, value in os.environ.items() if name != "VOXMESH_MODEL"}
+    # The operator's variables pass on, such as VOXMESH_DEVICE, but for those by which another model would be measured.
+    environment = {name: value for name, value in os.environ.items() if name not in _OTHER_MODEL}
     environment.update(VOXMESH_HOST=LOOPBACK, VOXMESH_MAX_STREAMS=str(max(_DEFAULT_STREAMS, streams)))
     try:
         return await asyncio.create_subprocess_exec(

@@ -139,7 +139,8 @@ class _Feed:
         yield Request(finalize=stt_pb2.Finalize())
 
     async def look(self) -> None:
-        self.looks.append(Look(self.given_s, await asyncio.to_thread(self._server.watch.look)))
+        seen = await asyncio.to_thread(self._server.watch.look)
+        self.looks.append(Look(self.given_s, await self._server.memory(seen)))
 
     def _clips(self) -> Iterator[Samples]:
         """Whole clips until their length is reached."""

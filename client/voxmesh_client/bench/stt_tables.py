@@ -52,17 +52,25 @@ def _targets(run: Run) -> Table:
     rows = [
         (
             result.name,
-            f"{result.model.engine} {result.model.engine_version}".strip() or MISSING,
+            _with_reason(f"{result.model.engine} {result.model.engine_version}".strip(), result.model.engine_reason),
             result.model.model or MISSING,
-            " ".join(
-                [result.model.device, f"({result.model.device_reason})" if result.model.device_reason else ""]
-            ).strip()
-            or MISSING,
-            "no" if result.problem else number(result.load_s, 1) if result.load_s is not None else "ran already",
+            _with_reason(result.model.device, result.model.device_reason),
+            _loaded(result),
         )
         for result in run.results
     ]
     return Table("Targets", ("target", "engine", "model", "device", "loaded after s"), rows, text_columns=4)
+
+
+def _with_reason(text: str, reason: str) -> str:
+    """What is used, and why it is not the first choice."""
+    return (f"{text} ({reason})" if reason else text) or MISSING
+
+
+def _loaded(result: TargetResult) -> str:
+    if result.problem:
+        return "no"
+    return "ran already" if result.load_s is None else number(result.load_s, 1)
 
 
 def _fast(run: Run) -> Table:
