@@ -41,9 +41,9 @@ TurnReport = conversation_pb2.TurnReport
 TurnFailed = conversation_pb2.TurnFailed
 
 
-def says(*pieces: str, gap_s: float = 0.0) -> Play:
+def says(*pieces: str, **how: Any) -> Play:
     """An answer of fixed pieces."""
-    return Play([delta(piece) for piece in pieces], gap_s=gap_s)
+    return Play([delta(piece) for piece in pieces], **how)
 
 
 def targets_of(settings: MeshSettings) -> dict[str, Any]:

@@ -39,12 +39,13 @@ from voxmesh_coordinator.events import (
 )
 from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.history import History
+from voxmesh_coordinator.hop import HopClock
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
 from voxmesh_coordinator.overlap import Overlap, judge
 from voxmesh_coordinator.replies import Replies
 from voxmesh_coordinator.reply import Voices
-from voxmesh_coordinator.report import HopClock
+from voxmesh_coordinator.report_log import SessionReports
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.user_turn import Pause, UserTurn
 from voxmesh_runtime.clock import duration
@@ -66,6 +67,7 @@ class Conductor:
         self,
         services: Services,
         *,
+        reports: SessionReports,
         microphone: Callable[[Callable[[Event], None]], Microphone | None],
         voices: Voices,
         history: History,
@@ -76,6 +78,7 @@ class Conductor:
         self._events = asyncio.Queue[Event](MAX_EVENTS)
         self.microphone = microphone(self.put)
         self._settings = services.settings
+        self._reports = reports
         self._voices = voices
         self._endpointing = endpointing
         self._speculation = speculation
@@ -166,6 +169,7 @@ class Conductor:
     async def _speech_started(self, offset_s: float) -> None:
         self._is_deaf = False
         turn = self._turn
+        is_news = turn is None or turn.pause is not None
         if turn is None:
             turn = self._turn = UserTurn(is_over_reply=self._replies.is_audible)
             if turn.is_over_reply:
@@ -174,7 +178,8 @@ class Conductor:
             self._endpointing.went_on(turn.pause.probability, max(0.0, offset_s - turn.pause.offset_s))
         turn.pause, turn.needs_finalize = None, True
         turn.clock.turn_endable_ns = None
-        await self._send(Response(speech_started=duration(offset_s)))
+        if is_news:
+            await self._send(Response(speech_started=duration(offset_s)))
         if self.microphone is not None:
             await self.microphone.start_recognizing(offset_s, turn.trace_context)
 
@@ -243,8 +248,9 @@ class Conductor:
             return
         turn = self._finalizing.popleft()
         turn.finalizing -= 1
-        if turn.stt_hop is not None:
+        if turn.stt_hop is not None and self.microphone is not None:
             turn.stt_hop.finish(event.timing)
+            self.microphone.stt.backend.answered((time.time_ns() - turn.stt_hop.sent_ns) / 1e9)
 
     # The turn in progress.
 
@@ -264,6 +270,20 @@ class Conductor:
             await self._finalize(turn, self.microphone)
         if turn.is_transcribed:
             await self._go_ahead(turn, pause, is_over=is_over)
+        else:
+            await self._leave_dawdler(turn, self.microphone)
+
+    async def _leave_dawdler(self, turn: UserTurn, microphone: Microphone) -> None:
+        """A recogniser that takes far longer than it usually does is left, if there is another."""
+        patience_s = microphone.stt.patience_s
+        if patience_s is None or turn.stt_hop is None or not turn.finalizing:
+            return
+        if time.time_ns() - turn.stt_hop.sent_ns > patience_s * 1e9:
+            problem = "takes far longer than it usually does"
+            label = microphone.stt.backend.label
+            await microphone.stt.leave(ServiceFailed(label, grpc.StatusCode.DEADLINE_EXCEEDED, problem))
+            turn.stt_hop.sent_ns = time.time_ns()
+            await microphone.recover()
 
     async def _finalize(self, turn: UserTurn, microphone: Microphone) -> None:
         if turn.stt_hop is not None:
@@ -357,7 +377,7 @@ class Conductor:
         turn.clock.turn_index, self._next_index = self._next_index, self._next_index + 1
 
     async def _report(self, turn: UserTurn) -> None:
-        report = turn.clock.to_proto(turn.trace_id)
+        report = self._reports.make(turn)
         turn.end()
         await self._send(Response(turn_report=report))
 
@@ -367,6 +387,8 @@ class Conductor:
         """Turn detection or recognition broke: the turns that depend on it fail, the session goes on."""
         if failure.code == grpc.StatusCode.INVALID_ARGUMENT:
             raise failure
+        if await self._is_recovered(failure):
+            return
         turn = self._turn
         if turn is None and not self._is_deaf:
             # Nobody spoke yet, but nobody would be heard either.
@@ -383,15 +405,25 @@ class Conductor:
             await self._replies.fail(turn, failure)
             turn.end()
 
+    async def _is_recovered(self, failure: ServiceFailed) -> bool:
+        """Listening goes on, on another backend or on the same one come back; nothing that was said is lost."""
+        if self.microphone is None or self._is_deaf or not failure.is_worth_another_try:
+            return False
+        try:
+            await self.microphone.recover()
+        except ServiceFailed:
+            return False
+        return True
+
     async def _move_if_asked(self) -> None:
-        """Streams whose server is going away are opened anew, now that nobody speaks."""
+        """Streams that a better server is there for are opened anew, now that nobody speaks."""
         links: list[Link[Any, Any]] = [self._voices.language_model.link]
         if self._voices.speech is not None:
             links.append(self._voices.speech.link)
         if self.microphone is not None and self._turn is None:
             links += [self.microphone.turn, self.microphone.stt]
         for link in links:
-            if link.is_going_away:
+            if link.should_move:
                 # A link that cannot be opened now is opened when it is needed.
                 with suppress(ServiceFailed):
                     await link.move()

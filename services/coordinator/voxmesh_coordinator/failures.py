@@ -12,6 +12,15 @@ from grpc_status import rpc_status
 from voxmesh_runtime.duplex import CallOver
 from voxmesh_runtime.errors import VoxmeshError
 
+_PASSING = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.ABORTED,
+}
+
 
 class ServiceFailed(VoxmeshError):
     """A service refused or broke; keeps its code and its google.rpc details.
@@ -44,6 +53,11 @@ class ServiceFailed(VoxmeshError):
         if error.code() == grpc.StatusCode.UNAVAILABLE and not packed:
             message = f"not reachable ({message}); is it running and healthy?"
         return cls(service, error.code(), message, packed)
+
+    @property
+    def is_worth_another_try(self) -> bool:
+        """Another backend, or the same one later, may do better; nothing is wrong with what was asked."""
+        return self.code in _PASSING
 
     def to_proto(self) -> status_pb2.Status:
         """The failure as google.rpc.Status, with the service's details."""

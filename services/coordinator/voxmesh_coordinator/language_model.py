@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 
+import grpc
+
 from voxmesh.common.v1 import common_pb2
-from voxmesh.llm.v1 import llm_pb2
+from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
 from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.mailbox import Mailbox
@@ -23,12 +26,12 @@ class LanguageModel:
         settings = services.settings
         sampling = llm_pb2.Sampling(max_output_tokens=settings.max_reply_tokens, temperature=settings.temperature)
         self.link = Link[Request, Response](
-            services.labels["llm"],
-            services.llm.StreamingGenerate,
+            services.llm,
+            lambda channel: llm_pb2_grpc.LanguageModelServiceStub(channel).StreamingGenerate(),
             Request(config=llm_pb2.GenerationConfig(model=model, sampling=sampling)),
             on_response=self._deliver,
             on_failure=self._fail,
-            connect_timeout_s=settings.connect_timeout_s,
+            settings=settings,
         )
         self._boxes: dict[tuple[int, int], Mailbox[Response]] = {}
         self._epoch = 0
@@ -49,10 +52,18 @@ class LanguageModel:
         await self.link.open()
         key = self._take_number()
         box = self._boxes[key] = Mailbox[Response]()
+        box.patience_s = self.link.patience_s
         try:
             generate = llm_pb2.Generate(messages=messages, tools=tools, trace_context=parent)
             await self.link.send(Request(generate=generate))
             yield box
+        except TimeoutError:
+            failure = ServiceFailed(
+                self.link.backend.label, grpc.StatusCode.DEADLINE_EXCEEDED, "takes far longer than it usually does"
+            )
+            del self._boxes[key]
+            await self.link.leave(failure)
+            raise failure from None
         finally:
             box.close()
             if self._boxes.pop(key, None) is not None and self.link.is_open:
@@ -71,6 +82,9 @@ class LanguageModel:
         box = self._boxes.get(key)
         if box is None:
             return
+        if box.first_wait_s is None:
+            box.first_wait_s = time.monotonic() - box.made_at
+            self.link.backend.answered(box.first_wait_s)
         if kind == "finished":
             del self._boxes[key]
         await box.put(response)

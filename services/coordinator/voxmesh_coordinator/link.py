@@ -1,10 +1,10 @@
-"""A long-lived stream to one service: opened with its config, opened again after it broke."""
+"""A long-lived stream to one service: opened with its config, opened again, maybe elsewhere, after it broke."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 import grpc
@@ -12,7 +12,9 @@ from google.protobuf.message import Message
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from voxmesh.common.v1 import common_pb2
+from voxmesh_coordinator.backends import Backend, Slot
 from voxmesh_coordinator.failures import ServiceFailed
+from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.duplex import CallOver, DuplexCall
 
 log = logging.getLogger(__name__)
@@ -20,42 +22,46 @@ log = logging.getLogger(__name__)
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
-Method = Callable[[], "grpc.aio.StreamStreamCall[Request, Response]"]
+Method = Callable[[grpc.aio.Channel], "grpc.aio.StreamStreamCall[Request, Response]"]
 
 
 class Link(Generic[Request, Response]):
-    """One session's stream to one service.
+    """One session's stream to one service, on the first of the slot's backends that takes it.
 
     Args:
-        service: slot and target, for errors.
-        method: opens the stub's stream.
+        slot: the backends.
+        method: opens the stream on a backend's channel.
         config: first message.
         on_response: gets every answer after `ready`, in order; awaiting it holds the service back.
         on_failure: called when the stream breaks by itself.
-        connect_timeout_s: longest wait for `ready`.
+        settings: time-outs.
+        languages: that are spoken, as in `Slot.candidates`.
 
     `epoch` counts the times it was opened: numbers and offsets that the service gives begin anew with each.
     """
 
     def __init__(
         self,
-        service: str,
+        slot: Slot,
         method: Method[Request, Response],
         config: Request,
         *,
         on_response: Callable[[Response], Awaitable[None]],
         on_failure: Callable[[ServiceFailed], None],
-        connect_timeout_s: float,
+        settings: CoordinatorSettings,
+        languages: Sequence[str] = (),
     ) -> None:
-        self.service = service
         self.ready = common_pb2.Ready()
         self.is_going_away = False
         self.epoch = 0
+        self.languages = languages
+        self._slot = slot
         self._method = method
         self._config = config
         self._on_response = on_response
         self._on_failure = on_failure
-        self._connect_timeout_s = connect_timeout_s
+        self._settings = settings
+        self.backend = slot.candidates(languages)[0]
         self._call: DuplexCall[Request, Response] | None = None
         self._pump: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
@@ -65,26 +71,42 @@ class Link(Generic[Request, Response]):
         """True while the stream works."""
         return self._call is not None
 
+    @property
+    def should_move(self) -> bool:
+        """Its server is going away, or a better backend is well again."""
+        return self.is_going_away or (self.is_open and self._slot.candidates(self.languages)[0] is not self.backend)
+
+    @property
+    def patience_s(self) -> float | None:
+        """Wait after which the backend is left for another one; None where there is no other."""
+        return self.backend.patience_s if self._slot.has_other(self.backend) else None
+
     async def open(self) -> None:
-        """Open the stream if it is not; transient failures are retried until time is up.
+        """Open the stream if it is not, on the best backend that takes it; retried until time is up.
 
         Raises:
-            ServiceFailed: the service refused the config or cannot be reached.
+            ServiceFailed: every backend refused the config or cannot be reached.
         """
         async with self._opening:
             if self._call is not None:
                 return
+            timeout_s = self._settings.reopen_timeout_s if self.epoch else self._settings.connect_timeout_s
             attempts = AsyncRetrying(
                 retry=retry_if_exception(_is_transient),
-                stop=stop_after_delay(self._connect_timeout_s),
+                stop=stop_after_delay(timeout_s),
                 wait=wait_exponential_jitter(multiplier=0.05, max=0.5, jitter=0.05),
                 reraise=True,
             )
-            call = await attempts(self._connect)
+            call = await attempts(self._connect_to_first)
             self._call = call
             self.is_going_away = False
             self.epoch += 1
             self._pump = asyncio.create_task(self._read(call))
+
+    async def leave(self, failure: ServiceFailed) -> None:
+        """The backend did not answer as it should: the stream is opened elsewhere when it is next needed."""
+        self.backend.failed(failure.message)
+        await self.close()
 
     async def send(self, request: Request) -> None:
         """Send one message, opening the stream first if it broke.
@@ -95,12 +117,14 @@ class Link(Generic[Request, Response]):
         await self.open()
         call = self._call
         if call is None:
-            raise ServiceFailed(self.service, grpc.StatusCode.UNAVAILABLE, "the stream broke")
+            raise ServiceFailed(self.backend.label, grpc.StatusCode.UNAVAILABLE, "the stream broke")
         try:
             await call.write(request)
         except CallOver as over:
             self._forget(call)
-            raise ServiceFailed.from_over(self.service, over) from None
+            failure = ServiceFailed.from_over(self.backend.label, over)
+            self._count(failure)
+            raise failure from None
 
     async def move(self) -> None:
         """Open the stream anew, on another server if there is one; for the time between turns."""
@@ -123,24 +147,38 @@ class Link(Generic[Request, Response]):
         if pump is not None and pump is not asyncio.current_task():
             pump.cancel()
 
-    async def _connect(self) -> DuplexCall[Request, Response]:
-        call = DuplexCall(self._method())
+    async def _connect_to_first(self) -> DuplexCall[Request, Response]:
+        candidates = self._slot.candidates(self.languages)
+        failures: list[ServiceFailed] = []
+        for backend in candidates:
+            try:
+                return await self._connect(backend, self._settings.connect_timeout_s / len(candidates))
+            except ServiceFailed as failure:
+                failures.append(failure)
+                if failure.code != grpc.StatusCode.INVALID_ARGUMENT and len(candidates) > 1:
+                    backend.failed(failure.message)
+        # What can be mended by waiting is waited for, else the first choice's refusal is told.
+        raise next((failure for failure in failures if _is_transient(failure)), failures[0])
+
+    async def _connect(self, backend: Backend, timeout_s: float) -> DuplexCall[Request, Response]:
+        call = DuplexCall(self._method(backend.channel))
         try:
-            async with asyncio.timeout(self._connect_timeout_s):
+            async with asyncio.timeout(timeout_s):
                 await call.write(self._config)
                 first = await call.read()
         except TimeoutError:
             call.cancel()
             raise ServiceFailed(
-                self.service, grpc.StatusCode.UNAVAILABLE, f"no answer within {self._connect_timeout_s:g} s"
+                backend.label, grpc.StatusCode.UNAVAILABLE, f"no answer within {timeout_s:g} s"
             ) from None
         except CallOver as over:
-            raise ServiceFailed.from_over(self.service, over) from None
+            raise ServiceFailed.from_over(backend.label, over) from None
         except BaseException:
             call.cancel()
             raise
         if first is None:
-            raise ServiceFailed.from_over(self.service, CallOver(None))
+            raise ServiceFailed.from_over(backend.label, CallOver(None))
+        self.backend = backend
         self.ready = first.ready  # pyright: ignore[reportAttributeAccessIssue] # every slot's first answer has it
         return call
 
@@ -151,17 +189,23 @@ class Link(Generic[Request, Response]):
                     self.is_going_away = True
                 else:
                     await self._on_response(response)
-            failure = ServiceFailed.from_over(self.service, CallOver(None))
+            failure = ServiceFailed.from_over(self.backend.label, CallOver(None))
         except CallOver as over:
-            failure = ServiceFailed.from_over(self.service, over)
+            failure = ServiceFailed.from_over(self.backend.label, over)
         except Exception:
             # A bug of ours: the session must not wait for answers that nobody reads.
-            log.exception("reading a service's answers failed", extra={"service": self.service})
-            failure = ServiceFailed(self.service, grpc.StatusCode.INTERNAL, "internal error")
+            log.exception("reading a service's answers failed", extra={"service": self.backend.label})
+            failure = ServiceFailed(self.backend.label, grpc.StatusCode.INTERNAL, "internal error")
             call.cancel()
         if self._call is call:
             self._forget(call)
+            self._count(failure)
             self._on_failure(failure)
+
+    def _count(self, failure: ServiceFailed) -> None:
+        """What the caller brought about is not the backend's fault."""
+        if failure.code != grpc.StatusCode.INVALID_ARGUMENT and len(self._slot.backends) > 1:
+            self.backend.failed(failure.message)
 
     def _forget(self, call: DuplexCall[Request, Response]) -> None:
         if self._call is call:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
@@ -17,6 +18,11 @@ class Mailbox(Generic[T]):
     def __init__(self, size: int = 64) -> None:
         self._queue: asyncio.Queue[T | ServiceFailed] = asyncio.Queue(size)
         self._closed = False
+        self.made_at = time.monotonic()
+        self.first_wait_s: float | None = None
+        """Time to the first answer, in seconds, once that is there."""
+        self.patience_s: float | None = None
+        """Longest wait for the first answer, in seconds."""
 
     async def put(self, item: T) -> None:
         """Append an answer."""
@@ -34,8 +40,17 @@ class Mailbox(Generic[T]):
         self._empty()
 
     async def __aiter__(self) -> AsyncIterator[T]:
+        """The answers.
+
+        Raises:
+            ServiceFailed: there will be none.
+            TimeoutError: the first did not come in time.
+        """
+        is_first = True
         while True:
-            item = await self._queue.get()
+            async with asyncio.timeout(self.patience_s if is_first else None):
+                item = await self._queue.get()
+            is_first = False
             if isinstance(item, ServiceFailed):
                 raise item
             yield item

@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh.stt.v1 import stt_pb2
-from voxmesh.turn.v1 import turn_pb2
+from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
+from voxmesh.turn.v1 import turn_pb2, turn_pb2_grpc
 from voxmesh_coordinator.audio_clock import AudioClock
 from voxmesh_coordinator.events import (
     Event,
@@ -33,7 +34,25 @@ SttRequest = stt_pb2.StreamingRecognizeRequest
 SttResponse = stt_pb2.StreamingRecognizeResponse
 
 KEPT_S = 10.0
-"""Audio kept while nobody is known to speak, in seconds: speech is told of late, and a client may run ahead."""
+"""Latest audio that is kept, in seconds: speech is told of late, and a client may run ahead."""
+MAX_UNHEARD_S = 60.0
+"""Longest speech, in seconds, that is said again to another recogniser when one breaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A piece of the microphone's audio, by its place in it, in seconds."""
+
+    begin_s: float
+    end_s: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A final transcript was asked for here."""
+
+    parent: common_pb2.TraceContext
 
 
 class Microphone:
@@ -62,8 +81,8 @@ class Microphone:
         self.clock = AudioClock()
         self.last_audio_at = time.monotonic()
         self.turn = Link[TurnRequest, TurnResponse](
-            services.labels["turn"],
-            services.turn.StreamingDetect,
+            services.turn,
+            lambda channel: turn_pb2_grpc.TurnDetectionServiceStub(channel).StreamingDetect(),
             TurnRequest(
                 config=turn_pb2.TurnDetectionConfig(
                     audio_format=config.audio_format, min_silence_duration=duration(self.pause_s)
@@ -71,23 +90,25 @@ class Microphone:
             ),
             on_response=self._on_turn,
             on_failure=lambda failure: on_event(LinkFailed(failure)),
-            connect_timeout_s=settings.connect_timeout_s,
+            settings=settings,
         )
         self.stt = Link[SttRequest, SttResponse](
-            services.labels["stt"],
-            services.stt.StreamingRecognize,
+            services.stt,
+            lambda channel: stt_pb2_grpc.SpeechToTextServiceStub(channel).StreamingRecognize(),
             SttRequest(config=config),
             on_response=self._on_stt,
             on_failure=lambda failure: on_event(LinkFailed(failure)),
-            connect_timeout_s=settings.connect_timeout_s,
+            settings=settings,
+            languages=list(config.language_codes),
         )
         self._sending = asyncio.Lock()
-        self._pre_roll: deque[bytes] = deque()
-        self._kept_s = 0.0
+        self._recent = deque[Heard]()
+        self._unheard = deque[Heard | Mark]()
         self._is_recognizing = False
         self._next_sequence = 0
         self._turn_epoch = self._stt_epoch = 0
         self._turn_base_s = 0.0
+        self._turn_parent = common_pb2.TraceContext()
         self._stt_sent_s = 0.0
         self._stt_shift_s = 0.0
 
@@ -109,38 +130,57 @@ class Microphone:
     async def start_recognizing(self, offset_s: float, parent: common_pb2.TraceContext) -> None:
         """Speech began at `offset_s`: recognition gets the audio from a little before that on."""
         async with self._sending:
+            self._turn_parent = parent
+            was_recognizing, self._is_recognizing = self._is_recognizing, True
+            if not was_recognizing:
+                begin_s = offset_s - self._pre_roll_s
+                self._unheard.clear()
+                self._unheard.extend(piece for piece in self._recent if piece.end_s > begin_s)
             await self.turn.send(TurnRequest(trace_context=parent))
-            if self._is_recognizing:
+            if was_recognizing:
                 return
-            self._is_recognizing = True
-            wanted_s = self.clock.offset_s - offset_s + self._pre_roll_s
-            pieces = self._newest(wanted_s)
-            begin_s = self.clock.offset_s - sum(map(self._seconds, pieces))
-            await self.stt.open()
-            self._stt_shift_s = begin_s - (self._stt_sent_s if self._stt_epoch == self.stt.epoch else 0.0)
-            for piece in pieces:
-                await self._recognize(piece)
-            self._pre_roll.clear()
-            self._kept_s = 0.0
+            if self.stt.is_open and self._stt_epoch == self.stt.epoch:
+                self._stt_shift_s = self._unheard_begin_s() - self._stt_sent_s
+                for piece in list(self._unheard):
+                    await self._to_stt(piece)
+            else:
+                await self._ensure_stt()
 
     async def finalize(self, parent: common_pb2.TraceContext) -> None:
         """What was said so far is wanted as final; recognition goes on."""
         async with self._sending:
-            await self.stt.send(SttRequest(finalize=stt_pb2.Finalize(trace_context=parent)))
+            mark = Mark(parent)
+            self._unheard.append(mark)
+            if not await self._ensure_stt():
+                await self._to_stt(mark)
 
     async def end_turn(self) -> None:
         """The turn is over, and its transcript complete: the next speech is a new turn's."""
         async with self._sending:
+            self._unheard.clear()
             if self._is_recognizing:
                 self._is_recognizing = False
                 # Silence since the transcript; the next turn is not to begin with it.
-                await self.stt.send(SttRequest(discard=stt_pb2.Discard()))
+                if self.stt.is_open:
+                    await self.stt.send(SttRequest(discard=stt_pb2.Discard()))
             await self.turn.send(TurnRequest(new_turn=turn_pb2.NewTurn()))
 
     async def stop_recognizing(self) -> None:
         """The turn failed: recognition gets no more of it."""
         async with self._sending:
             self._is_recognizing = False
+            self._unheard.clear()
+
+    async def recover(self) -> None:
+        """A stream broke: open it again, maybe elsewhere, and say again what it has not answered.
+
+        Raises:
+            ServiceFailed: no backend can be reached.
+        """
+        async with self._sending:
+            await self._ensure_turn()
+            if self._is_recognizing or self._unheard:
+                await self._ensure_stt()
 
     def _check(self, data: bytes) -> None:
         # Only floats need a look at their values; the rest is right by its length.
@@ -155,35 +195,79 @@ class Microphone:
 
     async def _forward(self, data: bytes) -> None:
         async with self._sending:
-            await self.turn.open()
-            if self._turn_epoch != self.turn.epoch:
-                self._turn_epoch, self._turn_base_s = self.turn.epoch, self.clock.offset_s
             self.last_audio_at = time.monotonic()
+            begin_s = self.clock.offset_s
             self.clock.arrived(self._seconds(data), time.time_ns())
-            await self.turn.send(TurnRequest(audio=data))
+            piece = Heard(begin_s, self.clock.offset_s, data)
+            self._recent.append(piece)
+            while self._recent[0].end_s < self.clock.offset_s - KEPT_S:
+                self._recent.popleft()
             if self._is_recognizing:
-                await self._recognize(data)
-            else:
-                self._pre_roll.append(data)
-                self._kept_s += self._seconds(data)
-                while self._kept_s > KEPT_S:
-                    self._kept_s -= self._seconds(self._pre_roll.popleft())
+                self._unheard.append(piece)
+                self._forget_beyond(MAX_UNHEARD_S)
+            try:
+                if not await self._ensure_turn():
+                    await self.turn.send(TurnRequest(audio=data))
+            finally:
+                # One service that broke is no reason to leave a gap in what the other hears.
+                if self._is_recognizing and not await self._ensure_stt():
+                    await self._to_stt(piece)
 
-    def _newest(self, wanted_s: float) -> list[bytes]:
-        pieces: list[bytes] = []
-        for piece in reversed(self._pre_roll):
-            if wanted_s <= 0:
-                break
-            pieces.append(piece)
-            wanted_s -= self._seconds(piece)
-        return pieces[::-1]
+    def _forget_beyond(self, length_s: float) -> None:
+        """Bound what would be said again; a recogniser that says nothing for so long has lost it."""
+        while self._unheard and isinstance(first := self._unheard[0], Heard):
+            if first.end_s >= self.clock.offset_s - length_s:
+                return
+            self._unheard.popleft()
 
-    async def _recognize(self, data: bytes) -> None:
+    async def _ensure_turn(self) -> bool:
+        """Open turn detection if it is not; True if it was opened, and has heard all again that matters."""
+        await self.turn.open()
+        if self._turn_epoch == self.turn.epoch:
+            return False
+        is_first, self._turn_epoch = not self._turn_epoch, self.turn.epoch
+        again = list(self._recent)
+        if not self._is_recognizing and not is_first:
+            # Nobody speaks: only what just came is new.
+            again = again[-1:]
+        self._turn_base_s = again[0].begin_s if again else self.clock.offset_s
+        if self._is_recognizing:
+            await self.turn.send(TurnRequest(trace_context=self._turn_parent))
+        for piece in again:
+            await self.turn.send(TurnRequest(audio=piece.data))
+        return True
+
+    async def _ensure_stt(self) -> bool:
+        """Open recognition if it is not; True if it was opened, and has heard all again that it owes an answer to."""
         await self.stt.open()
-        if self._stt_epoch != self.stt.epoch:
-            self._stt_epoch, self._stt_sent_s = self.stt.epoch, 0.0
-        await self.stt.send(SttRequest(audio=data))
-        self._stt_sent_s += self._seconds(data)
+        if self._stt_epoch == self.stt.epoch:
+            return False
+        self._stt_epoch, self._stt_sent_s = self.stt.epoch, 0.0
+        self._stt_shift_s = self._unheard_begin_s()
+        for entry in list(self._unheard):
+            await self._to_stt(entry)
+        return True
+
+    def _unheard_begin_s(self) -> float:
+        return next((piece.begin_s for piece in self._unheard if isinstance(piece, Heard)), self.clock.offset_s)
+
+    async def _to_stt(self, entry: Heard | Mark) -> None:
+        if isinstance(entry, Mark):
+            await self.stt.send(SttRequest(finalize=stt_pb2.Finalize(trace_context=entry.parent)))
+        else:
+            await self.stt.send(SttRequest(audio=entry.data))
+            self._stt_sent_s += entry.end_s - entry.begin_s
+
+    def _answered(self, up_to_s: float) -> None:
+        """The recogniser has told what was said up to there."""
+        while self._unheard and isinstance(first := self._unheard[0], Heard) and first.end_s <= up_to_s:
+            self._unheard.popleft()
+
+    def _finalize_answered(self) -> None:
+        """The recogniser has answered the first finalize."""
+        while self._unheard:
+            if isinstance(self._unheard.popleft(), Mark):
+                return
 
     async def _on_turn(self, response: TurnResponse) -> None:
         match response.WhichOneof("streaming_response"):
@@ -200,8 +284,12 @@ class Microphone:
     async def _on_stt(self, response: SttResponse) -> None:
         match response.WhichOneof("streaming_response"):
             case "result":
-                self._on_event(Transcribed(self._shifted(response.result)))
+                result = self._shifted(response.result)
+                if result.is_final:
+                    self._answered(seconds_of(result.end_offset))
+                self._on_event(Transcribed(result))
             case "finalized":
+                self._finalize_answered()
                 self._on_event(Finalized(response.finalized.timing))
             case _:
                 pass

@@ -9,22 +9,29 @@ from dataclasses import dataclass
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.tts.v1 import tts_pb2
+from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.history import History
+from voxmesh_coordinator.hop import HopClock
 from voxmesh_coordinator.language_model import LanguageModel
 from voxmesh_coordinator.ledger import Ledger, SpokenPiece
-from voxmesh_coordinator.mailbox import Mailbox
 from voxmesh_coordinator.outbox import Outbox
-from voxmesh_coordinator.report import HopClock
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.speech import Segment, Speech
 from voxmesh_coordinator.tools import ToolDesk
 from voxmesh_coordinator.user_turn import UserTurn
 from voxmesh_coordinator.vision import look
 from voxmesh_runtime.audio import AudioFormat
-from voxmesh_runtime.clock import seconds_of
+from voxmesh_runtime.clock import duration, seconds_of
 
 Response = conversation_pb2.ConverseResponse
 TOOL_CALLS = llm_pb2.Finished.REASON_TOOL_CALLS
+
+MAX_TRIES = 3
+"""Backends tried for one generation, and for one reply's speech."""
+CHARACTERS_PER_S = 14.0
+"""Text spoken in a second, where nothing better is known."""
+GO_ON = "Go on exactly where you stopped, and repeat nothing."
+"""Asked of a language model that is to finish what another began."""
 
 
 class ReplyAudioStream:
@@ -39,17 +46,17 @@ class ReplyAudioStream:
         """Length of a piece of audio."""
         return len(data) / self._bytes_per_s
 
-    def message(self, turn: UserTurn, piece: tts_pb2.SegmentAudio, *, is_last: bool) -> Response:
+    def message(self, turn: UserTurn, offset_s: float, data: bytes, *, is_last: bool = False) -> Response:
         """The next piece of a turn's reply, about to be sent."""
         audio = conversation_pb2.ReplyAudio(
             sequence=self._next_sequence,
             turn_index=turn.clock.turn_index,
-            offset=piece.offset,
-            data=piece.data,
+            offset=duration(offset_s),
+            data=data,
             is_last=is_last,
         )
         self._next_sequence += 1
-        if piece.data:
+        if data:
             turn.clock.audio_sent()
         return Response(reply_audio=audio)
 
@@ -65,6 +72,30 @@ class Voices:
     tool_rounds: int
     filler: str = ""
     filler_after_s: float | None = None
+
+
+class Made:
+    """How far the speech service has come with a reply's text."""
+
+    def __init__(self) -> None:
+        self.end_s = 0.0
+        self._clause: SpokenPiece | None = None
+
+    def add(self, piece: SpokenPiece) -> None:
+        """It made a piece of audio."""
+        self.end_s = piece.offset_s + piece.duration_s
+        if self._clause is None or self._clause.text_start != piece.text_start:
+            self._clause = piece
+
+    def characters(self, text: str) -> int:
+        """Characters of the text that are spoken, about: of the clause in progress by how fast people speak."""
+        clause = self._clause
+        if clause is None:
+            return 0
+        spoken = clause.text_start + round((self.end_s - clause.offset_s) * CHARACTERS_PER_S)
+        if spoken >= clause.text_end:
+            return clause.text_end
+        return max(clause.text_start, text.rfind(" ", 0, spoken + 1) + 1)
 
 
 class Reply:
@@ -86,6 +117,7 @@ class Reply:
         self._history = history
         self._voices = voices
         self._tts_hop: HopClock | None = None
+        self._made = Made()
         self._saying = asyncio.Lock()
 
     async def run(self, services: Services) -> None:
@@ -139,7 +171,22 @@ class Reply:
     async def _generate(
         self, messages: list[llm_pb2.Message], segment: Segment | None, tasks: asyncio.TaskGroup | None
     ) -> list[llm_pb2.ToolCall]:
-        """One generation; gives the tools it wants called."""
+        """One generation, begun again elsewhere if it breaks; gives the tools it wants called."""
+        begin, asked = len(self.ledger.text), messages
+        for attempt in range(MAX_TRIES):
+            try:
+                return await self._generate_once(asked, segment, tasks)
+            except ServiceFailed as failure:
+                if attempt + 1 == MAX_TRIES or not failure.is_worth_another_try:
+                    raise
+            if written := self.ledger.text[begin:]:
+                so_far = llm_pb2.Message(role=llm_pb2.Message.ROLE_ASSISTANT, text=written)
+                asked = [*messages, so_far, llm_pb2.Message(role=llm_pb2.Message.ROLE_USER, text=GO_ON)]
+        raise AssertionError("the last try returns or raises")
+
+    async def _generate_once(
+        self, messages: list[llm_pb2.Message], segment: Segment | None, tasks: asyncio.TaskGroup | None
+    ) -> list[llm_pb2.ToolCall]:
         model, parent = self._voices.language_model, self.turn.trace_context
         calls: list[llm_pb2.ToolCall] = []
         async with model.generate(messages, self._voices.tools.tools, parent) as answers:
@@ -168,39 +215,58 @@ class Reply:
             if self._tts_hop is None and self._voices.speech is not None:
                 ready = self._voices.speech.link.ready
                 self._tts_hop = self._hop(f"tts/{ready.engine}", ready.host)
-                tasks.create_task(self._play(segment.answers, self._tts_hop))
+                tasks.create_task(self._play(segment, self._tts_hop))
             await segment.say(text)
 
     def _text_message(self, text: str) -> Response:
         return Response(reply_text=conversation_pb2.ReplyText(turn_index=self.turn.clock.turn_index, delta=text))
 
-    async def _play(self, answers: Mailbox[tts_pb2.StreamingSynthesizeResponse], hop: HopClock) -> None:
-        async for answer in answers:
+    async def _play(self, segment: Segment, hop: HopClock) -> None:
+        """Pass the audio on; if the service breaks, the words it did not get to are spoken by another."""
+        for attempt in range(MAX_TRIES):
+            try:
+                await self._play_once(segment, hop)
+            except ServiceFailed as failure:
+                if attempt + 1 == MAX_TRIES or not failure.is_worth_another_try:
+                    raise
+            else:
+                return
+            await segment.restart(self._made.characters(self.ledger.text), self._made.end_s)
+
+    async def _play_once(self, segment: Segment, hop: HopClock) -> None:
+        async for answer in segment.answers:
             match answer.WhichOneof("streaming_response"):
                 case "audio":
                     hop.output()
-                    await self._put_audio(answer.audio)
+                    await self._put_audio(answer.audio, segment)
                 case "word_timing":
-                    self.ledger.timed(answer.word_timing.text, seconds_of(answer.word_timing.start_offset))
+                    start_s = segment.base_s + seconds_of(answer.word_timing.start_offset)
+                    self.ledger.timed(answer.word_timing.text, start_s)
                 case "segment_finished":
                     hop.finish(answer.segment_finished.timing)
-                    await self._put_end(answer.segment_finished)
+                    await self._put_end()
                     return
                 case _:
                     pass
 
-    async def _put_audio(self, audio: tts_pb2.SegmentAudio) -> None:
-        length_s = self._voices.audio.seconds(audio.data)
+    async def _put_audio(self, audio: tts_pb2.SegmentAudio, segment: Segment) -> None:
+        piece = SpokenPiece(
+            segment.base_s + seconds_of(audio.offset),
+            self._voices.audio.seconds(audio.data),
+            segment.base_text + audio.text_start,
+            segment.base_text + audio.text_end,
+        )
+        self._made.add(piece)
 
         def message() -> Response:
-            self.ledger.sent(SpokenPiece(seconds_of(audio.offset), length_s, audio.text_start, audio.text_end))
-            return self._voices.audio.message(self.turn, audio, is_last=False)
+            self.ledger.sent(piece)
+            return self._voices.audio.message(self.turn, piece.offset_s, audio.data)
 
-        await self.outbox.put(message, length_s)
+        await self.outbox.put(message, piece.duration_s)
 
-    async def _put_end(self, finished: tts_pb2.SegmentFinished) -> None:
-        end = tts_pb2.SegmentAudio(offset=finished.audio_duration)
-        await self.outbox.put(lambda: self._voices.audio.message(self.turn, end, is_last=True))
+    async def _put_end(self) -> None:
+        end_s = self._made.end_s
+        await self.outbox.put(lambda: self._voices.audio.message(self.turn, end_s, b"", is_last=True))
 
     async def _put(self, response: Response) -> None:
         await self.outbox.put(lambda: response)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from voxmesh_runtime.settings import ServerSettings
 
@@ -13,6 +13,19 @@ BACKCHANNELS = (
     *("yeah", "yep", "yes", "right", "okay", "ok", "sure", "i see", "got it", "really", "wow", "great", "nice"),
     *("all right", "alright", "of course", "exactly", "true", "good", "cool", "interesting", "makes sense"),
 )
+
+
+class BackendSettings(BaseModel):
+    """One backend of a slot."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target: str
+    """gRPC target, such as dns:///stt:50052."""
+    languages: tuple[str, ...] = ()
+    """BCP-47 tags it is to be used for; empty for all."""
+    mixed_languages: bool = False
+    """It takes languages that are mixed in one utterance."""
 
 
 class CoordinatorSettings(ServerSettings):
@@ -30,6 +43,18 @@ class CoordinatorSettings(ServerSettings):
     """gRPC target of the language model service."""
     vlm_target: str = "127.0.0.1:50055"
     """gRPC target of the vision-language service."""
+    turn_backends: tuple[BackendSettings, ...] = ()
+    """Backends of turn detection, first choice first, as JSON: [{"target": "a:50051"}, ...]; unset: `turn_target`."""
+    stt_backends: tuple[BackendSettings, ...] = ()
+    """The same of speech to text, as [{"target": "a:50052", "languages": ["en"], "mixed_languages": false}, ...]."""
+    tts_backends: tuple[BackendSettings, ...] = ()
+    """The same of text to speech."""
+    llm_backends: tuple[BackendSettings, ...] = ()
+    """The same of the language model."""
+    vlm_backends: tuple[BackendSettings, ...] = ()
+    """The same of the vision-language model."""
+    reopen_timeout_s: float = Field(default=0.8, gt=0)
+    """Longest wait for a service whose stream broke in mid-session, in seconds."""
     connect_timeout_s: float = Field(default=5.0, gt=0)
     """Longest wait for a service to accept a stream, in seconds."""
     system_prompt: str = SYSTEM_PROMPT
@@ -64,3 +89,11 @@ class CoordinatorSettings(ServerSettings):
     """Times in one turn that the language model may wait for tools."""
     tool_timeout_s: float = Field(default=30.0, gt=0)
     """Longest wait for a tool's result, in seconds."""
+    turn_reports_kept: int = Field(default=500, ge=1)
+    """Newest turn reports that are held for `voxmesh trace`; they hold no words."""
+    clock_drift_ppm: float = Field(default=50.0, ge=0, le=1000)
+    """The most by which a service's clock runs faster or slower than this host's, in millionths."""
+
+    def backends(self, slot: str) -> tuple[BackendSettings, ...]:
+        """The backends of a slot in order, at least one."""
+        return getattr(self, f"{slot}_backends") or (BackendSettings(target=getattr(self, f"{slot}_target")),)

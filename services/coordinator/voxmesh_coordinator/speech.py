@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 from voxmesh.common.v1 import common_pb2
-from voxmesh.tts.v1 import tts_pb2
+from voxmesh.tts.v1 import tts_pb2, tts_pb2_grpc
 from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.mailbox import Mailbox
@@ -19,26 +19,68 @@ MAX_PIECE_CHARACTERS = 10_000
 
 
 class Segment:
-    """One reply being spoken: text goes in while audio comes out of `answers`."""
+    """One reply being spoken: text goes in while audio comes out of `answers`.
+
+    When the stream broke, `restart` speaks the rest on another one; from then on offsets in
+    answers count from `base_s` of the reply's audio and `base_text` of its text.
+    """
 
     def __init__(self, link: Link[Request, Response], parent: common_pb2.TraceContext) -> None:
         self.answers = Mailbox[Response]()
         self.is_finished = False
         self.is_started = False
+        self.base_s = 0.0
+        self.base_text = 0
         self._link = link
+        self._epoch = link.epoch
         self._parent = parent
+        self._text = ""
+        self._is_ended = False
 
     async def say(self, text: str) -> None:
-        """Append text."""
+        """Append text.
+
+        Raises:
+            ServiceFailed: the service refuses it. That it broke is told by `answers`.
+        """
         self.is_started = True
-        for begin in range(0, len(text), MAX_PIECE_CHARACTERS):
-            piece = tts_pb2.SegmentText(text=text[begin : begin + MAX_PIECE_CHARACTERS], trace_context=self._parent)
-            await self._link.send(Request(text=piece))
+        self._text += text
+        await self._send_text(text)
 
     async def end(self) -> None:
         """The text is complete."""
+        self._is_ended = True
         if self.is_started:
-            await self._link.send(Request(end_of_segment=tts_pb2.EndOfSegment()))
+            await self._send(Request(end_of_segment=tts_pb2.EndOfSegment()))
+
+    async def restart(self, text_from: int, at_s: float) -> None:
+        """Speak the text from a character on, after the stream broke.
+
+        Raises:
+            ServiceFailed: no backend can be reached.
+        """
+        await self._link.open()
+        self._epoch, self.is_finished = self._link.epoch, False
+        self.base_text, self.base_s = text_from, at_s
+        await self._send_text(self._text[text_from:])
+        if self._is_ended:
+            await self._send(Request(end_of_segment=tts_pb2.EndOfSegment()))
+
+    async def _send_text(self, text: str) -> None:
+        for begin in range(0, len(text), MAX_PIECE_CHARACTERS):
+            piece = tts_pb2.SegmentText(text=text[begin : begin + MAX_PIECE_CHARACTERS], trace_context=self._parent)
+            await self._send(Request(text=piece))
+
+    async def _send(self, request: Request) -> None:
+        if not self._link.is_open or self._link.epoch != self._epoch:
+            # The stream broke, and a new one lacks the text before this: `restart` sends all of it.
+            return
+        try:
+            await self._link.send(request)
+        except ServiceFailed as failure:
+            if not failure.is_worth_another_try:
+                raise
+            self.answers.fail(failure)
 
 
 class Speech:
@@ -46,12 +88,12 @@ class Speech:
 
     def __init__(self, services: Services, config: tts_pb2.SynthesisConfig) -> None:
         self.link = Link[Request, Response](
-            services.labels["tts"],
-            services.tts.StreamingSynthesize,
+            services.tts,
+            lambda channel: tts_pb2_grpc.TextToSpeechServiceStub(channel).StreamingSynthesize(),
             Request(config=config),
             on_response=self._deliver,
             on_failure=self._fail,
-            connect_timeout_s=services.settings.connect_timeout_s,
+            settings=services.settings,
         )
         self._segment: Segment | None = None
         self._index: int | None = None
@@ -94,4 +136,5 @@ class Speech:
     def _fail(self, failure: ServiceFailed) -> None:
         if self._segment is not None:
             self._segment.is_finished = True
+            self._index = None
             self._segment.answers.fail(failure)

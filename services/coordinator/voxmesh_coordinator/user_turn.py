@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from opentelemetry.trace import Span, format_trace_id
 
 from voxmesh.common.v1 import common_pb2
-from voxmesh_coordinator.report import HopClock, TurnClock
+from voxmesh_coordinator.hop import HopClock
+from voxmesh_coordinator.report import TurnClock
 from voxmesh_runtime import names
 from voxmesh_runtime.telemetry import start_span, trace_context
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import grpc
 
 from voxmesh.common.v1 import common_pb2
-from voxmesh.vlm.v1 import vlm_pb2
+from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
+from voxmesh_coordinator.backends import Backend
 from voxmesh_coordinator.failures import ServiceFailed
-from voxmesh_coordinator.report import HopClock
+from voxmesh_coordinator.hop import HopClock
 from voxmesh_coordinator.services import Services
 from voxmesh_runtime.duplex import CallOver, DuplexCall
 
@@ -18,6 +19,7 @@ Request = vlm_pb2.StreamingAnalyzeRequest
 ANSWER = vlm_pb2.Analyze.TASK_ANSWER
 READ_TEXT = vlm_pb2.Analyze.TASK_READ_TEXT
 CHUNK_BYTES = 512 * 1024
+INFO_TIMEOUT_S = 5.0
 
 NewHop = Callable[[str, str], HopClock]
 
@@ -32,28 +34,45 @@ async def look(
     Raises:
         ServiceFailed: the service refused the pictures or broke.
     """
-    label = services.labels["vlm"]
+    candidates = services.vlm.candidates()
+    for backend in candidates:
+        try:
+            return await _look(backend, images, question, new_hop, parent)
+        except ServiceFailed as failure:
+            is_last = backend is candidates[-1]
+            if is_last or failure.code == grpc.StatusCode.INVALID_ARGUMENT:
+                raise
+            backend.failed(failure.message)
+    raise AssertionError("a slot has at least one backend")
+
+
+async def _look(
+    backend: Backend, images: Sequence[bytes], question: str, new_hop: NewHop, parent: common_pb2.TraceContext
+) -> str:
+    stub = vlm_pb2_grpc.VisionLanguageServiceStub(backend.channel)
     try:
-        info = await services.vlm.GetModelInfo(
-            vlm_pb2.GetModelInfoRequest(), timeout=services.settings.connect_timeout_s
-        )
+        info = await stub.GetModelInfo(vlm_pb2.GetModelInfoRequest(), timeout=INFO_TIMEOUT_S)
         task = ANSWER if ANSWER in info.tasks else READ_TEXT
-        text = await _analyze(services, images, vlm_pb2.Analyze(task=task, trace_context=parent), question, new_hop)
+        text = await _analyze(stub, images, vlm_pb2.Analyze(task=task, trace_context=parent), question, new_hop)
     except grpc.aio.AioRpcError as error:
-        raise ServiceFailed.from_call(label, error) from None
+        raise ServiceFailed.from_call(backend.label, error) from None
     except CallOver as over:
-        raise ServiceFailed.from_over(label, over) from None
+        raise ServiceFailed.from_over(backend.label, over) from None
     if task == ANSWER:
         return f"(The picture: {text})"
     return f'(The picture shows the text: "{text}")' if text else "(The picture shows no text.)"
 
 
 async def _analyze(
-    services: Services, images: Sequence[bytes], analyze: vlm_pb2.Analyze, question: str, new_hop: NewHop
+    stub: vlm_pb2_grpc.VisionLanguageServiceStub,
+    images: Sequence[bytes],
+    analyze: vlm_pb2.Analyze,
+    question: str,
+    new_hop: NewHop,
 ) -> str:
     if analyze.task == ANSWER:
         analyze.prompt = question
-    call = DuplexCall(services.vlm.StreamingAnalyze())
+    call = DuplexCall(stub.StreamingAnalyze())
     try:
         await call.write(Request(config=vlm_pb2.AnalysisConfig()))
         for index, image in enumerate(images):

@@ -1,0 +1,90 @@
+"""Which backend of a slot is asked first, and when one is left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from voxmesh_coordinator.backends import ENOUGH, LEAST_PATIENCE_S, Slot
+from voxmesh_coordinator.settings import BackendSettings, CoordinatorSettings
+from voxmesh_runtime.server import running
+from voxmesh_runtime.toy import ToyService, ToySettings
+
+pytestmark = pytest.mark.unit
+
+ENGLISH = BackendSettings(target="127.0.0.1:1", languages=("en",))
+INDIC = BackendSettings(target="127.0.0.1:2", languages=("kn", "hi"))
+ANY = BackendSettings(target="127.0.0.1:3", mixed_languages=True)
+
+
+@pytest.fixture
+async def slot() -> AsyncGenerator[Slot]:
+    made = Slot("stt", [ENGLISH, INDIC, ANY])
+    yield made
+    await made.close()
+
+
+def order(slot: Slot, *languages: str) -> list[BackendSettings]:
+    return [backend.settings for backend in slot.candidates(languages)]
+
+
+async def test_the_operators_order_holds_where_nothing_else_is_known(slot: Slot) -> None:
+    assert order(slot) == [ENGLISH, INDIC, ANY]
+
+
+async def test_a_language_is_sent_to_those_that_take_it(slot: Slot) -> None:
+    assert order(slot, "kn-IN") == [INDIC, ANY, ENGLISH]
+    assert order(slot, "en-GB") == [ENGLISH, ANY, INDIC]
+    assert order(slot, "fr") == [ANY, ENGLISH, INDIC]
+
+
+async def test_mixed_languages_are_sent_to_the_one_that_says_it_can(slot: Slot) -> None:
+    assert order(slot, "kn", "en")[0] == ANY
+    assert order(slot, "kn", "hi")[0] == ANY
+
+
+async def test_one_that_failed_comes_after_its_equals_but_before_those_that_lack_the_language(slot: Slot) -> None:
+    slot.backends[1].failed("it broke")
+    assert order(slot, "kn") == [ANY, INDIC, ENGLISH]
+    slot.backends[2].failed("it broke too")
+    assert order(slot, "kn") == [INDIC, ANY, ENGLISH]
+
+
+async def test_patience_comes_from_a_backends_own_history(slot: Slot) -> None:
+    backend = slot.backends[0]
+    for _ in range(ENOUGH - 1):
+        backend.answered(1.0)
+    assert backend.patience_s is None
+    backend.answered(30.0)
+    assert backend.patience_s == pytest.approx(5.0)
+    for _ in range(20):
+        backend.answered(0.01)
+    assert backend.patience_s == LEAST_PATIENCE_S
+
+
+async def test_one_that_answers_for_its_health_again_is_well_again() -> None:
+    settings = ToySettings()
+    async with running(ToyService(settings), settings) as server:
+        slot = Slot("embed", [BackendSettings(target=f"127.0.0.1:{server.port}")])
+        (backend,) = slot.backends
+        backend.failed("a hiccup")
+        assert not backend.is_well
+        async with asyncio.timeout(10):
+            while not backend.is_well:  # noqa: ASYNC110 # nobody else waits for it
+                await asyncio.sleep(0.05)
+        await slot.close()
+
+
+def test_a_single_target_is_a_list_of_one() -> None:
+    settings = CoordinatorSettings(stt_target="a:1", tts_backends=(ENGLISH, ANY))
+    assert settings.backends("stt") == (BackendSettings(target="a:1"),)
+    assert settings.backends("tts") == (ENGLISH, ANY)
+
+
+def test_backends_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXMESH_STT_BACKENDS", '[{"target": "a:1", "languages": ["kn"]}, {"target": "b:1"}]')
+    backends = CoordinatorSettings().backends("stt")
+    assert [backend.target for backend in backends] == ["a:1", "b:1"]
+    assert backends[0].languages == ("kn",)

@@ -1,0 +1,121 @@
+"""The backends of a slot in the operator's order: which are well, which take a language, how long they usually take.
+
+A backend that fails, refuses or dawdles is left at once; it is asked for its health in the
+background, and used again when it is well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from statistics import median
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tenacity import AsyncRetrying, retry_if_result, wait_exponential
+
+from voxmesh_coordinator.settings import BackendSettings
+from voxmesh_runtime.channels import open_channel
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 20
+"""Answers that count in what a backend usually takes."""
+ENOUGH = 5
+PATIENCE = 5.0
+"""A backend that takes so many times its usual wait dawdles."""
+LEAST_PATIENCE_S = 2.0
+PROBE_TIMEOUT_S = 2.0
+
+
+class Backend:
+    """One backend of one slot, shared by all sessions."""
+
+    def __init__(self, slot: str, settings: BackendSettings) -> None:
+        self.settings = settings
+        self.label = f"{slot} at {settings.target}"
+        self.channel = open_channel(settings.target)
+        self.is_well = True
+        self._waits = deque[float](maxlen=REMEMBERED)
+        self._probe: asyncio.Task[None] | None = None
+
+    def failed(self, reason: str) -> None:
+        """Leave it until it is healthy again."""
+        if self.is_well:
+            self.is_well = False
+            log.warning("a backend is left", extra={"backend": self.label, "reason": reason})
+            self._probe = asyncio.create_task(self._wait_until_healthy())
+
+    def answered(self, wait_s: float) -> None:
+        """Its first output came after so long."""
+        self._waits.append(wait_s)
+
+    @property
+    def patience_s(self) -> float | None:
+        """Wait after which it dawdles, by its own history; None while that is too short."""
+        if len(self._waits) < ENOUGH:
+            return None
+        return max(LEAST_PATIENCE_S, PATIENCE * median(self._waits))
+
+    async def close(self) -> None:
+        """Stop probing and close the channel."""
+        if self._probe is not None:
+            self._probe.cancel()
+        await self.channel.close()
+
+    async def _wait_until_healthy(self) -> None:
+        attempts = AsyncRetrying(
+            retry=retry_if_result(lambda healthy: not healthy), wait=wait_exponential(multiplier=0.5, max=10)
+        )
+        # The first look is not at once: what has just failed may not know it yet.
+        await asyncio.sleep(0.5)
+        await attempts(self._is_healthy)
+        self.is_well = True
+        log.info("a backend is well again", extra={"backend": self.label})
+
+    async def _is_healthy(self) -> bool:
+        stub = health_pb2_grpc.HealthStub(self.channel)
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=PROBE_TIMEOUT_S)  # pyright: ignore[reportAttributeAccessIssue] # untyped stub
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+class Slot:
+    """The backends of one slot."""
+
+    def __init__(self, name: str, backends: Sequence[BackendSettings]) -> None:
+        self.backends = [Backend(name, settings) for settings in backends]
+
+    def candidates(self, languages: Sequence[str] = ()) -> list[Backend]:
+        """Backends to try, best first: those that take the languages before others, well ones before those that failed.
+
+        Args:
+            languages: BCP-47 tags that may be spoken; several mean that they may be mixed.
+        """
+        # Sorting is stable: among equals the operator's order holds.
+        return sorted(self.backends, key=lambda backend: (not _takes(backend.settings, languages), not backend.is_well))
+
+    def has_other(self, backend: Backend) -> bool:
+        """There is another backend that is well."""
+        return any(other is not backend and other.is_well for other in self.backends)
+
+    async def close(self) -> None:
+        """Close all channels."""
+        for backend in self.backends:
+            await backend.close()
+
+
+def _takes(settings: BackendSettings, languages: Sequence[str]) -> bool:
+    known = {_primary(tag) for tag in settings.languages}
+    wanted = {_primary(tag) for tag in languages}
+    if len(wanted) > 1 and not settings.mixed_languages:
+        return False
+    return not known or wanted <= known
+
+
+def _primary(tag: str) -> str:
+    return tag.split("-", 1)[0].lower()
