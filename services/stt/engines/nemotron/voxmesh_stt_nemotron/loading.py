@@ -33,7 +33,10 @@ def restore(path: Path, device: str, threads: int) -> Any:
     if device == "cpu":
         torch.set_num_threads(threads)
     try:
-        model = models.ASRModel.restore_from(str(path), map_location=torch.device(device))
+        with warnings.catch_warnings():
+            # About how the model was trained; nothing that an operator could mend.
+            warnings.simplefilter("ignore")
+            model = models.ASRModel.restore_from(str(path), map_location=torch.device(device))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
         name = path.stem
         message = f"model {name!r} cannot be loaded by NeMo: {type(error).__name__}: {error}"

@@ -17,7 +17,10 @@ _LICENSES = (
     (re.compile("nvidia/nemotron.*", re.IGNORECASE), "LicenseRef-NVIDIA-Open-Model-License"),
     (re.compile("nvidia/(parakeet|canary|stt_).*", re.IGNORECASE), "CC-BY-4.0"),
 )
-_LANGUAGES = "ar be bg ca cs da de el en eo es et fa fi fr hi hr hu hy it ja ka ko lt lv mt nl pl pt ro ru rw sk sl sv tr uk uz vi zh"
+_LANGUAGES = (
+    "ar be bg ca cs da de el en eo es et fa fi fr hi hr hu hy it ja ka ko lt lv mt nl pl pt ro ru rw sk sl sv tr uk uz"
+    " vi zh"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class StreamingRecognizer:
 
     def __init__(self, model: Any, vocabulary: Vocabulary, settings: NemotronSettings, info: EngineInfo) -> None:
         device = info.facts.device
+        self.model = model
         self._settings = settings
         self._vocabulary = vocabulary
         self._subsampling: int = model.encoder.subsampling_factor

@@ -19,9 +19,10 @@ class Vocabulary:
     """
 
     def __init__(self, model: Any, name: str) -> None:
-        self._tokenizer = getattr(model, "tokenizer", None)
-        if self._tokenizer is None:
+        tokenizer: Any = getattr(model, "tokenizer", None)
+        if tokenizer is None:
             raise FailedPrecondition("model", name, f"{name} has no subword tokenizer; take a model that has one")
+        self._tokenizer = tokenizer
         # An aggregate tokenizer has one of its own for each language.
         parts: dict[str, Any] = getattr(self._tokenizer, "tokenizers_dict", {})
         self.languages = tuple(language for language in parts if len(language) == 2)  # noqa: PLR2004 # ISO 639-1
