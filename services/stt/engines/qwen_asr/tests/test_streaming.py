@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,22 @@ def package(random_checkpoint: Path, random_backend: TransformersBackend) -> Any
     return model
 
 
+def noting(
+    function: Callable[[Any], Any], asked: list[Any] | None = None, results: list[Any] | None = None
+) -> Callable[[Any], Any]:
+    """The same function, which notes what it was asked or what it gave."""
+
+    def noted(argument: Any) -> Any:
+        result = function(argument)
+        if asked is not None:
+            asked.append(argument)
+        if results is not None:
+            results.append(result)
+        return result
+
+    return noted
+
+
 def refed(package: Any, context: str, prefix: str, samples: Samples) -> tuple[list[int], torch.Tensor]:
     """What the package writes when it is given all audio and the text before, and its first logits."""
     prompt = package._build_text_prompt(context=context, force_language="English") + prefix
@@ -69,10 +85,8 @@ def test_every_chunk_of_forty_seconds_writes_what_refeeding_all_audio_writes(
     prefixes: list[str] = []
     logits: list[torch.Tensor] = []
     prefix_of, head = random_backend._prefix, random_backend._decoder._head
-    monkeypatch.setattr(
-        random_backend, "_prefix", lambda progress: prefixes.append(prefix_of(progress)) or prefixes[-1]
-    )
-    monkeypatch.setattr(random_backend._decoder, "_head", lambda hidden: logits.append(head(hidden)) or logits[-1])
+    monkeypatch.setattr(random_backend, "_prefix", noting(prefix_of, results=prefixes))
+    monkeypatch.setattr(random_backend._decoder, "_head", noting(head, results=logits))
     track = random_backend.track(CONTEXTS[1], "English")
     lengths = [1000, *range(30_000, 40 * RATE_HERTZ, 81_111), 128_030, 128_050, 40 * RATE_HERTZ]
     for length in sorted(lengths):
@@ -90,13 +104,12 @@ def test_every_chunk_of_forty_seconds_writes_what_refeeding_all_audio_writes(
 def test_what_a_decode_computes_does_not_grow_with_the_utterance(
     random_backend: TransformersBackend, minute: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frames: list[int] = []
-    encode = random_backend._encoder.encode
-    counted = lambda windows: frames.append(sum(w.shape[1] for w in windows)) or encode(windows)  # noqa: E731
-    monkeypatch.setattr(random_backend._encoder, "encode", counted)
+    encoded: list[list[torch.Tensor]] = []
+    monkeypatch.setattr(random_backend._encoder, "encode", noting(random_backend._encoder.encode, asked=encoded))
     track = random_backend.track("", None)
     for second in range(4, 61, 4):
         random_backend.decode([Speech(track, 0, minute[: second * RATE_HERTZ])])
+    frames = [sum(window.shape[1] for window in windows) for windows in encoded]
     assert frames[0] == 400
     assert max(frames[2:]) <= 1200
     assert track.progress.kept is not None
@@ -174,8 +187,7 @@ def test_the_prompt_is_computed_once_for_all_utterances(
     track, fresh = random_backend.track("A novel.", None), random_backend.track("A novel.", None)
     random_backend.decode([Speech(track, 0, minute[:RATE_HERTZ])])
     embedded: list[list[int]] = []
-    embed = random_backend._decoder.embed
-    monkeypatch.setattr(random_backend._decoder, "embed", lambda ids: embedded.append(ids) or embed(ids))
+    monkeypatch.setattr(random_backend._decoder, "embed", noting(random_backend._decoder.embed, asked=embedded))
     random_backend.decode([Speech(track, 1, minute[RATE_HERTZ : 3 * RATE_HERTZ])])
     assert track.head_ids not in embedded
     random_backend.decode([Speech(fresh, 0, minute[RATE_HERTZ : 3 * RATE_HERTZ])])

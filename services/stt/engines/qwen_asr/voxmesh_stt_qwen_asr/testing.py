@@ -36,7 +36,7 @@ def write_random_checkpoint(
     Returns:
         The folder.
     """
-    processor = Qwen3ASRProcessor.from_pretrained(str(like))
+    processor: Any = Qwen3ASRProcessor.from_pretrained(str(like))
     config = json.loads((like / "config.json").read_text())
     _resize(config["thinker_config"], width, layers, heads)
     if aligner:
@@ -60,11 +60,8 @@ def write_random_checkpoint(
 
 
 def _resize(thinker: dict[str, Any], width: int, layers: int, heads: int) -> None:
-    thinker["audio_config"] |= {
-        **{"d_model": width, "encoder_ffn_dim": 2 * width, "encoder_layers": layers},
-        **{"encoder_attention_heads": heads, "output_dim": width},
-    }
-    thinker["text_config"] |= {
-        **{"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": layers},
-        **{"num_attention_heads": heads, "num_key_value_heads": max(1, heads // 2)},
-    }
+    audio, text = thinker["audio_config"], thinker["text_config"]
+    audio |= {"d_model": width, "output_dim": width, "encoder_ffn_dim": 2 * width}
+    audio |= {"encoder_layers": layers, "encoder_attention_heads": heads}
+    text |= {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": layers}
+    text |= {"num_attention_heads": heads, "num_key_value_heads": max(1, heads // 2)}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from qwen_asr.inference.utils import detect_and_fix_repetitions, parse_asr_output
 
 _UNFINISHED = "\ufffd"
 """Stands where a character's bytes are not all there."""
+_LANGUAGE_ALONE = re.compile(r"language(\s+\w*)?", re.IGNORECASE)
+"""An answer that ends before its text, which the package takes for the text."""
 
 
 def rolled_back(tokenizer: Any, raw: str, tokens: int) -> str:
@@ -34,5 +37,7 @@ def parsed(raw: str, language: str | None) -> tuple[str, str]:
         raw: the whole answer.
         language: the one that the answer was forced into, which it then does not name.
     """
+    if language is None and _LANGUAGE_ALONE.fullmatch(raw.strip()):
+        return "", ""
     found, text = parse_asr_output(raw, user_language=language)
     return found, text.replace(_UNFINISHED, "").strip()

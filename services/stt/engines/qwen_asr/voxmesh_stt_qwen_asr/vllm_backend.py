@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from voxmesh_runtime.audio import Samples
 from voxmesh_stt_qwen_asr.backend import Heard, Speech, long_enough
 from voxmesh_stt_qwen_asr.languages import ALL_NAMES
 from voxmesh_stt_qwen_asr.settings import QwenAsrSettings
@@ -74,18 +75,22 @@ class VllmBackend:
 
     def _heard(self, speech: Speech) -> Heard:
         track: VllmTrack = speech.track
+        padded = long_enough(speech.samples)
+        if len(padded) > len(speech.samples):
+            # The silence behind it must not stay in front of what follows.
+            return self._fed(self._begin(track), padded, track.language)
         if track.utterance != speech.utterance or len(speech.samples) < track.samples:
-            track.utterance, track.samples = speech.utterance, 0
-            track.streaming = self._begin(track)
+            track.utterance, track.samples, track.streaming = speech.utterance, 0, self._begin(track)
         new = speech.samples[track.samples :]
         track.samples = len(speech.samples)
-        # Only an utterance's first piece can be too short; silence between pieces would be heard.
-        first = not len(track.streaming.audio_accum) and not len(track.streaming.buffer)
-        self._model.streaming_transcribe(long_enough(new) if first else new, track.streaming)
+        return self._fed(track.streaming, new, track.language)
+
+    def _fed(self, streaming: Any, samples: Samples, language: str | None) -> Heard:
+        self._model.streaming_transcribe(samples, streaming)
         # What is left of the chunk is decoded too: the session asks when it is worth it.
-        self._model.finish_streaming_transcribe(track.streaming)
-        language, text = parsed(track.streaming._raw_decoded, track.language)  # noqa: SLF001 # the text field hides U+FFFD
-        return Heard(text, language)
+        self._model.finish_streaming_transcribe(streaming)
+        found, text = parsed(streaming._raw_decoded, language)  # noqa: SLF001 # its text may hold half a character
+        return Heard(text, found)
 
     def _begin(self, track: VllmTrack) -> Any:
         return self._model.init_streaming_state(
