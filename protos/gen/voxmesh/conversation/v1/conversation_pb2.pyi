@@ -38,6 +38,7 @@ class ConverseRequest(message.Message):
     PLAYBACK_POSITION_FIELD_NUMBER: builtins.int
     INTERRUPT_FIELD_NUMBER: builtins.int
     TOOL_RESULT_FIELD_NUMBER: builtins.int
+    GOODBYE_FIELD_NUMBER: builtins.int
     text: builtins.str
     """A typed user turn, at most 32,000 characters."""
     @builtins.property
@@ -68,6 +69,12 @@ class ConverseRequest(message.Message):
     def tool_result(self) -> ToolResult:
         """Answer to a tool call."""
 
+    @builtins.property
+    def goodbye(self) -> Goodbye:
+        """The session is over: nothing more is answered, and it cannot be resumed.
+        A stream that ends without it may be resumed for a while.
+        """
+
     def __init__(
         self,
         *,
@@ -79,12 +86,13 @@ class ConverseRequest(message.Message):
         playback_position: PlaybackPosition | None = ...,
         interrupt: Interrupt | None = ...,
         tool_result: ToolResult | None = ...,
+        goodbye: Goodbye | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "converse_request", b"converse_request", "image", b"image", "interrupt", b"interrupt", "playback_position", b"playback_position", "resume", b"resume", "text", b"text", "tool_result", b"tool_result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "converse_request", b"converse_request", "goodbye", b"goodbye", "image", b"image", "interrupt", b"interrupt", "playback_position", b"playback_position", "resume", b"resume", "text", b"text", "tool_result", b"tool_result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "converse_request", b"converse_request", "image", b"image", "interrupt", b"interrupt", "playback_position", b"playback_position", "resume", b"resume", "text", b"text", "tool_result", b"tool_result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "converse_request", b"converse_request", "goodbye", b"goodbye", "image", b"image", "interrupt", b"interrupt", "playback_position", b"playback_position", "resume", b"resume", "text", b"text", "tool_result", b"tool_result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_converse_request: _TypeAlias = typing.Literal["config", "resume", "audio", "text", "image", "playback_position", "interrupt", "tool_result"]  # noqa: Y015
+    _WhichOneofReturnType_converse_request: _TypeAlias = typing.Literal["config", "resume", "audio", "text", "image", "playback_position", "interrupt", "tool_result", "goodbye"]  # noqa: Y015
     _WhichOneofArgType_converse_request: _TypeAlias = typing.Literal["converse_request", b"converse_request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_converse_request) -> _WhichOneofReturnType_converse_request | None: ...
 
@@ -173,26 +181,39 @@ class Resume(message.Message):
     SESSION_ID_FIELD_NUMBER: builtins.int
     RESUME_TOKEN_FIELD_NUMBER: builtins.int
     LAST_REPLY_SEQUENCE_FIELD_NUMBER: builtins.int
+    LAST_SEQUENCE_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """From SessionStarted."""
     resume_token: builtins.str
     """From the newest SessionStarted; good once."""
     last_reply_sequence: builtins.int
-    """Highest ReplyAudio.sequence received; unset when none was."""
+    """Highest ReplyAudio.sequence received; unset when none was. Read when
+    last_sequence is unset.
+    """
+    last_sequence: builtins.int
+    """Highest ConverseResponse.sequence received; what came after it is sent
+    again.
+    """
     def __init__(
         self,
         *,
         session_id: builtins.str = ...,
         resume_token: builtins.str = ...,
         last_reply_sequence: builtins.int | None = ...,
+        last_sequence: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_last_reply_sequence", b"_last_reply_sequence", "last_reply_sequence", b"last_reply_sequence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_last_reply_sequence", b"_last_reply_sequence", "_last_sequence", b"_last_sequence", "last_reply_sequence", b"last_reply_sequence", "last_sequence", b"last_sequence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_last_reply_sequence", b"_last_reply_sequence", "last_reply_sequence", b"last_reply_sequence", "resume_token", b"resume_token", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_last_reply_sequence", b"_last_reply_sequence", "_last_sequence", b"_last_sequence", "last_reply_sequence", b"last_reply_sequence", "last_sequence", b"last_sequence", "resume_token", b"resume_token", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__last_reply_sequence: _TypeAlias = typing.Literal["last_reply_sequence"]  # noqa: Y015
     _WhichOneofArgType__last_reply_sequence: _TypeAlias = typing.Literal["_last_reply_sequence", b"_last_reply_sequence"]  # noqa: Y015
+    _WhichOneofReturnType__last_sequence: _TypeAlias = typing.Literal["last_sequence"]  # noqa: Y015
+    _WhichOneofArgType__last_sequence: _TypeAlias = typing.Literal["_last_sequence", b"_last_sequence"]  # noqa: Y015
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__last_reply_sequence) -> _WhichOneofReturnType__last_reply_sequence | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_sequence) -> _WhichOneofReturnType__last_sequence | None: ...
 
 @typing.final
 class AudioChunk(message.Message):
@@ -267,6 +288,21 @@ class PlaybackPosition(message.Message):
 @typing.final
 class Interrupt(message.Message):
     """Interrupt has no fields."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Goodbye(message.Message):
+    """Goodbye has no fields."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -386,8 +422,13 @@ class ConverseResponse(message.Message):
     TURN_REPORT_FIELD_NUMBER: builtins.int
     TURN_FAILED_FIELD_NUMBER: builtins.int
     GOING_AWAY_FIELD_NUMBER: builtins.int
+    SEQUENCE_FIELD_NUMBER: builtins.int
     audio_acknowledged: builtins.int
     """Microphone audio up to this sequence needs no repeating."""
+    sequence: builtins.int
+    """Numbered from 1 in the session without gaps; 0 on session_started,
+    audio_acknowledged and going_away, which belong to the stream.
+    """
     @builtins.property
     def session_started(self) -> SessionStarted:
         """First, and again after each resume."""
@@ -452,10 +493,11 @@ class ConverseResponse(message.Message):
         turn_report: TurnReport | None = ...,
         turn_failed: TurnFailed | None = ...,
         going_away: common_pb2.GoingAway | None = ...,
+        sequence: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_text", b"reply_text", "session_started", b"session_started", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_text", b"reply_text", "session_started", b"session_started", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_text", b"reply_text", "sequence", b"sequence", "session_started", b"session_started", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_converse_response: _TypeAlias = typing.Literal["session_started", "audio_acknowledged", "speech_started", "transcript", "turn_ended", "reply_text", "reply_audio", "interrupted", "duck", "tool_call", "turn_report", "turn_failed", "going_away"]  # noqa: Y015
     _WhichOneofArgType_converse_response: _TypeAlias = typing.Literal["converse_response", b"converse_response"]  # noqa: Y015
