@@ -33,7 +33,6 @@ SEED = 20_240
 MARGIN_S = 0.05
 """What stays of the silence around speech."""
 PEAK = 0.5
-NO_CUT = ""
 
 HIBARI = "hibari af_heart"
 ESPEAK_US = "espeak-ng en-us"
@@ -49,6 +48,8 @@ class Made:
     text: str
     source: str
     recording: str = ""
+    middle: tuple[float, float] = (0.2, 0.75)
+    """Where to look for the rest, as shares of the speech."""
 
 
 SPEECH = (
@@ -61,19 +62,19 @@ SPEECH = (
     Made("yeah_espeak", "Yeah.", ESPEAK_US),
     Made("italy", "Next summer I am going to visit Rome with my sister,| so what should we see there?", HIBARI),
     Made("river", "I would like to know the name of,| the longest river in Africa.", ESPEAK_US),
-    Made("um", "I wanted to ask you about, um,| the weather in the south of Italy.", HIBARI),
-    Made("um_espeak", "Could you please tell me, um,| how many days there are in a year?", ESPEAK_GB),
+    Made("um", "I wanted to ask you about, um,| the weather in the south of Italy.", HIBARI, middle=(0.48, 0.7)),
+    Made(
+        "um_espeak", "Could you please tell me, um,| how many days there are in a year?", ESPEAK_GB, middle=(0.45, 0.7)
+    ),
     Made("story", "Tell me a long story about a king and his three sons.", HIBARI),
     Made("story_espeak", "Tell me a long story about a fisherman and the sea.", ESPEAK_GB),
-    Made("mm_hm", "Mm-hmm.", HIBARI),
     Made("right", "Right.", HIBARI),
-    Made("uh_huh", "Uh-huh.", ESPEAK_US),
     Made("okay", "Okay.", ESPEAK_GB),
     Made("stop_italy", "Stop, what about Italy?", HIBARI),
     Made("wait_hamlet", "Wait. Who wrote the play Hamlet?", ESPEAK_US),
     Made("i_mean_italy", "I mean, what is the capital of Italy?", HIBARI),
     Made("young_man", "he was not an ill disposed young man", LIBRIVOX, "0880"),
-    Made("amiable", "he might even have been| made amiable himself", LIBRIVOX, "0930"),
+    Made("amiable", "he might even have| been made amiable himself", LIBRIVOX, "0930"),
 )
 
 
@@ -83,11 +84,13 @@ async def main(recordings: Path) -> None:
     entries: list[str] = []
     async with local_mesh((TTS,), lambda _watched: None) as settings, Mesh(settings) as mesh:
         for made in SPEECH:
-            whole = await spoken(mesh, made, recordings)
+            whole = await hibari(mesh, made) if made.source == HIBARI else others(made, recordings)
             texts = made.text.split("|")
             names = [made.name] if len(texts) == 1 else [f"{made.name}_begin", f"{made.name}_end"]
-            for name, text, samples in zip(names, texts, cut(whole, len(texts)), strict=True):
+            for name, text, samples in zip(names, texts, cut(whole, len(texts), made.middle), strict=True):
                 entries.append(write(name, text.strip(), made.source, samples))
+    # No synthesiser at hand hums so that a recogniser hears it.
+    entries.append(write("mm_hm", "Mm-hmm.", f"generated, seed {SEED + 3}", hum(np.random.default_rng(SEED + 3))))
     entries.append(write("cough", "", f"generated, seed {SEED}", cough(np.random.default_rng(SEED))))
     entries.append(write("door", "", f"generated, seed {SEED + 1}", door(np.random.default_rng(SEED + 1))))
     entries.append(write("fan", "", f"generated, seed {SEED + 2}", fan(np.random.default_rng(SEED + 2))))
@@ -95,25 +98,22 @@ async def main(recordings: Path) -> None:
     (FOLDER / LIST).write_text(head + "\n".join(entries), encoding="utf-8")
 
 
-async def spoken(mesh: Mesh, made: Made, recordings: Path) -> Samples:
-    """The whole of a text at the microphone's rate."""
-    text = made.text.replace("|", "")
+def others(made: Made, recordings: Path) -> Samples:
+    """A recording, or speech of espeak-ng."""
     if made.recording:
         (path,) = recordings.rglob(f"*{made.recording}.wav")
         return at_microphone(*read_audio_file(path))
-    if made.source == HIBARI:
-        return await hibari(mesh, text)
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         voice = made.source.split()[-1]
-        subprocess.run(["espeak-ng", "-v", voice, "-s", "150", "-w", file.name, text], check=True)
+        subprocess.run(["espeak-ng", "-v", voice, "-s", "150", "-w", file.name, made.text.replace("|", "")], check=True)
         return at_microphone(*read_audio_file(Path(file.name)))
 
 
-async def hibari(mesh: Mesh, text: str) -> Samples:
+async def hibari(mesh: Mesh, made: Made) -> Samples:
     """Speech of the default synthesiser."""
 
     async def pieces() -> AsyncIterator[str]:
-        yield text
+        yield made.text.replace("|", "")
 
     config = tts_pb2.SynthesisConfig(audio_format=pcm(MICROPHONE_HERTZ).to_proto())
     return samples_of(b"".join([piece.data async for piece in mesh.text_to_speech.speak(pieces(), config)]))
@@ -125,16 +125,16 @@ def at_microphone(samples: Samples, hertz: int) -> Samples:
     return np.concatenate([resampler.process(samples), resampler.flush()])
 
 
-def cut(samples: Samples, parts: int) -> list[Samples]:
-    """The whole, or its two parts, cut in the quietest 60 ms of its middle."""
+def cut(samples: Samples, parts: int, middle: tuple[float, float]) -> list[Samples]:
+    """The whole, or its two parts, cut in the quietest 120 ms of its middle."""
     if parts == 1:
         return [samples]
     begin_s, end_s = voiced(samples, MICROPHONE_HERTZ)
-    window = round(0.06 * MICROPHONE_HERTZ)
-    first, last = (round((begin_s + share * (end_s - begin_s)) * MICROPHONE_HERTZ) for share in (0.3, 0.8))
+    window = round(0.12 * MICROPHONE_HERTZ)
+    first, last = (round((begin_s + share * (end_s - begin_s)) * MICROPHONE_HERTZ) for share in middle)
     power = np.convolve(samples[first:last].astype(np.float64) ** 2, np.ones(window), "valid")
-    middle = first + int(power.argmin()) + window // 2
-    return [samples[:middle], samples[middle:]]
+    rest = first + int(power.argmin()) + window // 2
+    return [samples[:rest], samples[rest:]]
 
 
 def write(name: str, text: str, source: str, samples: Samples) -> str:
@@ -151,11 +151,38 @@ def write(name: str, text: str, source: str, samples: Samples) -> str:
 
 
 def cough(random: np.random.Generator) -> Samples:
-    """Two bursts of noise through a throat, as a cough has them."""
-    bursts = [burst(random, 0.09, 0.012, (500, 1500, 2600)), np.zeros(int(0.07 * MICROPHONE_HERTZ))]
-    bursts += [burst(random, 0.32, 0.07, (600, 1300, 2500)), np.zeros(int(0.12 * MICROPHONE_HERTZ))]
-    bursts += [burst(random, 0.22, 0.05, (550, 1200, 2400)) * 0.6]
-    return np.concatenate(bursts).astype(np.float32)
+    """Two coughs: noise bursts through a throat, each with a voice that falls after it, so that detectors notice."""
+    pieces = [burst(random, 0.06, 0.012, (500, 1500, 2600)), groan(random, 0.3, 210)]
+    pieces += [np.zeros(int(0.1 * MICROPHONE_HERTZ)), burst(random, 0.05, 0.01, (600, 1400, 2600))]
+    return np.concatenate([*pieces, groan(random, 0.26, 180) * 0.8]).astype(np.float32)
+
+
+def groan(random: np.random.Generator, length_s: float, hertz: float) -> NDArray[np.float64]:
+    """A rough voice of falling pitch that dies away, with breath in it."""
+    at_s = np.arange(int(length_s * MICROPHONE_HERTZ)) / MICROPHONE_HERTZ
+    phase = np.cumsum(hertz * (1 - 0.3 * at_s / length_s) * (1 + 0.02 * random.standard_normal(at_s.size)))
+    pulses = np.diff(np.floor(phase / MICROPHONE_HERTZ), prepend=0.0)
+    source = pulses * 12 + 0.5 * random.standard_normal(at_s.size)
+    envelope = np.minimum(1.0, at_s / 0.02) * np.exp(-at_s / (0.5 * length_s))
+    return shaped(source, (650, 1150, 2500), 180) * envelope
+
+
+def hum(random: np.random.Generator) -> Samples:
+    """A listener's hum in two parts, the second one rising."""
+    breath = random.standard_normal(int(0.07 * MICROPHONE_HERTZ)) * 0.04
+    return np.concatenate([nasal(random, 0.2, (130, 117)), breath, nasal(random, 0.28, (136, 169))]).astype(np.float32)
+
+
+def nasal(random: np.random.Generator, length_s: float, hertz: tuple[float, float]) -> NDArray[np.float64]:
+    """A voice through the nose, from one pitch to another."""
+    at_s = np.arange(int(length_s * MICROPHONE_HERTZ)) / MICROPHONE_HERTZ
+    phase = np.cumsum(np.linspace(*hertz, at_s.size)) / MICROPHONE_HERTZ
+    source = np.diff(np.floor(phase), prepend=0.0) * 10 + 0.05 * random.standard_normal(at_s.size)
+    frequencies = np.fft.rfftfreq(at_s.size, 1 / MICROPHONE_HERTZ)
+    resonances = ((1.0, 250, 120), (0.12, 1000, 150), (0.06, 2200, 250))
+    response = sum(level * np.exp(-(((frequencies - middle) / width) ** 2)) for level, middle, width in resonances)
+    voice = np.fft.irfft(np.fft.rfft(source) * response, at_s.size)
+    return voice / np.abs(voice).max() * np.minimum(1.0, np.minimum(at_s, at_s[::-1]) / 0.04)
 
 
 def door(random: np.random.Generator) -> Samples:

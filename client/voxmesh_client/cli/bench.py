@@ -9,6 +9,7 @@ import typer
 
 from voxmesh_client.bench.asked import BiasingAsked, Pace, SttAsked
 from voxmesh_client.bench.extra import require_extra
+from voxmesh_client.cli.bench_conversation import conversation
 from voxmesh_client.cli.console import JsonOption
 from voxmesh_client.cli.examples import help_of
 
@@ -155,5 +156,5 @@ def biasing(
     )
 
 
-for _verb in (stt, biasing):
+for _verb in (stt, biasing, conversation):
     bench.command(help=help_of(_verb))(_verb)

@@ -1,0 +1,1 @@
+"""`voxmesh bench conversation`: scripted conversations in real time, and how human the mesh is in them."""
