@@ -1,10 +1,10 @@
 """What the service adds to direct calls of the same server, and its memory in an hour of speech.
 
-    python services/stt/engines/openai_audio/bench/against_direct_calls.py [--hour]
+    python services/stt/engines/openai_audio/bench/against_direct_calls.py [--hour [--scripted]]
 
 The server is that of the tests, a process of its own: HTTP by the standard library, words by
-Moonshine tiny-en on one thread. Clips are those of the Debian package pocketsphinx-testdata if it
-is installed, else the two of the tests.
+Moonshine tiny-en on one thread, or scripted ones that cost no time. Clips are those of the Debian
+package pocketsphinx-testdata if it is installed, else the two of the tests.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Outcome:
 
 def main() -> None:
     """Measure and print."""
-    with recogniser() as url:
+    with recogniser(is_scripted="--scripted" in sys.argv) as url:
         if "--hour" in sys.argv:
             an_hour(url)
         else:
@@ -188,11 +188,11 @@ def plain(text: str) -> str:
 
 
 @contextmanager
-def recogniser() -> Generator[str]:
+def recogniser(*, is_scripted: bool) -> Generator[str]:
     """The server in a process of its own; gives its address."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs,))
+    process = context.Process(target=_serve, args=(theirs, is_scripted))
     process.start()
     try:
         yield ours.recv()
@@ -201,14 +201,15 @@ def recogniser() -> Generator[str]:
         process.join()
 
 
-def _serve(parent: Connection) -> None:
-    from voxmesh_stt_openai_audio.testing_recogniser import Recogniser  # noqa: PLC0415 # the model is for this process
+def _serve(parent: Connection, is_scripted: bool) -> None:  # noqa: FBT001 # a process takes positions
+    answer = None
+    if not is_scripted:
+        from voxmesh_stt_openai_audio.testing_recogniser import Recogniser  # noqa: PLC0415 # loads a model
 
-    recogniser = Recogniser()
-    with transcription_server(recogniser.answer, ["moonshine/tiny-en"]) as server:
+        answer = Recogniser().answer
+    with transcription_server(answer, ["moonshine/tiny-en"]) as server:
         parent.send(server.url)
         parent.recv()
-    recogniser.close()
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ async def _text(stream: Exchange[Any, Any], speech: Samples) -> str:
         ([fails(429, "slow down", retry_after="7")], CODE.RESOURCE_EXHAUSTED, "at its limit"),
         ([fails(500, "CUDA error")], CODE.UNAVAILABLE, r"HTTP 500 \(CUDA error\); try again"),
         ([fails(503)], CODE.UNAVAILABLE, "HTTP 503"),
+        ([fails(500, f"the gateway's key {KEY}\nis over its limit")], CODE.UNAVAILABLE, r"key \*\*\* is over"),
         ([fails(401, f"Incorrect API key provided: {KEY}")], CODE.FAILED_PRECONDITION, "OPENAI_AUDIO_API_KEY"),
         ([fails(404, "no such model")], CODE.FAILED_PRECONDITION, "no model 'whisper-1'"),
         ([fails(400, "unknown field: seed")], CODE.FAILED_PRECONDITION, "unknown field: seed.*EXTRA_FIELDS"),
@@ -96,6 +97,7 @@ async def _text(stream: Exchange[Any, Any], speech: Samples) -> str:
         "429",
         "500",
         "503",
+        "500 with the key",
         "401",
         "404",
         "400",
@@ -126,12 +128,13 @@ async def test_a_failed_final_is_a_typed_error(
 
 
 async def test_the_wait_that_the_server_asks_for_is_passed_on(server: TranscriptionServer, speech: Samples) -> None:
-    async with _served(server) as (method, _), exchange(method, _config()) as stream:
-        server.play(fails(429, retry_after="7"))
-        error = await _failure(stream, speech)
+    async with _served(server, timeout_s=60) as (method, _), exchange(method, _config()) as stream:
+        server.play(fails(429, retry_after="70"))
+        async with asyncio.timeout(20):
+            error = await _failure(stream, speech)
         assert len(server.uploads) == 1
     (info,) = [detail for detail in details(error) if isinstance(detail, error_details_pb2.RetryInfo)]
-    assert info.retry_delay.seconds == 7
+    assert info.retry_delay.seconds == 70
 
 
 @pytest.mark.parametrize("passing", [fails(503), fails(429), Play(parts=[b"{"], is_cut=True), streams(DELTA)])

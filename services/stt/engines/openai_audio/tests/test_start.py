@@ -172,15 +172,12 @@ def test_warming_up_transcribes_once(server: TranscriptionServer, connect: Conne
     assert len(server.uploads) == 1
 
 
-def test_closing_ends_the_thread_and_what_runs_on_it(server: TranscriptionServer, connect: Connect) -> None:
-    before = threading.active_count()
+def test_closing_ends_the_thread(connect: Connect) -> None:
     engine = connect()
     engine.load()
     engine.close()
     engine.close()
-    names = [thread.name for thread in threading.enumerate()]
-    assert "openai-audio" not in names
-    assert threading.active_count() <= before + len(server.uploads) + 1
+    assert "openai-audio" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_failed_start_leaves_no_thread(connect: Connect) -> None:

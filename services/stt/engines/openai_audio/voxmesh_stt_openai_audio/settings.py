@@ -45,6 +45,8 @@ class OpenAiAudioSettings(UtteranceSettings):
     """Requests that the server gets at once; more wait."""
     interim_share: float = Field(default=0.5, gt=0, le=1)
     """Largest share of these requests that may be for interim results; at least one."""
+    interim_interval_s: float = Field(default=0.6, ge=0.1)
+    """Least new speech, in seconds, between two interim results of one stream; each sends the utterance anew."""
     max_utterance_s: float = Field(default=20.0, ge=5, le=600)
     """Longest utterance, in seconds; longer speech is cut at its quietest place. Whisper was made for 30 s."""
     streaming: bool = True

@@ -38,7 +38,7 @@ class Play:
     parts: Sequence[bytes] = ()
     """Sent one by one in chunks, in place of `body`."""
     gap_s: float = 0.0
-    """Silence before each part."""
+    """Silence before each part but the first."""
     pause_s: float = 0.0
     """Silence before the first byte."""
     is_cut: bool = False
@@ -160,8 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _send_parts(self, play: Play) -> None:
-        for part in play.parts:
-            self._wait(play.gap_s)
+        for number, part in enumerate(play.parts):
+            self._wait(play.gap_s if number else 0.0)
             self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
             self.wfile.flush()
         if play.is_cut:
