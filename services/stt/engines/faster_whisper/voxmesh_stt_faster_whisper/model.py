@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -39,6 +40,7 @@ ENGLISH = "en"
 _ENGLISH_TOKENS_PER_S = 12
 """Twice what fast speech has; what goes on for longer repeats itself."""
 _UNSPACED = frozenset(("zh", "ja", "th", "lo", "my", "yue"))
+_STAMP_S = 0.02
 _SAMPLES_AT_ONCE = 5
 """Texts drawn at a temperature above 0, of which the likeliest is taken."""
 _PREPENDED, _APPENDED = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001 # full-width signs of Chinese and Japanese
@@ -55,10 +57,19 @@ class Generated:
     """Text of one utterance as the decoder gave it."""
 
     tokens: list[int]
-    text: str
+    """Of the text alone."""
+    segments: tuple[str, ...]
+    """The text between time stamps; empty when it holds no word."""
     log_prob: float
     """Mean log probability of a token, 0 at best."""
     no_speech_prob: float
+    resume_s: float | None
+    """Where the decoder stopped with more to come; None at the end of the speech."""
+
+    @property
+    def text(self) -> str:
+        """All segments."""
+        return " ".join(self.segments)
 
 
 class Model:
@@ -129,10 +140,14 @@ class Model:
         return [{token[2:-2]: float(p) for token, p in found} for found in self._network.detect_language(encoded)]
 
     def prompt(self, preceding: Sequence[int], language: str) -> list[int]:
-        """The decoder's prompt: what precedes, at most `MAX_PROMPT_TOKENS`, and what is to be done."""
+        """The decoder's prompt: what precedes, at most `MAX_PROMPT_TOKENS`, and what is to be done.
+
+        Time stamps are always asked for: they hold the text to the audio. Without them long speech
+        lost and doubled sentences.
+        """
         tokenizer = self._tokenizer(language)
         before = [tokenizer.sot_prev, *preceding] if preceding else []
-        return [*before, *tokenizer.sot_sequence, tokenizer.no_timestamps]
+        return [*before, *tokenizer.sot_sequence]
 
     def generate(
         self, encoded: Encoded, prompts: Sequence[list[int]], *, beam_size: int, temperature: float, window_s: int
@@ -183,12 +198,23 @@ class Model:
         return MAX_TEXT_TOKENS if self.is_multilingual else min(MAX_TEXT_TOKENS, _ENGLISH_TOKENS_PER_S * window_s)
 
     def _generated(self, result: Any) -> Generated:
-        tokens = list(result.sequences_ids[0])
-        text = self._tokenizer(ENGLISH).decode(tokens).strip()
+        tokenizer = self._tokenizer(ENGLISH)
+        tokens: list[int] = result.sequences_ids[0]
+        first_stamp = tokenizer.timestamp_begin
+        runs = groupby(tokens, key=lambda token: token >= first_stamp)
+        texts = [tokenizer.decode(list(run)).strip() for is_stamp, run in runs if not is_stamp]
+        segments = tuple(text for text in texts if text)
+        has_words = any(character.isalnum() for text in segments for character in text)
+        stops_between = len(tokens) > 1 and min(tokens[-2:]) >= first_stamp
         # The score is a mean over the text; the end token counts too.
         log_prob = result.scores[0] * len(tokens) / (len(tokens) + 1)
-        has_words = any(character.isalnum() for character in text)
-        return Generated(tokens, text if has_words else "", float(log_prob), float(result.no_speech_prob))
+        return Generated(
+            [token for token in tokens if token < tokenizer.eot],
+            segments if has_words else (),
+            float(log_prob),
+            float(result.no_speech_prob),
+            (tokens[-1] - first_stamp) * _STAMP_S if stops_between else None,
+        )
 
 
 def _check(name: str, files: Mapping[str, Path]) -> None:
