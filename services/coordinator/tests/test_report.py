@@ -3,39 +3,14 @@
 import pytest
 
 from voxmesh.common.v1 import common_pb2
-from voxmesh_coordinator.clock_offset import Exchange
-from voxmesh_coordinator.report import HopClock, TurnClock
-from voxmesh_runtime.clock import duration, seconds_of, timestamp
+from voxmesh_coordinator.clock_offset import Clocks
+from voxmesh_coordinator.hop import HopClock
+from voxmesh_coordinator.report import TurnClock
+from voxmesh_runtime.clock import timestamp
 
 pytestmark = pytest.mark.unit
 
 MS = 1_000_000
-
-
-def test_an_exchange_tells_the_clock_offset_within_its_bound() -> None:
-    # 10 ms there, 20 ms of work, 30 ms back; the other clock is 500 ms ahead.
-    exchange = Exchange(0, 510 * MS, 530 * MS, 60 * MS)
-    assert exchange.network_s == pytest.approx(0.040)
-    offset = exchange.clock_offset
-    assert abs(offset.offset_s - 0.5) <= offset.error_s
-    assert offset.error_s == pytest.approx(0.020)
-
-
-def test_a_hop_splits_into_network_queue_and_compute_whatever_the_other_clock_says() -> None:
-    ahead = 3_000 * MS
-    hop = HopClock("stt/x", "host", sent_ns=1_000 * MS, first_output_ns=1_100 * MS)
-    hop.timing = common_pb2.Timing(
-        received_time=timestamp(1_010 * MS + ahead),
-        started_time=timestamp(1_040 * MS + ahead),
-        first_output_time=timestamp(1_090 * MS + ahead),
-        finished_time=timestamp(1_095 * MS + ahead),
-        queue_duration=duration(0.030),
-    )
-    proto = hop.to_proto()
-    assert seconds_of(proto.network_duration) == pytest.approx(0.020)
-    assert seconds_of(proto.queue_duration) == pytest.approx(0.030)
-    assert seconds_of(proto.compute_duration) == pytest.approx(0.050)
-    assert seconds_of(proto.clock_offset) == pytest.approx(3.0)
 
 
 def test_overlapping_hops_explain_a_moment_once() -> None:
@@ -54,3 +29,34 @@ def test_times_that_did_not_happen_are_unset() -> None:
     assert not report.HasField("first_audio_time")
     assert not report.HasField("speech_ended_time")
     assert report.trace_id == "ab"
+
+
+def test_time_after_the_turn_could_have_ended_is_for_the_hops_to_explain() -> None:
+    clock = TurnClock(turn_index=0, speech_ended_ns=1, turn_endable_ns=400 * MS, turn_ended_ns=900 * MS)
+    clock.first_audio_ns = 1_000 * MS
+    clock.hops = [HopClock("llm/x", "", 600 * MS, finished_ns=1_000 * MS)]
+    assert clock.to_proto("").explained_share == pytest.approx(0.8)
+
+
+def test_work_before_the_end_of_the_turn_is_speculative_but_for_the_judgement_of_the_end() -> None:
+    clock = TurnClock(turn_index=0, speech_ended_ns=1, turn_ended_ns=500 * MS)
+    clock.hops = [HopClock("turn/x", "", 100 * MS), HopClock("llm/x", "", 200 * MS), HopClock("tts/x", "", 600 * MS)]
+    assert [hop.speculative for hop in clock.to_proto("").hops] == [False, True, False]
+
+
+def test_clocks_learn_from_every_turn_and_from_work_that_was_thrown_away() -> None:
+    clocks, errors = Clocks(50), list[int]()
+    for turn, (there, back) in enumerate(((40, 2), (2, 40), (40, 40))):
+        sent = (turn + 1) * 1_000 * MS
+        stamps = (timestamp(sent + there * MS), timestamp(sent + 100 * MS))
+        finished = sent + (100 + back) * MS
+        timing = common_pb2.Timing(received_time=stamps[0], started_time=stamps[0], finished_time=stamps[1])
+        hop, clock = HopClock("llm/x", "titan", sent, finished, finished, timing), TurnClock(turn_index=turn)
+        clock.hops = [hop]
+        if turn == 1:
+            clock.discard([hop])
+        report = clock.to_proto("", clocks)
+        errors += [made.clock_offset_error.ToNanoseconds() for made in report.hops]
+        assert len(report.hops) == (turn != 1)
+    assert errors[0] == pytest.approx(21 * MS, rel=0.01)
+    assert errors[1] == pytest.approx(2 * MS, rel=0.1)

@@ -6,67 +6,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.clock_offset import Exchange
-from voxmesh_runtime.clock import duration, seconds_of, timestamp
-
-NS = 1_000_000_000
-
-
-@dataclass(slots=True)
-class HopClock:
-    """Our stamps of one call to a service, in nanoseconds since the epoch."""
-
-    service: str
-    host: str
-    sent_ns: int = field(default_factory=time.time_ns)
-    first_output_ns: int | None = None
-    finished_ns: int | None = None
-    timing: common_pb2.Timing | None = None
-
-    def output(self) -> None:
-        """An answer came; only the first is kept."""
-        if self.first_output_ns is None:
-            self.first_output_ns = time.time_ns()
-
-    def finish(self, timing: common_pb2.Timing) -> None:
-        """The last answer came, with the service's own stamps."""
-        self.output()
-        self.finished_ns = time.time_ns()
-        self.timing = timing
-
-    @property
-    def worked_s(self) -> float:
-        """What the service computed, as it says, or else how long it has been at it."""
-        if self.timing is not None:
-            return seconds_of(self.timing.compute_duration)
-        return (time.time_ns() - self.sent_ns) / NS
-
-    def to_proto(self) -> conversation_pb2.Hop:
-        """The hop as far as it got."""
-        hop = conversation_pb2.Hop(service=self.service, host=self.host, sent_time=timestamp(self.sent_ns))
-        if self.first_output_ns is not None:
-            hop.first_output_time.CopyFrom(timestamp(self.first_output_ns))
-        if self.finished_ns is not None:
-            hop.finished_time.CopyFrom(timestamp(self.finished_ns))
-        if self.timing is not None and self.first_output_ns is not None:
-            self._split(hop, self.timing, self.first_output_ns)
-        return hop
-
-    def _split(self, hop: conversation_pb2.Hop, timing: common_pb2.Timing, first_output_ns: int) -> None:
-        """Divide the time until the first output into network, queue and compute."""
-        received_ns = timing.received_time.ToNanoseconds()
-        last = timing.first_output_time if timing.HasField("first_output_time") else timing.finished_time
-        answered_ns = last.ToNanoseconds()
-        exchange = Exchange(self.sent_ns, received_ns, answered_ns, first_output_ns)
-        queue_s = seconds_of(timing.queue_duration)
-        started_ns = max(received_ns, timing.started_time.ToNanoseconds() - round(queue_s * NS))
-        hop.network_duration.CopyFrom(duration(exchange.network_s))
-        hop.queue_duration.CopyFrom(duration(queue_s))
-        hop.compute_duration.CopyFrom(duration(max(0.0, (answered_ns - started_ns) / NS - queue_s)))
-        hop.clock_offset.CopyFrom(duration(exchange.clock_offset.offset_s))
-        hop.clock_offset_error.CopyFrom(duration(exchange.clock_offset.error_s))
+from voxmesh_coordinator.clock_offset import Clocks
+from voxmesh_coordinator.hop import DRIFT_PPM, HopClock
+from voxmesh_runtime.clock import duration, timestamp
 
 
 @dataclass(slots=True)
@@ -79,6 +22,8 @@ class TurnClock:
     turn_ended_ns: int | None = None
     first_audio_ns: int | None = None
     hops: list[HopClock] = field(default_factory=list[HopClock])
+    discarded_hops: list[HopClock] = field(default_factory=list[HopClock])
+    """Those of replies thrown away; not in the report."""
     discarded_replies: int = 0
     discarded_s: float = 0.0
 
@@ -93,6 +38,7 @@ class TurnClock:
         self.discarded_replies += 1
         gone = list(hops)
         self.discarded_s += sum(hop.worked_s for hop in gone)
+        self.discarded_hops += gone
         self.hops = [hop for hop in self.hops if not any(hop is other for other in gone)]
 
     def audio_sent(self) -> None:
@@ -100,12 +46,16 @@ class TurnClock:
         if self.first_audio_ns is None:
             self.first_audio_ns = time.time_ns()
 
-    def to_proto(self, trace_id: str) -> conversation_pb2.TurnReport:
-        """The report as far as the turn got."""
+    def to_proto(self, trace_id: str, clocks: Clocks | None = None) -> conversation_pb2.TurnReport:
+        """The report as far as the turn got; `clocks` learn from its exchanges, then correct them."""
+        clocks = clocks or Clocks(DRIFT_PPM)
+        for hop in (*self.hops, *self.discarded_hops):
+            if (exchange := hop.exchange) is not None:
+                clocks.of(hop.service, hop.host).observe(exchange)
         report = conversation_pb2.TurnReport(
             turn_index=self.turn_index,
             trace_id=trace_id,
-            hops=[self._hop(hop) for hop in sorted(self.hops, key=lambda hop: hop.sent_ns)],
+            hops=[self._hop(hop, clocks) for hop in sorted(self.hops, key=lambda hop: hop.sent_ns)],
             explained_share=self._explained_share(),
             discarded_reply_count=self.discarded_replies,
             discarded_compute_duration=duration(self.discarded_s),
@@ -116,10 +66,10 @@ class TurnClock:
                 getattr(report, f"{name}_time").CopyFrom(timestamp(time_ns))
         return report
 
-    def _hop(self, clock: HopClock) -> conversation_pb2.Hop:
-        hop = clock.to_proto()
+    def _hop(self, clock: HopClock, clocks: Clocks) -> conversation_pb2.Hop:
+        hop = clock.to_proto(clocks.of(clock.service, clock.host))
         is_early = self.turn_ended_ns is not None and clock.sent_ns < self.turn_ended_ns
-        hop.speculative = is_early and not clock.service.startswith("turn/")
+        hop.speculative = is_early and clock.slot != "turn"
         return hop
 
     def _explained_share(self) -> float:
@@ -128,8 +78,10 @@ class TurnClock:
         if begin_ns is None or self.first_audio_ns is None or self.first_audio_ns <= begin_ns:
             return 0.0
         spans = [(hop.sent_ns, hop.finished_ns or self.first_audio_ns) for hop in self.hops]
-        if self.turn_ended_ns is not None:
-            spans.append((begin_ns, self.turn_ended_ns))
+        # What came after the turn could have ended is for the hops to explain, though it ended later.
+        waited_until_ns = self.turn_endable_ns or self.turn_ended_ns
+        if waited_until_ns is not None:
+            spans.append((begin_ns, waited_until_ns))
         return min(1.0, _covered_ns(spans, begin_ns, self.first_audio_ns) / (self.first_audio_ns - begin_ns))
 
 

@@ -70,8 +70,9 @@ class Delivery:
         # Looked at before a chunk is taken: what is taken counts as sent.
         while not self._segment.cancelled and (chunk := next(chunks, None)) is not None:
             await self._send_started()
-            await self._call.send(Response(audio=self._audio(chunk)))
+            # Stamped first: an output that arrived before it left would make a caller doubt our clock.
             self._segment.clock.output()
+            await self._call.send(Response(audio=self._audio(chunk)))
 
     async def _send_started(self) -> None:
         if not self._started:
