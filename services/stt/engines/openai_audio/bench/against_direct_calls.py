@@ -1,6 +1,6 @@
 """What the service adds to direct calls of the same server, and its memory in an hour of speech.
 
-    python services/stt/engines/openai_audio/bench/against_direct_calls.py [--hour [--scripted]]
+    python services/stt/engines/openai_audio/bench/against_direct_calls.py [--hour] [--scripted]
 
 The server is that of the tests, a process of its own: HTTP by the standard library, words by
 Moonshine tiny-en on one thread, or scripted ones that cost no time. Clips are those of the Debian
@@ -68,12 +68,12 @@ def main() -> None:
         if "--hour" in sys.argv:
             an_hour(url)
         else:
-            compare(url)
+            compare(url, rounds=1 if "--scripted" in sys.argv else ROUNDS)
 
 
-def compare(url: str) -> None:
+def compare(url: str, rounds: int) -> None:
     """Print the table of waits."""
-    clips = read_clips() * ROUNDS
+    clips = read_clips() * rounds
     ways: dict[str, Callable[[], Outcome]] = {
         "direct POST of the whole clip": lambda: direct(clips, url),
         "service, finals alone, finalize at the last sample": lambda: served(clips, url, interims=False, pause_s=0.0),

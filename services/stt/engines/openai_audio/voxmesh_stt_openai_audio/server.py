@@ -182,9 +182,10 @@ def _headers(response: httpx.Response) -> Mapping[str, str]:
 
 
 def _cause(error: Exception) -> str:
-    cause = error.__cause__ or error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
+    """The kind of the first error below the libraries' own, such as ConnectionRefusedError."""
+    cause: BaseException = error
+    while (deeper := cause.__cause__ or cause.__context__) is not None:
+        cause = deeper
     return type(cause).__name__
 
 
