@@ -198,3 +198,23 @@ def test_a_tdt_transducer_runs_with_trees(parts: tuple[Any, Any], tmp_path: Path
     assert plain.is_final
     assert boosted.is_final
     engine.close()
+
+
+def test_a_canary_like_model_decodes_in_the_callers_language_and_ignores_phrases() -> None:
+    engine = NemotronEngine(EngineContext(model=str(DATA / "canary_random.nemo")), NemotronSettings())
+    engine.load()
+    engine.warm_up()
+    assert engine.info.facts.language_codes == ("en", "de")
+    assert not engine.info.word_time_offsets
+    sessions = [
+        engine.open(RecognitionOptions(language_codes=(language,), phrases=(Phrase("claude"),)))
+        for language in ("en", "de-DE", "en-GB")
+    ]
+    answers = engine.step([Step(session, _clip("claude"), is_final=True) for session in sessions])
+    assert [answer[-1].language_code for answer in answers] == ["en", "de", "en"]
+    assert [(outcome.field, outcome.kind) for outcome in sessions[0].outcomes] == [
+        ("config.biasing.phrases", Kind.IGNORED)
+    ]
+    for session in sessions:
+        session.close()
+    engine.close()

@@ -28,6 +28,8 @@ class AttentionReader:
 
     def __init__(self, model: Any, language_codes: Sequence[str]) -> None:
         self._model = model
+        # The first Canary has to be told what to do beside the language.
+        self._task = {"task": "asr"} if getattr(model, "prompt_format", "") == "canary" else {}
         self._default = language_codes[0] if language_codes else _FALLBACK_LANGUAGE
 
     def compile(self, phrases: tuple[Phrase, ...]) -> PhraseList | None:
@@ -60,5 +62,6 @@ class AttentionReader:
             target_lang=language,
             pnc="yes",
             verbose=False,
+            **self._task,
         )
         return [str(getattr(result, "text", result)).strip() for result in results]
