@@ -22,6 +22,8 @@ class HeardTurn:
     ended_s: float
     utterance: Utterance | None
     """None when nobody had spoken."""
+    text: str
+    """What was heard."""
     likeness: float
     """Of its text to what was said, in [0, 1]."""
 
@@ -42,7 +44,7 @@ def heard_turns(timeline: Timeline) -> list[HeardTurn]:
         candidates = range(min(open_from, max(0, len(begun) - 1)), len(begun))
         place, alike = _best(begun, candidates, received.event.text)
         utterance = begun[place] if begun else None
-        turns.append(HeardTurn(received.event.turn_index, received.at_s, utterance, alike))
+        turns.append(HeardTurn(received.event.turn_index, received.at_s, utterance, received.event.text, alike))
         # What was cut off goes on; the rest of it is a turn of the same utterance.
         open_from = max(open_from, place if turns[-1].is_cut_off else place + 1)
     return turns

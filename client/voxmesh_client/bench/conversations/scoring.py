@@ -124,10 +124,10 @@ def score(timeline: Timeline) -> Score:
             _judge_speech(found, timeline, utterance, own)
         elif utterance.expect.is_ignored:
             found.disturbances += 1
-            found.slips += [_slip(Fault.EXTRA_TURN, utterance) for _ in own]
+            found.slips += [_heard(Fault.EXTRA_TURN, turn) for turn in own]
     found.turns = len(turns)
     found.unlike = sum(_is_unlike(turn) for turn in turns)
-    found.slips += [Slip(Fault.EXTRA_TURN, 0, "before anybody spoke") for turn in turns if turn.utterance is None]
+    found.slips += [_heard(Fault.EXTRA_TURN, turn) for turn in turns if turn.utterance is None]
     found.slips += _false_interruptions(timeline)
     found.slips += _failures(timeline, turns)
     for _, report in _all(timeline, conversation_pb2.TurnReport):
@@ -142,8 +142,8 @@ def _judge_speech(found: Score, timeline: Timeline, utterance: Utterance, turns:
         return
     found.questions += 1
     whole = [turn for turn in turns if not turn.is_cut_off]
-    found.slips += [_slip(Fault.CUT_OFF, utterance) for turn in turns if turn.is_cut_off]
-    found.slips += [_slip(Fault.EXTRA_TURN, utterance) for _ in whole[1:]]
+    found.slips += [_heard(Fault.CUT_OFF, turn) for turn in turns if turn.is_cut_off]
+    found.slips += [_heard(Fault.EXTRA_TURN, turn) for turn in whole[1:]]
     if whole and whole[0].index in _failed(timeline):
         return
     answer = _answer(timeline, utterance, whole[0]) if whole else None
@@ -226,6 +226,13 @@ def _is_unlike(turn: HeardTurn) -> bool:
 
 def _slip(fault: Fault, utterance: Utterance) -> Slip:
     return Slip(fault, utterance.step, utterance.label)
+
+
+def _heard(fault: Fault, turn: HeardTurn) -> Slip:
+    """A fault in a turn, with what was heard of a text that the script knows anyway."""
+    if turn.utterance is None:
+        return Slip(fault, 0, f'before anybody spoke, heard as "{turn.text}"')
+    return Slip(fault, turn.utterance.step, f'{turn.utterance.label}, heard as "{turn.text}"')
 
 
 def _all(timeline: Timeline, kind: type[T]) -> list[tuple[float, T]]:
