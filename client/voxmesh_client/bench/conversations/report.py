@@ -20,7 +20,7 @@ _METHOD = f"""## How it was measured
 - From the client's side: a microphone frame of 20 ms every 20 ms, silence and replies included; replies are played in
   real time as they arrive, positions told every 100 ms. The first sample of the microphone is second 0.
 - End of speech is the last voiced 10 ms of a sound, by its energy, measured once when the sound was made. First audio
-  is when the client received it.
+  is when the client received it. Answers to interruptions count too.
 - End-of-turn wait: first audio less what the turn report says lies between the moment from which the turn could end
   and the first audio sent, both of the coordinator's clock. That part is what is exposed beyond the wait.
 - Barge-in: from the first voiced sample of the interruption. Last reply audio is 0 when none came after it.

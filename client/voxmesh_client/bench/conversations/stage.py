@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
@@ -17,6 +17,7 @@ from voxmesh_client.events import Event, SessionReplaced
 from voxmesh_client.mesh import Mesh
 
 _TELL_EVERY_FRAMES = 5
+_LOOK_S = 1.0
 
 
 class BrokenOff(Exception):
@@ -49,9 +50,10 @@ class Stage:
         while not is_true():
             if self._failure:
                 raise BrokenOff(self._failure)
-            if self.microphone.now_s >= deadline_s:
+            if self.now_s >= deadline_s:
                 return False
-            await self._ticked.wait()
+            with suppress(TimeoutError):  # a coordinator that takes no audio stops the ticks, not the clock
+                await asyncio.wait_for(self._ticked.wait(), _LOOK_S)
         return True
 
     async def speak(self) -> None:
