@@ -10,7 +10,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from fixture import COMMON, RARE, read_takes
 
 from voxmesh_stt.biasing import rich_context
 from voxmesh_stt.engine import Phrase, RecognitionOptions
@@ -18,6 +17,8 @@ from voxmesh_stt_qwen_asr.backend import Speech
 from voxmesh_stt_qwen_asr.settings import QwenAsrSettings
 from voxmesh_stt_qwen_asr.transformers_backend import load_transformers
 
+RARE, COMMON = "claude", "cloud"
+HELD_OUT = ("en-gb-x-rp", "en-us+f5")
 WORDS = Path(__file__).parent.parent / "tests" / "data" / "words"
 
 
@@ -36,13 +37,14 @@ def main() -> None:
         "rich, widened": widened(RARE, "river", "weather", "project"),
         "sentence": f"We talk about {RARE}.",
     }
-    _, takes = read_takes(Path(sys.argv[1]))
+    takes = np.load(sys.argv[1])
     backend = load_transformers(WORDS, "cpu", QwenAsrSettings())
     print(f"| context | said {RARE!r} | said {COMMON!r} |\n|---|---|---|")
     for name, context in contexts.items():
         cells: list[str] = []
         for word in (RARE, COMMON):
-            audio = [np.pad(take, (5000, 3200)) for take in takes[word]]
+            names = [name for name in takes.files if name.split("/")[0] == word and name.split("/")[1] in HELD_OUT]
+            audio = [np.pad(takes[name], (5000, 3200)) for name in names]
             heard = [backend.decode([Speech(backend.track(context, None), 0, one)])[0].text for one in audio]
             cells.append(", ".join(f"{text} {count}/{len(heard)}" for text, count in Counter(heard).most_common()))
         print(f"| {name} | {' | '.join(cells)} |")

@@ -12,7 +12,8 @@ from voxmesh_runtime.audio import Samples, read_audio_file
 from voxmesh_runtime.engines import EngineContext
 from voxmesh_runtime.outcomes import Kind, Outcome
 from voxmesh_stt.engine import RecognitionOptions, Step, Transcript
-from voxmesh_stt_qwen_asr.aligner import Aligner, Spoken
+from voxmesh_stt_qwen_asr.aligner import Aligner
+from voxmesh_stt_qwen_asr.backend import Spoken
 from voxmesh_stt_qwen_asr.engine import QwenAsrEngine
 from voxmesh_stt_qwen_asr.languages import ALIGNER_NAMES
 from voxmesh_stt_qwen_asr.settings import QwenAsrSettings

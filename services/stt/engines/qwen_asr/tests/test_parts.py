@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +12,13 @@ import torch
 from qwen_asr.core.transformers_backend.modeling_qwen3_asr import _get_feat_extract_output_lengths
 from qwen_asr.inference.utils import SUPPORTED_LANGUAGES
 
-from voxmesh_runtime.audio import Samples
+from voxmesh_runtime.audio import Samples, read_audio_file
 from voxmesh_runtime.engines import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import HubSnapshot, LocalPath, ModelUnavailableError
 from voxmesh_runtime.outcomes import Kind
 from voxmesh_stt.engine import Phrase, RecognitionOptions, Step
-from voxmesh_stt_qwen_asr import create, engine
+from voxmesh_stt_qwen_asr import create, loading
 from voxmesh_stt_qwen_asr.backend import Speech
 from voxmesh_stt_qwen_asr.biasing import context_of
 from voxmesh_stt_qwen_asr.checkpoint import find_checkpoint
@@ -78,6 +79,26 @@ def test_no_audio_is_an_empty_final(words_checkpoint: Path) -> None:
     assert (transcript.text, transcript.is_final) == ("", True)
     session.close()
     loaded.close()
+
+
+def test_a_stream_that_is_never_finalized_keeps_no_more_than_one_utterance(words_checkpoint: Path) -> None:
+    settings = QwenAsrSettings(max_utterance_s=10, interim_share=1.0)
+    loaded = QwenAsrEngine(EngineContext(model=str(words_checkpoint), device="cpu"), settings)
+    loaded.load()
+    word = read_audio_file(Path(__file__).parent / "data" / "project.flac")[0][3200:-11200]
+    session = loaded.open(RecognitionOptions(interim_results=True))
+    track: Any = session.state.track
+    kept, finals = list[int](), 0
+    for second in range(60):
+        chunk = np.take(word, np.arange(second * 16000, (second + 1) * 16000), mode="wrap")
+        (transcripts,) = loaded.step([Step(session, chunk, is_final=False)])
+        finals += sum(transcript.is_final for transcript in transcripts)
+        kept.append(0 if track.progress.kept is None else track.progress.kept.shape[2] - len(track.head_ids))
+    session.close()
+    loaded.close()
+    assert finals >= 5
+    assert set(kept) == {0, 104}
+    assert track.progress.kept is None
 
 
 def test_an_answer_is_no_longer_than_anybody_could_say(
@@ -153,7 +174,7 @@ def test_a_gpu_that_fails_gives_way_to_the_cpu_with_the_reason_logged_and_told(
 ) -> None:
     if torch.cuda.is_available():
         pytest.skip("a GPU is there, and works")
-    monkeypatch.setattr(engine, "_accelerator", lambda: "cuda:0")
+    monkeypatch.setattr(loading, "_accelerator", lambda: "cuda:0")
     loaded = create(EngineContext(model=str(words_checkpoint)))
     with caplog.at_level(logging.WARNING):
         loaded.load()
@@ -183,8 +204,6 @@ def test_threads_are_those_that_the_operator_allows(words_checkpoint: Path) -> N
 
 @pytest.mark.gpu
 def test_a_gpu_hears_what_the_cpu_hears(words_checkpoint: Path) -> None:
-    from voxmesh_runtime.audio import read_audio_file  # noqa: PLC0415 # the only test that needs it
-
     samples = read_audio_file(Path(__file__).parent / "data" / "project.flac")[0]
     loaded = QwenAsrEngine(EngineContext(model=str(words_checkpoint), device="cuda:0"), QwenAsrSettings())
     loaded.load()

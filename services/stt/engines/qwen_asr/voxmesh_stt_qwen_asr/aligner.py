@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from qwen_asr import Qwen3ForcedAligner
 
-from voxmesh_runtime.audio import Samples
 from voxmesh_stt.engine import Word
 from voxmesh_stt_qwen_asr.attention import attend_within_windows
-from voxmesh_stt_qwen_asr.backend import SAMPLE_RATE_HERTZ, long_enough
+from voxmesh_stt_qwen_asr.backend import LONGEST_ALIGNED_S, SAMPLE_RATE_HERTZ, Spoken, long_enough
 from voxmesh_stt_qwen_asr.languages import ALIGNER_NAMES
-
-LONGEST_S = 180
-"""Longer speech is beyond the package's limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """A final text with its speech."""
-
-    samples: Samples
-    text: str
-    language: str
-    """The package's name of it; "" if unknown."""
 
 
 class Aligner:
@@ -38,8 +24,6 @@ class Aligner:
     """
 
     def __init__(self, folder: Path, device: str) -> None:
-        from qwen_asr import Qwen3ForcedAligner  # noqa: PLC0415 # takes seconds, most of them for Japanese alignment
-
         dtype = torch.float32 if device == "cpu" else torch.bfloat16
         kwargs: dict[str, Any] = {"dtype": dtype, "device_map": device, "attn_implementation": "sdpa"}
         self._model: Any = Qwen3ForcedAligner.from_pretrained(str(folder), **kwargs)
@@ -63,7 +47,7 @@ class Aligner:
         return words
 
     def _takes(self, final: Spoken) -> bool:
-        if final.language not in self.languages or len(final.samples) > LONGEST_S * SAMPLE_RATE_HERTZ:
+        if final.language not in self.languages or len(final.samples) > LONGEST_ALIGNED_S * SAMPLE_RATE_HERTZ:
             return False
         # A text of punctuation alone has no words, which the package does not expect.
         return bool(self._model.aligner_processor.encode_timestamp(final.text, final.language)[0])

@@ -13,6 +13,8 @@ from voxmesh_runtime.audio import Samples
 SAMPLE_RATE_HERTZ = 16000
 _LEAST_SAMPLES = SAMPLE_RATE_HERTZ
 """The package fails below 0.1 s, and below a second its convolution sees how long the audio is."""
+LONGEST_ALIGNED_S = 180
+"""Longer speech is beyond the limit of the package's forced aligner."""
 
 
 class Track(Protocol):
@@ -44,6 +46,16 @@ class Heard:
 
     text: str
     language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A final text with its speech, to be aligned."""
+
+    samples: Samples
+    text: str
+    language: str
+    """The model's name of it; "" if unknown."""
 
 
 class Backend(Protocol):

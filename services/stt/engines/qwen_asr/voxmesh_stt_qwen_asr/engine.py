@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from voxmesh_runtime.devices import load_on_first
 from voxmesh_runtime.engines import EngineContext, ModelFacts
-from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.outcomes import Outcome, approximated, ignored
 from voxmesh_stt.engine import EngineInfo, RecognitionOptions, Step, Transcript, Word
 from voxmesh_stt.utterances import DecodeRequest, Hypothesis, Utterances, UtteranceSession, latency_outcome
-from voxmesh_stt_qwen_asr.aligner import LONGEST_S, Aligner, Spoken
-from voxmesh_stt_qwen_asr.backend import SAMPLE_RATE_HERTZ, Backend, Speech, Track
+from voxmesh_stt_qwen_asr.backend import LONGEST_ALIGNED_S, SAMPLE_RATE_HERTZ, Speech, Spoken, Track
 from voxmesh_stt_qwen_asr.biasing import context_of, refuse_added_tokens
 from voxmesh_stt_qwen_asr.checkpoint import Checkpoint, find_checkpoint
 from voxmesh_stt_qwen_asr.languages import language_name, tag_of, tags_of
 from voxmesh_stt_qwen_asr.settings import QwenAsrSettings
-from voxmesh_stt_qwen_asr.transformers_backend import load_transformers
-from voxmesh_stt_qwen_asr.vllm_backend import is_installed, load_vllm
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    # Importing the libraries takes ten seconds, in which the server should already say that it loads.
+    from voxmesh_stt_qwen_asr.aligner import Aligner
+    from voxmesh_stt_qwen_asr.loading import Loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +32,6 @@ class Stream:
     wants_words: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    backend: Backend
-    aligner: Aligner | None
-
-
 class QwenAsrEngine:
     """One model for all streams; see `voxmesh_stt.engine.Engine`."""
 
@@ -50,7 +40,7 @@ class QwenAsrEngine:
         self._settings = settings
         self._checkpoint = find_checkpoint(context.model)
         self._aligner = None if settings.aligner is None else find_checkpoint(settings.aligner)
-        self._model: _Loaded | None = None
+        self._model: Loaded | None = None
         self._utterances = Utterances[Stream](self._decode, settings, settings.max_batch_size)
         self.info = EngineInfo(_facts(self._checkpoint))
 
@@ -63,12 +53,11 @@ class QwenAsrEngine:
         """
         if self._model is not None:
             return
-        torch.set_num_threads(self._context.threads)
-        folder = self._checkpoint.fetch(self._context.cache_dir)
-        aligner = None if self._aligner is None else self._aligner.fetch(self._context.cache_dir)
-        on_device = load_on_first(self._context.device, _accelerator, self._loader(folder, aligner))
-        self._model = on_device.model
-        self.info = self._info(on_device.model, on_device.device, on_device.reason)
+        from voxmesh_stt_qwen_asr.loading import load_model  # noqa: PLC0415 # as above
+
+        found = load_model(self._checkpoint, self._aligner, self._context, self._settings)
+        self._model = found.model
+        self.info = self._info(found.model, found.device, found.reason)
 
     def warm_up(self) -> None:
         """Decode a second of silence."""
@@ -116,33 +105,12 @@ class QwenAsrEngine:
             Hypothesis(h.text, words.get(index, ()), language_code=tag_of(h.language)) for index, h in enumerate(heard)
         ]
 
-    def _loaded(self) -> _Loaded:
+    def _loaded(self) -> Loaded:
         if self._model is None:
             raise RuntimeError("load() comes before the first use")
         return self._model
 
-    def _loader(self, folder: Path, aligner: Path | None) -> Callable[[str], _Loaded]:
-        def load(device: str) -> _Loaded:
-            try:
-                backend = self._backend(folder, device)
-                return _Loaded(backend, None if aligner is None else Aligner(aligner, device))
-            except (OSError, ValueError, KeyError) as error:
-                # What transformers raises for files that are missing, damaged or of another kind.
-                message = f"model {self._checkpoint.name!r} cannot be loaded as Qwen3-ASR: {error}"
-                raise FailedPrecondition("model", self._checkpoint.name, message) from error
-
-        return load
-
-    def _backend(self, folder: Path, device: str) -> Backend:
-        wanted = self._settings.backend
-        if wanted == "vllm" or (wanted == "auto" and device != "cpu" and is_installed()):
-            if not is_installed():
-                message = "vLLM is not installed; run: pip install 'qwen-asr[vllm]', or set the backend to transformers"
-                raise FailedPrecondition("backend", wanted, message)
-            return load_vllm(folder, self._settings)
-        return load_transformers(folder, device, self._settings)
-
-    def _info(self, model: _Loaded, device: str, reason: str) -> EngineInfo:
+    def _info(self, model: Loaded, device: str, reason: str) -> EngineInfo:
         codes = tags_of(model.backend.languages)
         return EngineInfo(
             _facts(self._checkpoint, device, reason, codes),
@@ -151,10 +119,6 @@ class QwenAsrEngine:
             context_biasing=True,
             max_batch_size=self._settings.max_batch_size,
         )
-
-
-def _accelerator() -> str | None:
-    return "cuda:0" if torch.cuda.is_available() else None
 
 
 def _facts(checkpoint: Checkpoint, device: str = "cpu", reason: str = "", codes: tuple[str, ...] = ()) -> ModelFacts:
@@ -190,4 +154,6 @@ def _word_outcome(language: str | None, aligner: Aligner | None) -> Outcome:
     known = ", ".join(tags_of(aligner.languages))
     if language is not None and language not in aligner.languages:
         return ignored(field, f"the forced aligner knows only {known}")
-    return approximated(field, f"by forced alignment of final results up to {LONGEST_S} s long, in {known} only")
+    return approximated(
+        field, f"by forced alignment of final results up to {LONGEST_ALIGNED_S} s long, in {known} only"
+    )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from qwen_asr import Qwen3ASRModel
 
 from voxmesh_stt_qwen_asr.backend import SAMPLE_RATE_HERTZ, Heard, Speech, long_enough
 from voxmesh_stt_qwen_asr.decoder import GreedyDecoder, Kept, Row, Written
@@ -33,8 +34,6 @@ _MOST_TOKENS_PER_S = 24
 
 def load_transformers(folder: Path, device: str, settings: QwenAsrSettings) -> TransformersBackend:
     """Load a checkpoint's model and processor on a device."""
-    from qwen_asr import Qwen3ASRModel  # noqa: PLC0415 # takes seconds, most of them for Japanese alignment
-
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     model = Qwen3ASRModel.from_pretrained(str(folder), dtype=dtype, device_map=device, attn_implementation="sdpa")
     return TransformersBackend(model, settings)

@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from qwen_asr import Qwen3ASRModel
+
 from voxmesh_runtime.audio import Samples
 from voxmesh_stt_qwen_asr.backend import Heard, Speech, long_enough
 from voxmesh_stt_qwen_asr.languages import ALL_NAMES
@@ -22,8 +24,6 @@ def is_installed() -> bool:
 
 def load_vllm(folder: Path, settings: QwenAsrSettings) -> VllmBackend:
     """Load a checkpoint into a vLLM engine, on the GPU that vLLM picks."""
-    from qwen_asr import Qwen3ASRModel  # noqa: PLC0415 # takes seconds, most of them for Japanese alignment
-
     model = Qwen3ASRModel.LLM(
         model=str(folder), max_new_tokens=settings.max_new_tokens, gpu_memory_utilization=settings.vllm_memory_share
     )
