@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voxmesh.conversation.v1.conversation_pb2 import Hop, TurnReport
-from voxmesh_client.waterfall import COMPUTE, MORE, NETWORK, QUEUE, WAIT, waterfall
+from voxmesh_client.waterfall import COMPUTE, INPUT, MORE, NETWORK, QUEUE, WAIT, waterfall
 from voxmesh_runtime.clock import duration, timestamp
 
 pytestmark = pytest.mark.unit
@@ -81,7 +81,7 @@ def test_a_hop_shows_network_queue_and_compute_in_order_and_in_proportion() -> N
     cells = bar(line, "@titan")
     assert cells.index(NETWORK) < cells.index(QUEUE) < cells.index(COMPUTE) < cells.rindex(NETWORK)
     assert 1.7 < cells.count(COMPUTE) / cells.count(QUEUE) < 2.3
-    assert "700 ms (network 100, queue 200, compute 400)" in line
+    assert "700 ms (network 50+50, queue 200, compute 400)" in line
 
 
 def test_work_starts_where_it_started() -> None:
@@ -135,5 +135,45 @@ def test_an_empty_report_is_one_line() -> None:
 @pytest.mark.parametrize("width", [60, 100, 140])
 def test_lines_fit_the_width(width: int) -> None:
     lines = plain(spoken_turn(hop("stt/m", 0, (10, 20, 40), 700), hop("tts/h", 100, (10, 20, 40), 7000)), width)
-    allowed = max(width, 100)  # a bar is never narrower than 20 columns
-    assert all(len(line) <= allowed for line in lines)
+    allowed = max(width, 110)  # a bar is never narrower than 20 columns
+    assert all(len(line) <= allowed for line in lines[:-1])  # the legend is as long as it is
+
+
+def test_the_ways_there_and_back_are_drawn_as_long_as_they_are() -> None:
+    made = hop("stt/moonshine", 0, (400, 0, 400), 800)
+    made.network_there_duration.CopyFrom(duration(0.1))
+    made.network_back_duration.CopyFrom(duration(0.3))
+    line = plain(spoken_turn(made))[2]
+    there, back = (len(part) for part in bar(line, "@titan").split("(")[0].split(COMPUTE) if NETWORK in part)
+    assert back > 2 * there
+    assert "network 100+300" in line
+
+
+def test_waiting_for_input_is_drawn_and_told() -> None:
+    made = hop("tts/hibari", 0, (100, 100, 200), 600)
+    made.input_duration.CopyFrom(duration(0.2))
+    cells = bar(plain(spoken_turn(made))[2], "@titan")
+    assert cells.index(NETWORK) < cells.index(INPUT) < cells.index(QUEUE) < cells.index(COMPUTE)
+    assert "input 200" in cells
+
+
+def test_the_bound_of_each_clock_is_told_and_the_widest_in_the_headline() -> None:
+    close, far = hop("stt/moonshine", 0, (1, 2, 4), 700), hop("tts/hibari", 0, (80, 2, 4), 700)
+    for made, bound_s in ((close, 0.0004), (far, 0.041)):
+        made.clock_offset.CopyFrom(duration(3.0))
+        made.clock_offset_error.CopyFrom(duration(bound_s))
+    lines = plain(spoken_turn(close, far))
+    assert lines[0].endswith("97% explained, clocks within ±41 ms")
+    assert lines[2].endswith("±0.4 ms")
+    assert lines[3].endswith("±41 ms")
+
+
+def test_the_wait_ends_where_the_turn_could_have_ended() -> None:
+    report = spoken_turn()
+    report.turn_endable_time.CopyFrom(timestamp(at(250)))
+    assert plain(report)[1].endswith("250 ms")
+
+
+def test_a_hop_that_was_interrupted_says_so() -> None:
+    made = Hop(service="llm/llama", sent_time=timestamp(at(10)), first_output_time=timestamp(at(60)))
+    assert plain(spoken_turn(made))[2].endswith("50 ms (not finished)")

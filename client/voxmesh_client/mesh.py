@@ -15,6 +15,7 @@ from voxmesh_client.settings import DEFAULT_BASE_PORT, MeshSettings
 from voxmesh_client.slots import COORDINATOR, EMBED, LLM, SLOTS, STT, TTS, TURN, VLM
 from voxmesh_client.speech_to_text import SpeechToText
 from voxmesh_client.text_to_speech import TextToSpeech
+from voxmesh_client.trace import Traces
 from voxmesh_client.turn_detection import TurnDetection
 from voxmesh_client.vision_language import VisionLanguage
 
@@ -34,6 +35,7 @@ class Mesh:
         self.language_model = LanguageModel(self._endpoints[LLM])
         self.vision_language = VisionLanguage(self._endpoints[VLM])
         self.embeddings = Embeddings(self._endpoints[EMBED])
+        self.traces = Traces(self._endpoints[COORDINATOR])
 
     @classmethod
     def local(cls, base_port: int = DEFAULT_BASE_PORT) -> Self:

@@ -20,6 +20,7 @@ from voxmesh_client.cli.speech import speak, transcribe
 from voxmesh_client.cli.status import models, status
 from voxmesh_client.cli.talk import talk
 from voxmesh_client.cli.text import embed, generate
+from voxmesh_client.cli.trace import trace
 from voxmesh_client.cli.up import up
 from voxmesh_client.errors import MeshError
 from voxmesh_client.local.supervisor import PortsTaken
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 
 
-for _verb in (up, status, models, ask, talk, chat, transcribe, speak, generate, read, embed, demo):
+for _verb in (up, status, models, ask, talk, chat, transcribe, speak, generate, read, embed, trace, demo):
     app.command(help=help_of(_verb))(_verb)
 app.add_typer(bench, name="bench")
 

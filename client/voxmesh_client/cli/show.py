@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
+from voxmesh.conversation.v1.conversation_pb2 import TurnReport
 from voxmesh_client.cli.console import err, out, to_dict
 from voxmesh_client.events import Event, SessionReplaced
 from voxmesh_client.turns import Turn
@@ -29,8 +30,13 @@ def print_turn(turn: Turn) -> None:
 def print_waterfall(turn: Turn) -> None:
     """Where the time of a turn went."""
     if turn.report is not None:
-        for line in waterfall(turn.report, min(out.width, _MAX_WIDTH)):
-            out.print(line)
+        print_report(turn.report)
+
+
+def print_report(report: TurnReport) -> None:
+    """The drawing of a report."""
+    for line in waterfall(report, min(out.width, _MAX_WIDTH)):
+        out.print(line)
 
 
 def print_failure(turn: Turn) -> None:
