@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -25,6 +26,8 @@ Request = conversation_pb2.ConverseRequest
 Response = conversation_pb2.ConverseResponse
 ConverseStream: TypeAlias = "Stream[Request, Response]"
 
+GOODBYE_S = 1.0
+"""Longest wait for the coordinator to take leave, in seconds."""
 RECONNECT_S = 30.0
 """How long a broken conversation tries to come back, in seconds."""
 
@@ -54,7 +57,7 @@ class Conversation:
         self._writing = asyncio.Lock()
         self._failure: MeshError | None = None
         self._unacknowledged = Unacknowledged()
-        self._last_reply_sequence: int | None = None
+        self._last_sequence = 0
         self._in_turn = False
         self.session = conversation_pb2.SessionStarted()
         """The newest acknowledgement of the coordinator."""
@@ -69,7 +72,17 @@ class Conversation:
     ) -> None:
         self._end(self._closed("the conversation was closed"))
         if self._stream is not None:
+            await self._say_goodbye(self._stream)
             self._stream.cancel()
+
+    @staticmethod
+    async def _say_goodbye(stream: ConverseStream) -> None:
+        """Without it the coordinator would wait for this client to come back."""
+        with suppress(MeshError, TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await stream.send(Request(goodbye=conversation_pb2.Goodbye()))
+                await stream.half_close()
+                await stream.drained()
 
     async def send_audio(self, data: bytes) -> None:
         """Send 10 to 200 ms of microphone audio, whole samples in the config's format; waits while the link is slow.
@@ -135,13 +148,12 @@ class Conversation:
 
     def _take(self, kind: str, response: Response) -> Event | None:
         """Keep what a resume needs and give the event of a message."""
+        self._last_sequence = max(self._last_sequence, response.sequence)
         match kind:
             case "audio_acknowledged":
                 self._unacknowledged.acknowledge(response.audio_acknowledged)
             case "speech_started" | "turn_ended":
                 self._in_turn = True
-            case "reply_audio":
-                self._last_reply_sequence = response.reply_audio.sequence
             case "turn_report" | "turn_failed":
                 self._in_turn = False
             case _:
@@ -164,7 +176,7 @@ class Conversation:
         resume = conversation_pb2.Resume(
             session_id=self.session.session_id,
             resume_token=self.session.resume_token,
-            last_reply_sequence=self._last_reply_sequence,
+            last_sequence=self._last_sequence,
         )
         try:
             await self._open(Request(resume=resume), RECONNECT_S)
@@ -175,7 +187,7 @@ class Conversation:
             return True
         await self._open(Request(config=self._config), RECONNECT_S)
         self._unacknowledged.renumber()
-        self._last_reply_sequence = None
+        self._last_sequence = 0
         return False
 
     async def _open(self, first: Request, patience_s: float | None = None) -> None:

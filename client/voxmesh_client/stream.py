@@ -13,6 +13,8 @@ from google.protobuf.message import Message
 from voxmesh_client.errors import MeshError, from_rpc
 from voxmesh_runtime.duplex import CallOver, DuplexCall
 
+_POLL_S = 0.01
+
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
@@ -33,6 +35,8 @@ class Stream(Generic[Request, Response]):
         self.first: Response | None = None
         """The first answer: it holds `ready` or `session_started`."""
         self._sender: asyncio.Task[None] | None = None
+        self._reading: asyncio.Future[Response | None] | None = None
+        self._is_reading = self._is_over = False
 
     async def start(self, first: Request) -> None:
         """Send the first message and wait for the first answer."""
@@ -58,8 +62,9 @@ class Stream(Generic[Request, Response]):
 
     def cancel(self) -> None:
         """End the stream now; nothing happens when it is over."""
-        if self._sender is not None:
-            self._sender.cancel()
+        for task in (self._sender, self._reading):
+            if task is not None:
+                task.cancel()
         self._call.cancel()
 
     async def __aiter__(self) -> AsyncIterator[tuple[str, Response]]:
@@ -98,11 +103,31 @@ class Stream(Generic[Request, Response]):
             self._call.cancel()  # what wakes the reader
             raise
 
+    async def drained(self) -> None:
+        """Read what still comes and drop it, until the service has ended the stream."""
+        while not self._is_over:
+            if self._is_reading:
+                # Somebody reads already; they will see the end.
+                await asyncio.sleep(_POLL_S)
+            else:
+                with suppress(MeshError):
+                    await self._read()
+
     async def _read(self) -> Response | None:
+        # Shielded: grpc.aio ends a call whose reader is cancelled, but a reader may just have seen enough.
+        reading = self._reading = self._reading or asyncio.ensure_future(self._call.read())
+        self._is_reading = True
         try:
-            return await self._call.read()
+            response = await asyncio.shield(reading)
         except CallOver as over:
+            self._is_over = True
             raise self._failure(over) from None
+        finally:
+            self._is_reading = False
+            if reading.done():
+                self._reading = None
+        self._is_over = response is None
+        return response
 
     def _failure(self, over: CallOver) -> MeshError:
         return self._ended() if over.status is None else from_rpc(over.status, self._service, self._target)

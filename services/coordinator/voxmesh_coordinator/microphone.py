@@ -112,6 +112,11 @@ class Microphone:
         self._stt_sent_s = 0.0
         self._stt_shift_s = 0.0
 
+    @property
+    def last_sequence(self) -> int:
+        """Sequence of the latest piece of audio taken; -1 before the first."""
+        return self._next_sequence - 1
+
     async def chunk(self, chunk: conversation_pb2.AudioChunk) -> int:
         """Take the next piece of audio; repeats are dropped. Returns the last sequence that is safe.
 

@@ -8,9 +8,9 @@ import grpc
 
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh_coordinator.services import Services
-from voxmesh_coordinator.session import Request, Response, Session
+from voxmesh_coordinator.session import Request, Response
+from voxmesh_coordinator.sessions import Sessions
 from voxmesh_coordinator.settings import CoordinatorSettings
-from voxmesh_runtime.errors import NotFound
 from voxmesh_runtime.streams import AnyContext, Streams
 
 
@@ -23,6 +23,7 @@ class CoordinatorService(conversation_pb2_grpc.ConversationServiceServicer):
         self.streams = Streams(settings)
         self._settings = settings
         self._services: Services | None = None
+        self._sessions: Sessions | None = None
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add the servicer."""
@@ -31,9 +32,12 @@ class CoordinatorService(conversation_pb2_grpc.ConversationServiceServicer):
     async def start(self) -> None:
         """Make the channels; services may come up later than the coordinator."""
         self._services = Services(self._settings)
+        self._sessions = Sessions(self._services)
 
     async def stop(self) -> None:
-        """Close the channels."""
+        """End what clients may have come back to, and close the channels."""
+        if self._sessions is not None:
+            await self._sessions.stop()
         if self._services is not None:
             await self._services.close()
 
@@ -43,10 +47,18 @@ class CoordinatorService(conversation_pb2_grpc.ConversationServiceServicer):
         """Hold one conversation."""
         async with self.streams.open(request_iterator, context, Response) as call:
             kind, first = await call.first("config", "resume")
-            if kind == "resume":
-                session_id = first.resume.session_id[:100]
-                message = f"session {session_id!r} is not held here; start a new one with a config"
-                raise NotFound("session", session_id, message)
-            if self._services is None:
+            if self._sessions is None:
                 raise RuntimeError("a stream was admitted before start()")
-            await Session(call, first.config, self._services).run()
+            if kind == "resume":
+                await self._sessions.resume(call, first.resume)
+            else:
+                await self._sessions.begin(call, first.config)
+
+    async def ListTurnReports(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
+        self, request: conversation_pb2.ListTurnReportsRequest, context: AnyContext
+    ) -> conversation_pb2.ListTurnReportsResponse:
+        """Where the time of recent turns went."""
+        del context
+        if self._services is None:
+            raise RuntimeError("a call was admitted before start()")
+        return conversation_pb2.ListTurnReportsResponse(turns=self._services.reports.find(request))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -18,15 +19,15 @@ from voxmesh_coordinator.history import History
 from voxmesh_coordinator.language_model import LanguageModel
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
+from voxmesh_coordinator.outlet import Call, Outlet
 from voxmesh_coordinator.reply import ReplyAudioStream, Voices
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.speech import Speech
 from voxmesh_coordinator.tools import ToolDesk
 from voxmesh_runtime import names
 from voxmesh_runtime.audio import AudioFormat
-from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_runtime.errors import InvalidArgument, Unavailable
 from voxmesh_runtime.outcomes import applied, ignored, ready
-from voxmesh_runtime.streams import StreamCall
 from voxmesh_runtime.telemetry import start_span
 
 Request = conversation_pb2.ConverseRequest
@@ -36,21 +37,23 @@ MAX_TEXT_CHARACTERS = 32_000
 MAX_IMAGE_BYTES = 8 * 1024 * 1024
 PAUSE_S = 0.1
 """Silence that counts as a pause, in seconds: early enough to prepare a reply in it."""
+CUT_OR_CLOSED_S = 0.2
+"""Wait after the last message of a stream, in seconds, for the news that it was cut."""
 ACKNOWLEDGE_EVERY = 25
 """Audio messages between two acknowledgements."""
 
 
 class Session:
-    """A stream of ConversationService from its config to its end.
+    """A conversation from its config to its end, over one stream or several.
 
     Raises from the constructor:
         InvalidArgument: a field of the config is outside its limits.
     """
 
-    def __init__(
-        self, call: StreamCall[Request, Response], config: conversation_pb2.ConversationConfig, services: Services
-    ) -> None:
-        self._call = call
+    def __init__(self, config: conversation_pb2.ConversationConfig, services: Services) -> None:
+        self.id = uuid.uuid4().hex
+        self.token = ""
+        self.outlet = Outlet()
         self._config = config
         self._services = services
         self._tools = ToolDesk(list(config.tools), services.settings.tool_timeout_s)
@@ -59,34 +62,101 @@ class Session:
         prompt = config.system_prompt or services.settings.system_prompt
         self._conductor = Conductor(
             services,
+            reports=services.reports.of_session(self.id),
             microphone=self._make_microphone,
             voices=self._voices,
             history=History(_limited(prompt, "config.system_prompt"), services.settings.history_characters),
             endpointing=self._endpointing,
             speculation=config.speculation if config.HasField("speculation") else services.settings.speculation,
-            send=call.send,
+            send=self.outlet.send,
         )
         self._links: list[Link[Any, Any]] = self._all_links()
+        self._held: asyncio.Task[None] | None = None
+        self.input_ended = False
 
-    async def run(self) -> None:
-        """Hold the conversation until the client ends it."""
-        session_id = uuid.uuid4().hex
-        span = start_span(names.SPAN_CONVERSATION, attributes={names.GEN_AI_CONVERSATION_ID: session_id})
+    @property
+    def is_over(self) -> bool:
+        """Nothing is said any more."""
+        return self._held is None or self._held.done()
+
+    async def start(self) -> None:
+        """Open the streams to all services, and begin.
+
+        Raises:
+            ServiceFailed: alone or in a group, when a service cannot be reached or refuses the config.
+        """
         try:
             await self._open()
-            services = [link.ready for link in self._links] + [self._own_ready()]
-            started = conversation_pb2.SessionStarted(session_id=session_id, services=services)
-            await self._call.send(Response(session_started=started))
-            async with asyncio.TaskGroup() as tasks:
-                receiving = tasks.create_task(self._receive())
-                await self._conductor.run()
-                receiving.cancel()
+        except BaseException:
+            self._cancel_links()
+            raise
+        self._held = asyncio.create_task(self._hold())
+
+    async def serve(self, call: Call, last_sequence: int | None = None) -> None:
+        """Hold the conversation over one stream, until either ends.
+
+        Args:
+            call: the stream, whose first message was taken.
+            last_sequence: of the responses that a client that came back has got.
+
+        Raises:
+            LookupError: what the client missed is not kept any more.
+        """
+        held = self._held
+        if held is None:
+            raise RuntimeError("a session is started before it is served")
+        self.token = secrets.token_urlsafe(24)
+        await self.outlet.attach(call, self._started(), last_sequence)
+        microphone = self._conductor.microphone
+        if microphone is not None and last_sequence is not None and microphone.last_sequence >= 0:
+            await self.outlet.send(Response(audio_acknowledged=microphone.last_sequence))
+        receiving = asyncio.create_task(self._receive(call))
+        lost = asyncio.create_task(self.outlet.lost())
+        try:
+            await asyncio.wait({held, receiving, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if receiving.done():
+                # Bad input ends the session; input that just ended leaves answers to wait for.
+                receiving.result()
+                await asyncio.wait({held, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if not held.done():
+                raise lost.result()
+            if not held.cancelled():
+                held.result()
+        finally:
+            receiving.cancel()
+            lost.cancel()
+            self.outlet.lose(call, Unavailable("the stream ended"))
+
+    def end(self) -> None:
+        """Stop everything at once."""
+        if self._held is not None:
+            self._held.cancel()
+
+    async def ended(self) -> None:
+        """Wait until everything has stopped."""
+        if self._held is not None:
+            await asyncio.wait({self._held})
+
+    def _started(self) -> Response:
+        services = [link.ready for link in self._links] + [self._own_ready()]
+        return Response(
+            session_started=conversation_pb2.SessionStarted(
+                session_id=self.id, resume_token=self.token, services=services
+            )
+        )
+
+    async def _hold(self) -> None:
+        span = start_span(names.SPAN_CONVERSATION, attributes={names.GEN_AI_CONVERSATION_ID: self.id})
+        try:
+            await self._conductor.run()
         finally:
             span.end()
-            # A client that goes half-closes first and cancels next: the cancellation comes while its session
-            # ends, and an await between two links would leave the second one open for ever.
-            for link in self._links:
-                link.cancel()
+            self._cancel_links()
+
+    def _cancel_links(self) -> None:
+        # Without an await in between: a cancellation that came then would leave the next one open for ever.
+        for link in self._links:
+            link.cancel()
 
     def _make_voices(self) -> Voices:
         config = self._config
@@ -97,7 +167,7 @@ class Session:
         if not config.text_replies_only:
             synthesis = tts_pb2.SynthesisConfig(audio_format=reply_format, voice=config.voice, word_time_offsets=True)
             speech = Speech(self._services, synthesis)
-        audio = ReplyAudioStream(self._call.send, AudioFormat.from_proto(reply_format, "config.reply_audio_format"))
+        audio = ReplyAudioStream(self.outlet.send, AudioFormat.from_proto(reply_format, "config.reply_audio_format"))
         model = LanguageModel(self._services, config.language_model)
         settings = self._services.settings
         filler = (settings.filler, settings.filler_after_s)
@@ -128,8 +198,8 @@ class Session:
             outcomes.append(applied("config.speculation"))
         return ready("", "coordinator", self._services.settings.host_name, outcomes)
 
-    async def _receive(self) -> None:
-        async for kind, request in self._call:
+    async def _receive(self, call: Call) -> None:
+        async for kind, request in call:
             match kind:
                 case "audio":
                     await self._take_audio(request.audio)
@@ -144,8 +214,14 @@ class Session:
                     self._conductor.played(request.playback_position)
                 case "tool_result":
                     self._tools.result(request.tool_result)
-                case _:
+                case "interrupt":
                     self._conductor.put(InterruptAsked())
+                case _:
+                    self.end()
+                    return
+        # A stream that is cut ends in the same way as a half-close, and only then is this task cancelled.
+        await asyncio.sleep(CUT_OR_CLOSED_S)
+        self.input_ended = True
         self._conductor.put(InputEnded())
 
     async def _take_audio(self, chunk: conversation_pb2.AudioChunk) -> None:
@@ -158,7 +234,7 @@ class Session:
             self._conductor.put(LinkFailed(failure))
             return
         if sequence % ACKNOWLEDGE_EVERY == ACKNOWLEDGE_EVERY - 1:
-            await self._call.send(Response(audio_acknowledged=sequence))
+            await self.outlet.send(Response(audio_acknowledged=sequence))
 
     def _take_image(self, data: bytes) -> None:
         if not 1 <= len(data) <= MAX_IMAGE_BYTES:

@@ -57,6 +57,8 @@ class CoordinatorSettings(ServerSettings):
     """Longest wait for a service whose stream broke in mid-session, in seconds."""
     connect_timeout_s: float = Field(default=5.0, gt=0)
     """Longest wait for a service to accept a stream, in seconds."""
+    resume_s: float = Field(default=30.0, ge=0)
+    """How long a session whose stream broke waits for its client, in seconds; 0 ends it at once."""
     system_prompt: str = SYSTEM_PROMPT
     """First system message of conversations that bring none."""
     end_of_turn_probability: float = Field(default=0.5, gt=0, lt=1)

@@ -53,6 +53,12 @@ class DuplexCall(Generic[Request, Response]):
         """Send one message; waits while the server's window is full."""
         try:
             await self._call.write(request)
+        except asyncio.CancelledError:
+            # grpc.aio raises it, too, where the call was cancelled and not the one who writes.
+            task = asyncio.current_task()
+            if task is None or task.cancelling() or not self._call.done():
+                raise
+            raise CallOver(await self._failure(None)) from None
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
             seen = error if isinstance(error, grpc.aio.AioRpcError) else None
             raise CallOver(await self._failure(seen)) from None
