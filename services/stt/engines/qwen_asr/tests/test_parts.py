@@ -82,7 +82,7 @@ def test_no_audio_is_an_empty_final(words_checkpoint: Path) -> None:
 
 
 def test_a_stream_that_is_never_finalized_keeps_no_more_than_one_utterance(words_checkpoint: Path) -> None:
-    settings = QwenAsrSettings(max_utterance_s=10, interim_share=1.0)
+    settings = QwenAsrSettings(max_utterance_s=20, interim_share=1.0)
     loaded = QwenAsrEngine(EngineContext(model=str(words_checkpoint), device="cpu"), settings)
     loaded.load()
     word = read_audio_file(Path(__file__).parent / "data" / "project.flac")[0][3200:-11200]
@@ -96,7 +96,7 @@ def test_a_stream_that_is_never_finalized_keeps_no_more_than_one_utterance(words
         kept.append(0 if track.progress.kept is None else track.progress.kept.shape[2] - len(track.head_ids))
     session.close()
     loaded.close()
-    assert finals >= 5
+    assert finals >= 3
     assert set(kept) == {0, 104}
     assert track.progress.kept is None
 
