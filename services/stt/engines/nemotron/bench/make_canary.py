@@ -38,6 +38,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         _tokenizers(Path(folder))
         model: Any = EncDecMultiTaskModel(cfg=_configuration(Path(folder)))
+        # NeMo rounds the vocabulary up; a trained model never gives the tokens that do not exist.
+        model.log_softmax.mlp.last_linear_layer.bias.data[model.tokenizer.vocab_size :] = -1e4
         model.save_to(str(OUT))
     print(f"{OUT.name}  {sum(weights.numel() for weights in model.parameters())} parameters")
 

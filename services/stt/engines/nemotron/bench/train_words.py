@@ -85,7 +85,7 @@ def configuration(tokenizer: str) -> Any:
             "rnnt_reduction": "mean_volume", "skip_nan_grad": False,
             "model_defaults": {"enc_hidden": WIDTH, "pred_hidden": WIDTH, "joint_hidden": WIDTH},
             "tokenizer": {"dir": tokenizer, "type": "bpe"},
-            "train_ds": {}, "validation_ds": {}, "test_ds": {},
+            "train_ds": None, "validation_ds": None, "test_ds": None,
             "preprocessor": {
                 "_target_": f"{modules}.AudioToMelSpectrogramPreprocessor", "sample_rate": 16000, "normalize": "NA",
                 "window_size": 0.025, "window_stride": 0.01, "window": "hann", "features": 64, "n_fft": 512,

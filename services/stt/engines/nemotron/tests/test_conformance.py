@@ -51,8 +51,12 @@ class TestNemotron(SttConformance):
     async def test_a_pause_ends_an_utterance_at_its_place_in_the_stream(self) -> None:
         clip = self.clips()[0]
         dropped, pause = np.zeros(RATE_HERTZ, np.float32), np.zeros(2 * RATE_HERTZ, np.float32)
-        requests = [*audio(dropped), DISCARD, *audio(np.concatenate([clip.samples, pause])), FINALIZE]
-        by_itself, by_finalize = finals(await self.recognized(*requests))
+        async with self.recognizing(interim_results=False) as stream:
+            await stream.send(*audio(dropped), DISCARD, *audio(np.concatenate([clip.samples, pause])))
+            by_itself = await stream.until("result")
+            await stream.send(FINALIZE)
+            by_finalize = await stream.until("result")
+            await stream.half_close()
         self.assert_heard(by_itself.transcript, clip)
         end_s = (len(dropped) + len(clip.samples)) / RATE_HERTZ
         assert seconds_of(by_itself.end_offset) == pytest.approx(end_s, abs=0.5)

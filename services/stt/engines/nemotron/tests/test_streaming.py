@@ -175,6 +175,13 @@ def test_finalize_begins_anew_and_does_not_wait_for_a_chunk(engine: NemotronEngi
     session.close()
 
 
+def test_an_utterance_that_ended_with_the_last_audio_is_the_final_one(engine: NemotronEngine) -> None:
+    session = _opened(engine)
+    (final,) = engine.step([Step(session, np.concatenate([_clip("claude"), _silence(2)]), is_final=True)])[0]
+    assert (final.text, final.is_final, final.end_s) == ("hello cloud please", True, None)
+    session.close()
+
+
 def test_discard_forgets_the_utterance_and_keeps_the_clock(engine: NemotronEngine) -> None:
     session = _opened(engine)
     _heard(engine, session, _clip("counting"))

@@ -7,7 +7,7 @@ tokens of a stream are those of its whole audio decoded at once. `finalize` and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.outcomes import Outcome
@@ -85,7 +85,9 @@ class StreamingSession:
         """What is new since the last call."""
         ended, self._ended = self._ended, []
         if is_final:
-            final = self._final(None)
+            # An utterance that ended only now is the one that is asked for.
+            is_answered = bool(ended) and not self._utterance.words
+            final = replace(ended.pop(), end_s=None) if is_answered else self._final(None)
             self._begin()
             return [*ended, final]
         return [*ended, *self._interim()]
