@@ -12,7 +12,8 @@ from voxmesh_runtime.engines import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument
 from voxmesh_runtime.outcomes import Kind
 from voxmesh_stt.engine import Engine, Phrase, RecognitionOptions, Step
-from voxmesh_stt.utterances import Hypothesis
+from voxmesh_stt.utterances import Hypothesis, UtteranceSession
+from voxmesh_stt.utterances.utterance import LEAD_FRAMES
 from voxmesh_stt_indic_conformer import create
 from voxmesh_stt_indic_conformer.graphs import Loader, accelerator
 from voxmesh_stt_indic_conformer.languages import LANGUAGES
@@ -147,6 +148,19 @@ def test_threads_are_the_operators(words: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(FailedPrecondition):
         create(EngineContext(model=str(words), device="cpu", threads=3)).load()
     assert seen == [Loader("cpu", 3)]
+
+
+def test_a_stream_without_finalize_ends_utterances_and_holds_no_more_than_one(engine: Engine, clip: GetClip) -> None:
+    session = engine.open(RecognitionOptions(("hi",), interim_results=True))
+    minute = np.concatenate([clip("numbers").samples, np.zeros(2 * 16000, np.float32)] * 13)
+    finals = 0
+    for begin in range(0, len(minute), 1600):
+        (transcripts,) = engine.step([Step(session, minute[begin : begin + 1600], is_final=False)])
+        finals += sum(transcript.is_final and bool(transcript.text) for transcript in transcripts)
+    assert finals == 13
+    assert isinstance(session, UtteranceSession)
+    assert len(session._utterance.frames) <= LEAD_FRAMES
+    session.close()
 
 
 def test_audio_of_every_length_is_taken(engine: Engine) -> None:

@@ -127,9 +127,15 @@ def test_a_file_that_holds_no_graph_is_refused_by_name(name: str, words: Path, t
         engine.load()
 
 
-def test_a_vocabulary_that_is_none_is_refused(words: Path, tmp_path: Path) -> None:
-    engine = create(EngineContext(model=_copy_with(words, tmp_path, "assets/vocab.json", "[]")))
-    with pytest.raises(FailedPrecondition, match=r"vocab\.json"):
+@DECODERS
+@pytest.mark.parametrize("text", ["[]", '{"hi": []}'])
+def test_texts_that_lack_a_language_are_refused_with_it(
+    decoder: Decoder, text: str, words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOXMESH_INDIC_CONFORMER_DECODER", decoder)
+    name = "vocab.json" if decoder == "rnnt" else "language_masks.json"
+    engine = create(EngineContext(model=_copy_with(words, tmp_path, f"assets/{name}", text)))
+    with pytest.raises(FailedPrecondition, match=rf"{name} holds nothing for as, bn"):
         engine.load()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_stt_indic_conformer.files import Ids, ModelFolder
 from voxmesh_stt_indic_conformer.graphs import Array, Floats, Graph, Loader, RowWise
+from voxmesh_stt_indic_conformer.languages import LANGUAGES
 from voxmesh_stt_indic_conformer.mel import Features
 
 STEP_S = 0.08
@@ -44,7 +45,7 @@ class CtcHead:
 
     def __init__(self, loader: Loader, folder: ModelFolder) -> None:
         self._graph = loader.open(folder.graph("ctc_decoder"))
-        masks = folder.read_json("assets/language_masks.json")
+        masks = _by_language(folder, "assets/language_masks.json")
         self._columns = {language: np.flatnonzero(np.array(mask, bool)) for language, mask in masks.items()}
 
     def __call__(self, encoded: Floats, language: str) -> Floats:
@@ -128,12 +129,17 @@ def vocabulary(folder: ModelFolder) -> dict[str, list[str]]:
     """The tokens of each language, by id.
 
     Raises:
-        FailedPrecondition: the file holds none.
+        FailedPrecondition: the file lacks a language.
     """
-    found: Any = folder.read_json("assets/vocab.json")
-    if not isinstance(found, dict):
-        raise FailedPrecondition("model", folder.name, "assets/vocab.json holds no tokens by language")
-    return {language: list(tokens) for language, tokens in found.items()}
+    return {language: list(tokens) for language, tokens in _by_language(folder, "assets/vocab.json").items()}
+
+
+def _by_language(folder: ModelFolder, name: str) -> dict[str, Any]:
+    found: Any = folder.read_json(name)
+    missing = [language for language in LANGUAGES if not isinstance(found, dict) or language not in found]
+    if missing:
+        raise FailedPrecondition("model", folder.name, f"{name} holds nothing for {', '.join(missing)}")
+    return found
 
 
 def log_softmax(scores: Array) -> Floats:
