@@ -198,9 +198,8 @@ class Conductor:
             # The first judgement is the model's; those that follow only tell of longer silence.
             ready = self.microphone.turn.ready
             pause.hop = HopClock(f"turn/{ready.engine}", ready.host)
-            pause.hop.sent_ns = (
-                self.microphone.clock.time_ns(pause.offset_s + self.microphone.pause_s) or time.time_ns()
-            )
+            pause_ended_s = pause.offset_s + self.microphone.pause_s
+            pause.hop.sent_ns = judged.sent_ns or self.microphone.clock.time_ns(pause_ended_s) or time.time_ns()
             pause.hop.finish(judged.timing)
             pause.probability = judged.probability
 

@@ -34,6 +34,8 @@ class PauseJudged:
     probability: float
     silence_s: float
     timing: common_pb2.Timing
+    sent_ns: int | None = None
+    """When the audio that it is of was sent; None when the service does not tell which that was."""
 
 
 @dataclass(frozen=True, slots=True)

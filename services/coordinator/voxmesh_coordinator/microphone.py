@@ -33,6 +33,8 @@ TurnResponse = turn_pb2.StreamingDetectResponse
 SttRequest = stt_pb2.StreamingRecognizeRequest
 SttResponse = stt_pb2.StreamingRecognizeResponse
 
+ROUNDING_S = 0.001
+"""More than rounding moves an offset, and less than the shortest piece of audio, in seconds."""
 KEPT_S = 10.0
 """Latest audio that is kept, in seconds: speech is told of late, and a client may run ahead."""
 MAX_UNHEARD_S = 60.0
@@ -282,9 +284,17 @@ class Microphone:
                 self._on_event(SpeechStopped(seconds_of(response.speech_stopped) + self._turn_base_s))
             case "end_of_turn":
                 end = response.end_of_turn
-                self._on_event(PauseJudged(end.probability, seconds_of(end.silence_duration), end.timing))
+                silence_s = seconds_of(end.silence_duration)
+                self._on_event(PauseJudged(end.probability, silence_s, end.timing, self._sent_ns(end)))
             case _:
                 pass
+
+    def _sent_ns(self, end: turn_pb2.EndOfTurn) -> int | None:
+        """When the audio that completed a pause went to turn detection, and not after that."""
+        if not end.HasField("received_audio_duration"):
+            return None
+        end_s = seconds_of(end.received_audio_duration) + self._turn_base_s
+        return self.clock.time_ns(end_s - ROUNDING_S)
 
     async def _on_stt(self, response: SttResponse) -> None:
         match response.WhichOneof("streaming_response"):

@@ -189,8 +189,9 @@ class Reply:
     ) -> list[llm_pb2.ToolCall]:
         model, parent = self._voices.language_model, self.turn.trace_context
         calls: list[llm_pb2.ToolCall] = []
+        # Before the request is sent: what is known of the service's clock rests on it.
+        hop = self._hop(f"llm/{model.link.ready.engine}", model.link.ready.host)
         async with model.generate(messages, self._voices.tools.tools, parent) as answers:
-            hop = self._hop(f"llm/{model.link.ready.engine}", model.link.ready.host)
             async for answer in answers:
                 match answer.WhichOneof("streaming_response"):
                     case "text_delta":

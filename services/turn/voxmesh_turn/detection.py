@@ -17,7 +17,7 @@ from voxmesh_runtime.audio import ModelInput, Samples
 from voxmesh_runtime.clock import duration
 from voxmesh_runtime.streams import StreamCall
 from voxmesh_turn.engine import Event, Session, SpeechStarted, SpeechStopped
-from voxmesh_turn.pause import Judge, Pause, Request, Response
+from voxmesh_turn.pause import Arrival, Judge, Pause, Request, Response
 
 STEP_S = 0.1
 """Most audio given to a session at once, in seconds; other streams run between two steps."""
@@ -51,29 +51,30 @@ class Detection:
             await self._listen(self._model_input.flush(), tasks)
 
     async def _listen(self, samples: Samples, tasks: asyncio.TaskGroup) -> None:
-        received_ns = time.time_ns()
-        step = round(STEP_S * self._judge.info.sample_rate_hertz)
+        rate_hertz = self._judge.info.sample_rate_hertz
+        arrival = Arrival(time.time_ns(), (self._samples + len(samples)) / rate_hertz)
+        step = round(STEP_S * rate_hertz)
         for begin in range(0, len(samples), step):
-            await self._step(samples[begin : begin + step], received_ns, tasks)
+            await self._step(samples[begin : begin + step], arrival, tasks)
             if begin + step < len(samples):
                 await asyncio.sleep(0)
 
-    async def _step(self, samples: Samples, received_ns: int, tasks: asyncio.TaskGroup) -> None:
+    async def _step(self, samples: Samples, arrival: Arrival, tasks: asyncio.TaskGroup) -> None:
         events = self._session.feed(samples)
         self._samples += len(samples)
         for event in events:
-            await self._tell(event, received_ns, tasks)
+            await self._tell(event, arrival, tasks)
         if self._pause is not None:
-            await self._pause.last(self._samples / self._judge.info.sample_rate_hertz, received_ns)
+            await self._pause.last(self._samples / self._judge.info.sample_rate_hertz, arrival)
 
-    async def _tell(self, event: Event, received_ns: int, tasks: asyncio.TaskGroup) -> None:
+    async def _tell(self, event: Event, arrival: Arrival, tasks: asyncio.TaskGroup) -> None:
         match event:
             case SpeechStarted():
                 self._end_pause()
                 await self._call.send(Response(speech_started=duration(event.offset_s)))
             case SpeechStopped():
                 await self._call.send(Response(speech_stopped=duration(event.offset_s)))
-                self._pause = Pause(self._call, self._judge, event, received_ns, self._parent)
+                self._pause = Pause(self._call, self._judge, event, arrival, self._parent)
                 tasks.create_task(self._pause.judge())
 
     def _new_turn(self) -> None:

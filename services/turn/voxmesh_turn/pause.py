@@ -30,6 +30,16 @@ REPEAT_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message of audio."""
+
+    received_ns: int
+    """When it arrived, in nanoseconds since the epoch."""
+    end_s: float
+    """Where it ends in the stream's audio, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Judge:
     """The end-of-turn model of a service, on its worker."""
 
@@ -44,7 +54,7 @@ class Pause:
         call: gets the messages.
         judge: gives the verdict.
         stopped: the stop that the pause follows.
-        received_ns: arrival of the audio that completed the stop, in nanoseconds since the epoch.
+        arrival: of the audio that completed the stop.
         parent: of the judgement's span.
     """
 
@@ -53,13 +63,14 @@ class Pause:
         call: StreamCall[Request, Response],
         judge: Judge,
         stopped: SpeechStopped,
-        received_ns: int,
+        arrival: Arrival,
         parent: common_pb2.TraceContext | None,
     ) -> None:
         self._call = call
         self._judge = judge
         self._stopped = stopped
-        self._clock = WorkClock(received_ns)
+        self._arrival = arrival
+        self._clock = WorkClock(arrival.received_ns)
         self._parent = parent
         self._run: asyncio.Future[Completed[float]] | None = None
         self._probability: float | None = None
@@ -78,15 +89,15 @@ class Pause:
                 return
             self._clock.worked(completed.started_ns, completed.compute_s, completed.queued_s, completed.batch_size)
             self._probability = completed.result
-            await self._tell(completed.result, self._clock)
+            await self._tell(completed.result, self._clock, self._arrival)
 
-    async def last(self, position_s: float, received_ns: int) -> None:
-        """The silence has lasted up to `position_s` of the stream's audio."""
+    async def last(self, position_s: float, arrival: Arrival) -> None:
+        """The silence has lasted up to `position_s` of the stream's audio, by a message that arrived."""
         self._silence_s = position_s - self._stopped.offset_s
         if self._probability is None:
             return
         if self._silence_s - self._told_s >= max(REPEAT_S, self._silence_s * REPEAT_SHARE):
-            await self._tell(self._probability, WorkClock(received_ns))
+            await self._tell(self._probability, WorkClock(arrival.received_ns), arrival)
 
     def end(self) -> None:
         """Speech resumed or the turn is over: a verdict that is still to come is dropped."""
@@ -105,10 +116,13 @@ class Pause:
             self._run.cancel()
         return None if self._ended else self._run.result()
 
-    async def _tell(self, probability: float, clock: WorkClock) -> None:
+    async def _tell(self, probability: float, clock: WorkClock, arrival: Arrival) -> None:
         self._told_s = self._silence_s
         clock.output()
         verdict = turn_pb2.EndOfTurn(
-            probability=probability, silence_duration=duration(self._silence_s), timing=clock.to_proto()
+            probability=probability,
+            silence_duration=duration(self._silence_s),
+            timing=clock.to_proto(),
+            received_audio_duration=duration(arrival.end_s),
         )
         await self._call.send(Response(end_of_turn=verdict))

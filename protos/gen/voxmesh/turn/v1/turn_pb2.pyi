@@ -172,6 +172,7 @@ class EndOfTurn(message.Message):
     PROBABILITY_FIELD_NUMBER: builtins.int
     SILENCE_DURATION_FIELD_NUMBER: builtins.int
     TIMING_FIELD_NUMBER: builtins.int
+    RECEIVED_AUDIO_DURATION_FIELD_NUMBER: builtins.int
     probability: builtins.float
     """Probability in [0, 1] that the turn is over."""
     @builtins.property
@@ -182,16 +183,23 @@ class EndOfTurn(message.Message):
     def timing(self) -> common_pb2.Timing:
         """When the judgement passed through the service."""
 
+    @builtins.property
+    def received_audio_duration(self) -> duration_pb2.Duration:
+        """The audio that `timing.received_time` is of ended here, from the start of
+        the stream: by it the caller knows when it had sent it.
+        """
+
     def __init__(
         self,
         *,
         probability: builtins.float = ...,
         silence_duration: duration_pb2.Duration | None = ...,
         timing: common_pb2.Timing | None = ...,
+        received_audio_duration: duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["silence_duration", b"silence_duration", "timing", b"timing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["received_audio_duration", b"received_audio_duration", "silence_duration", b"silence_duration", "timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["probability", b"probability", "silence_duration", b"silence_duration", "timing", b"timing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["probability", b"probability", "received_audio_duration", b"received_audio_duration", "silence_duration", b"silence_duration", "timing", b"timing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
