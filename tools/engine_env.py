@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -58,13 +59,27 @@ def test(engine: Distribution, arguments: list[str]) -> bool:
     began = time.monotonic()
     python = make(engine)
     made = time.monotonic()
-    types = subprocess.run(["pyright", "--pythonpath", python, engine.path], cwd=ROOT, check=False)
+    types = subprocess.run(["pyright", "--project", _pyright_config(engine)], cwd=ROOT, check=False)
     command = [python, "-m", "pytest", "-m", "not gpu", engine.path, *arguments]
     tests = subprocess.run(command, cwd=ROOT, check=False, env=_environment())
     took = f"environment {made - began:.0f} s, checks and tests {time.monotonic() - made:.0f} s"
     is_well = types.returncode == tests.returncode == 0
     print(f"{engine.path.name}: {'passed' if is_well else 'FAILED'} ({took})", flush=True)
     return is_well
+
+
+def _pyright_config(engine: Distribution) -> Path:
+    """The project's settings with the engine's environment in the place of the default one."""
+    path = ENVIRONMENTS / engine.path.name / "pyrightconfig.json"
+    changes = {
+        "extends": str(ROOT / "pyproject.toml"),
+        "venvPath": str(ENVIRONMENTS),
+        "venv": engine.path.name,
+        # Only paths relative to the file are taken.
+        "include": [os.path.relpath(engine.path, path.parent)],
+    }
+    path.write_text(json.dumps(changes))
+    return path
 
 
 def _pip(python: Path, *arguments: str | Path) -> None:

@@ -30,13 +30,14 @@ COMPILE = [
     "3.11",
     "--no-header",
     "--no-annotate",
+    "--no-emit-package=torch",
     "-",
 ]
 
 
 # A marker that is never true takes a package, and what it alone needs, out of the resolution.
 WITHOUT_TORCH = "torch ; sys_platform == 'never'"
-TEST_TOOLS = {"editables", "hatchling", "pytest", "pytest-asyncio", "pytest-timeout"}
+TEST_TOOLS = {"editables", "hatchling", "jiwer", "pytest", "pytest-asyncio", "pytest-timeout"}
 
 
 def compile_lock(lines: set[str], target: Path, *, upgrade: bool, as_in: Path | None = None) -> None:
