@@ -248,6 +248,7 @@ class Conductor:
         turn = self._finalizing.popleft()
         turn.finalizing -= 1
         if turn.stt_hop is not None and self.microphone is not None:
+            turn.stt_hop.served_by(self.microphone.stt.ready)
             turn.stt_hop.finish(event.timing)
             self.microphone.stt.backend.answered((time.time_ns() - turn.stt_hop.sent_ns) / 1e9)
 

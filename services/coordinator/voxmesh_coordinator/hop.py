@@ -47,6 +47,10 @@ class HopClock:
         self.finished_ns = time.time_ns()
         self.timing = timing
 
+    def served_by(self, ready: common_pb2.Ready) -> None:
+        """Who took the request, where that was open when it was stamped."""
+        self.service, self.host = f"{self.slot}/{ready.engine}", ready.host
+
     @property
     def slot(self) -> str:
         """The kind of service, such as "stt"."""

@@ -190,8 +190,9 @@ class Reply:
         model, parent = self._voices.language_model, self.turn.trace_context
         calls: list[llm_pb2.ToolCall] = []
         # Before the request is sent: what is known of the service's clock rests on it.
-        hop = self._hop(f"llm/{model.link.ready.engine}", model.link.ready.host)
+        hop = self._hop("llm", "")
         async with model.generate(messages, self._voices.tools.tools, parent) as answers:
+            hop.served_by(model.link.ready)
             async for answer in answers:
                 match answer.WhichOneof("streaming_response"):
                     case "text_delta":
@@ -232,6 +233,7 @@ class Reply:
                     raise
             else:
                 return
+            hop = self._hop(hop.service, hop.host)
             await segment.restart(self._made.characters(self.ledger.text), self._made.end_s)
 
     async def _play_once(self, segment: Segment, hop: HopClock) -> None:
@@ -244,6 +246,7 @@ class Reply:
                     start_s = segment.base_s + seconds_of(answer.word_timing.start_offset)
                     self.ledger.timed(answer.word_timing.text, start_s)
                 case "segment_finished":
+                    hop.served_by(segment.ready)
                     hop.finish(answer.segment_finished.timing)
                     await self._put_end()
                     return

@@ -37,6 +37,11 @@ class Segment:
         self._text = ""
         self._is_ended = False
 
+    @property
+    def ready(self) -> common_pb2.Ready:
+        """Who speaks it."""
+        return self._link.ready
+
     async def say(self, text: str) -> None:
         """Append text.
 
