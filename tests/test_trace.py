@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import Collector, ServiceSpan
+from collecting import Collector, ServiceSpan
 from talking import question, talk
 
 from voxmesh.conversation.v1 import conversation_pb2
