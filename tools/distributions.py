@@ -21,19 +21,22 @@ class Distribution:
     extras: dict[str, tuple[str, ...]]
     scripts: tuple[str, ...]
     default: bool
+    source_only: tuple[str, ...] = ()
+    """Packages that are published as source alone."""
 
 
 def read(path: Path) -> Distribution:
     """Read the distribution at `path/pyproject.toml`."""
     table = tomllib.loads((path / "pyproject.toml").read_text())
-    project = table["project"]
+    project, own = table["project"], table.get("tool", {}).get("voxmesh", {})
     return Distribution(
         project["name"],
         path,
         tuple(project.get("dependencies", ())),
         {name: tuple(lines) for name, lines in project.get("optional-dependencies", {}).items()},
         tuple(project.get("scripts", ())),
-        table.get("tool", {}).get("voxmesh", {}).get("default", False),
+        own.get("default", False),
+        tuple(own.get("source-only", ())),
     )
 
 

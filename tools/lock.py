@@ -68,6 +68,9 @@ def lock_container(distribution: Distribution, known: dict[str, Distribution], *
     if not distribution.default:
         tested = needed | TEST_TOOLS | set(distribution.extras.get("test", ()))
         compile_lock(tested, distribution.path / "requirements-test.txt", upgrade=upgrade, as_in=target)
+    if distribution.source_only:
+        # Images are installed from wheels alone but for what has none.
+        target.write_text("".join(f"--no-binary {name}\n" for name in distribution.source_only) + target.read_text())
 
 
 def main() -> None:
