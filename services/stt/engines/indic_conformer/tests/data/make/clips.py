@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from speech import SAMPLE_RATE_HERTZ, speak
+from speech import SAMPLE_RATE_HERTZ, speak  # pyright: ignore[reportMissingImports] # the script beside this one
 
 CLIPS = {
     "numbers": ("hi", "एक तीन पाँच सात नौ", "", 140),
