@@ -15,6 +15,9 @@ from voxmesh_client.bench.conversations.scoreboard import of_condition, slips, t
 from voxmesh_client.bench.conversations.scoring import YIELD_WITHIN_S
 from voxmesh_client.bench.machine import Machine
 
+LATE_S = 0.1
+"""A benchmark that is later than this measures itself too."""
+
 _METHOD = f"""## How it was measured
 
 - From the client's side: a microphone frame of 20 ms every 20 ms, silence and replies included; replies are played in
@@ -47,6 +50,11 @@ class Run:
         return list(dict.fromkeys(each for play in self.plays for each in play.timeline.services))
 
     @property
+    def late_s(self) -> float:
+        """The most that a microphone frame was late."""
+        return max((play.timeline.late_s for play in self.plays), default=0.0)
+
+    @property
     def unheeded(self) -> list[str]:
         """Conditions that the coordinator did not say it applied."""
         asked = [play for play in self.plays if play.condition.speculation is not None and play.timeline.services]
@@ -60,6 +68,11 @@ def head(run: Run) -> list[str]:
         *run.machine.lines(),
         f"Coordinator: {run.target}. Services: {', '.join(run.services) or 'none answered'}.",
     ]
+    if run.late_s > LATE_S:
+        lines.append(
+            f"The benchmark itself was up to {run.late_s:.2f} s late with a frame: too little of the machine "
+            "was left for it, and the longest waits here contain that."
+        )
     if run.unheeded:
         lines.append(f"The coordinator did not say that it applies config.speculation: {'; '.join(run.unheeded)}.")
     return lines

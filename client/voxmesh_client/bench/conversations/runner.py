@@ -39,6 +39,12 @@ class Condition:
         how = {True: ", speculation", False: ", no speculation", None: ""}[self.speculation]
         return f"{self.sessions} session{'s' if self.sessions > 1 else ''}{how}"
 
+    @property
+    def short_title(self) -> str:
+        """The condition for the head of a column."""
+        how = {True: ", with", False: ", without", None: ""}[self.speculation]
+        return f"{self.sessions} at once{how}"
+
     def config(self, scenario: Scenario) -> conversation_pb2.ConversationConfig:
         """The config of a scenario's conversation."""
         config = spoken_config(MICROPHONE_HERTZ, ("en",))

@@ -32,8 +32,8 @@ def of_condition(plays: Sequence[Play], condition: Condition) -> list[Play]:
 def _scoreboard(plays: Sequence[Play], conditions: Sequence[Condition]) -> Table:
     found = {condition: figures(of_condition(plays, condition)) for condition in conditions}
     pairs = _pairs(conditions)
-    columns = ["measure", *(condition.title for condition in conditions)]
-    columns += [f"with/without, {one.sessions} session{'s' if one.sessions > 1 else ''}" for one, _ in pairs]
+    columns = ["measure", *(condition.short_title for condition in conditions)]
+    columns += [f"{one.sessions} at once, ratio" for one, _ in pairs]
     rows = [
         [
             f"{measure.title}{f' ({measure.unit})' if measure.unit != 'count' else ''}",
@@ -42,7 +42,7 @@ def _scoreboard(plays: Sequence[Play], conditions: Sequence[Condition]) -> Table
         ]
         for measure in MEASURES
     ]
-    return Table("Scoreboard", columns, rows)
+    return Table("Scoreboard" + (", with and without speculation" if pairs else ""), columns, rows)
 
 
 def _pairs(conditions: Sequence[Condition]) -> list[tuple[Condition, Condition]]:
