@@ -1,4 +1,4 @@
-"""What is told of a hop when it is pointed at, and printed: every time by both clocks, and how sure that is."""
+"""What is told of a hop: its parts in a table, and when it is pointed at every time by both clocks."""
 
 from __future__ import annotations
 
@@ -66,16 +66,18 @@ def figures(row: Row) -> Markup:
     hop = row.hop
     if hop is None:
         total_s = sum(span.length_s for span in row.spans)
-        return _cells(row.label, total_s, {}, "")
+        return _cells(row.label, total_s, {}, ("", ""))
     total_s = since(hop.first_output_time, hop.sent_time.ToNanoseconds()) if hop.HasField("first_output_time") else None
     parts = {part.value: length_s for part, length_s in split(hop).items()} if hop.HasField("network_duration") else {}
-    return _cells(row.label, total_s, parts, "" if row.bound_s is None else bound(row.bound_s))
+    if row.bound_s is None:
+        return _cells(row.label, total_s, parts, ("", ""))
+    return _cells(row.label, total_s, parts, (f"{seconds(hop.clock_offset) * 1000:+,.1f}", bound(row.bound_s)))
 
 
-def _cells(label: str, total_s: float | None, parts: dict[str, float], sure: str) -> Markup:
+def _cells(label: str, total_s: float | None, parts: dict[str, float], clock: tuple[str, str]) -> Markup:
     lengths = list(parts.values()) or [None] * 5
     told = ["" if length_s is None else f"{length_s * 1000:.1f}" for length_s in (*lengths, total_s)]
-    return element("tr", element("td", label), joined(*(element("td", text, class_="n") for text in (*told, sure))))
+    return element("tr", element("td", label), joined(*(element("td", text, class_="n") for text in (*told, *clock))))
 
 
 def clock_time(time: Timestamp) -> str:

@@ -21,7 +21,17 @@ _LEGEND: Final = {
     Part.COMPUTE: "compute",
     Part.MORE: "further output",
 }
-_COLUMNS = ("", "network there", "input", "queue", "compute", "network back", "first output", "clock known")
+_COLUMNS = (
+    "",
+    "network there",
+    "input",
+    "queue",
+    "compute",
+    "network back",
+    "first output",
+    "clock offset",
+    "known within",
+)
 
 
 def page(turns: Sequence[ReportedTurn]) -> str:
