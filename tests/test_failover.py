@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import grpc
 import pytest
 from talking import question, reply_audio, reply_text, talk, transcribed
 from test_coordinator import coordinator, llm_proxy, says, scripted
@@ -21,7 +22,6 @@ from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.health import Health, check_health
 from voxmesh_coordinator.settings import BackendSettings
 from voxmesh_llm_proxy.testing import RecordedUpstream, recorded_upstream
-from voxmesh_runtime.channels import open_channel
 
 pytestmark = [pytest.mark.mesh, pytest.mark.timeout(240)]
 
@@ -222,6 +222,7 @@ async def test_a_backend_that_is_well_again_is_used_again(settings: MeshSettings
 
 async def streams_at(target: str) -> int:
     """Streams open at a recogniser."""
-    async with open_channel(target) as channel:
+    # A plain channel: those of the mesh in one process share their waits between attempts to connect.
+    async with grpc.aio.insecure_channel(target) as channel:
         stub = stt_pb2_grpc.SpeechToTextServiceStub(channel)
         return (await stub.GetModelInfo(stt_pb2.GetModelInfoRequest())).model_info.active_streams

@@ -73,3 +73,14 @@ def test_a_wait_outside_its_limits_is_refused_by_name(seconds: int) -> None:
 def test_waits_that_contradict_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="longer than max_end_of_turn_wait"):
         endpointing(min_end_of_turn_wait=Duration(seconds=2))
+
+
+@pytest.mark.parametrize("text", ["I would like to know whether the", "I want to, um", "So what about", "Because..."])
+def test_nobody_stops_at_such_a_word(text: str) -> None:
+    assert endpointing().believed(0.99, text.rstrip(".")) == 0.0
+
+
+@pytest.mark.parametrize("text", ["", "Yeah.", "What is the capital of France?", "Go on.", "That is all I think of."])
+def test_any_other_ending_is_left_to_the_model(text: str) -> None:
+    assert endpointing().believed(0.99, text) == 0.99
+    assert endpointing().believed(None, text) is None

@@ -11,11 +11,9 @@ and noise let the reply go on where it stopped, anything else takes the turn.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -47,10 +45,9 @@ from voxmesh_coordinator.replies import Replies
 from voxmesh_coordinator.reply import Voices
 from voxmesh_coordinator.report_log import SessionReports
 from voxmesh_coordinator.services import Services
+from voxmesh_coordinator.upkeep import is_recovered, leave_dawdler, move_if_better
 from voxmesh_coordinator.user_turn import Pause, UserTurn
 from voxmesh_runtime.clock import duration
-
-log = logging.getLogger(__name__)
 
 Response = conversation_pb2.ConverseResponse
 
@@ -175,7 +172,8 @@ class Conductor:
             if turn.is_over_reply:
                 await self._replies.hold()
         elif turn.pause is not None:
-            self._endpointing.went_on(turn.pause.probability, max(0.0, offset_s - turn.pause.offset_s))
+            believed = self._endpointing.believed(turn.pause.probability, turn.words)
+            self._endpointing.went_on(believed, max(0.0, offset_s - turn.pause.offset_s))
         turn.pause, turn.needs_finalize = None, True
         turn.clock.turn_endable_ns = None
         if is_news:
@@ -260,10 +258,11 @@ class Conductor:
         if turn is None or turn.pause is None or self.microphone is None:
             return
         pause, endpointing = turn.pause, self._endpointing
-        is_over = pause.silence_s >= endpointing.wait_s(pause.probability)
-        if is_over and turn.clock.turn_endable_ns is None:
-            turn.clock.turn_endable_ns = time.time_ns()
-        is_worth_it = self._speculation and pause.silence_s >= endpointing.prepare_s(pause.probability)
+        probability = endpointing.believed(pause.probability, turn.words)
+        is_over = pause.silence_s >= endpointing.wait_s(probability)
+        if not is_over or turn.clock.turn_endable_ns is None:
+            turn.clock.turn_endable_ns = time.time_ns() if is_over else None
+        is_worth_it = self._speculation and pause.silence_s >= endpointing.prepare_s(probability)
         if not is_over and not turn.is_over_reply and (not is_worth_it or pause.probability is None):
             return
         if turn.needs_finalize:
@@ -271,19 +270,7 @@ class Conductor:
         if turn.is_transcribed:
             await self._go_ahead(turn, pause, is_over=is_over)
         else:
-            await self._leave_dawdler(turn, self.microphone)
-
-    async def _leave_dawdler(self, turn: UserTurn, microphone: Microphone) -> None:
-        """A recogniser that takes far longer than it usually does is left, if there is another."""
-        patience_s = microphone.stt.patience_s
-        if patience_s is None or turn.stt_hop is None or not turn.finalizing:
-            return
-        if time.time_ns() - turn.stt_hop.sent_ns > patience_s * 1e9:
-            problem = "takes far longer than it usually does"
-            label = microphone.stt.backend.label
-            await microphone.stt.leave(ServiceFailed(label, grpc.StatusCode.DEADLINE_EXCEEDED, problem))
-            turn.stt_hop.sent_ns = time.time_ns()
-            await microphone.recover()
+            await leave_dawdler(turn, self.microphone)
 
     async def _finalize(self, turn: UserTurn, microphone: Microphone) -> None:
         if turn.stt_hop is not None:
@@ -343,8 +330,7 @@ class Conductor:
         await self._move_if_asked()
 
     def _overlap(self, turn: UserTurn) -> Overlap:
-        heard = f"{turn.text} {turn.interim}"
-        return judge(heard, self._replies.being_said, self._settings.backchannels, is_final=not turn.interim)
+        return judge(turn.words, self._replies.being_said, self._settings.backchannels, is_final=not turn.interim)
 
     async def _judge_overlap(self, turn: UserTurn) -> None:
         """Speech over a reply has paused, and its words are known."""
@@ -387,7 +373,7 @@ class Conductor:
         """Turn detection or recognition broke: the turns that depend on it fail, the session goes on."""
         if failure.code == grpc.StatusCode.INVALID_ARGUMENT:
             raise failure
-        if await self._is_recovered(failure):
+        if not self._is_deaf and await is_recovered(self.microphone, failure):
             return
         turn = self._turn
         if turn is None and not self._is_deaf:
@@ -405,25 +391,11 @@ class Conductor:
             await self._replies.fail(turn, failure)
             turn.end()
 
-    async def _is_recovered(self, failure: ServiceFailed) -> bool:
-        """Listening goes on, on another backend or on the same one come back; nothing that was said is lost."""
-        if self.microphone is None or self._is_deaf or not failure.is_worth_another_try:
-            return False
-        try:
-            await self.microphone.recover()
-        except ServiceFailed:
-            return False
-        return True
-
     async def _move_if_asked(self) -> None:
-        """Streams that a better server is there for are opened anew, now that nobody speaks."""
+        """Nobody speaks now: the time for streams to move to better servers."""
         links: list[Link[Any, Any]] = [self._voices.language_model.link]
         if self._voices.speech is not None:
             links.append(self._voices.speech.link)
         if self.microphone is not None and self._turn is None:
             links += [self.microphone.turn, self.microphone.stt]
-        for link in links:
-            if link.should_move:
-                # A link that cannot be opened now is opened when it is needed.
-                with suppress(ServiceFailed):
-                    await link.move()
+        await move_if_better(links)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 
 from google.protobuf import duration_pb2
 
@@ -33,10 +34,13 @@ class Endpointing:
     for somebody whose pauses are all short.
     """
 
-    def __init__(self, min_wait_s: float, max_wait_s: float, probability: float) -> None:
+    def __init__(
+        self, min_wait_s: float, max_wait_s: float, probability: float, unfinished: Collection[str] = ()
+    ) -> None:
         self.min_wait_s = min_wait_s
         self.max_wait_s = max_wait_s
         self._probability = probability
+        self._unfinished = frozenset(unfinished)
         self._after_complete = deque[float](maxlen=REMEMBERED)
         self._after_unfinished = deque[float](maxlen=REMEMBERED)
 
@@ -56,7 +60,12 @@ class Endpointing:
             raise InvalidArgument(
                 "config.min_end_of_turn_wait", f"{min_s:g} s is longer than max_end_of_turn_wait, {max_s:g} s"
             )
-        return cls(min_s, max_s, settings.end_of_turn_probability)
+        return cls(min_s, max_s, settings.end_of_turn_probability, settings.unfinished_endings)
+
+    def believed(self, probability: float | None, text: str) -> float | None:
+        """The probability that a turn is over, in the light of its words: nobody stops at "the"."""
+        last = text.rpartition(" ")[2].lower()
+        return 0.0 if probability is not None and last.strip(",\u2026-") in self._unfinished else probability
 
     def wait_s(self, probability: float | None) -> float:
         """Silence that ends the turn, by the probability that it is over; None before it is known."""

@@ -19,7 +19,8 @@ DRIFT_PPM = 50.0
 """Drift between clocks when nobody says otherwise, in millionths."""
 
 ANSWERS_EARLIER_WORK = frozenset({"stt"})
-"""Services that answer without pause: what comes first after a request may have been under way before it."""
+"""Services that answer without pause: what comes first after a request may have been under way before it, and
+nothing tells it apart. Their last answer, which says what it answers, counts as the first too."""
 
 
 @dataclass(slots=True)
@@ -69,14 +70,16 @@ class HopClock:
         if self.timing is None or self.finished_ns is None:
             return None
         answers = [Answer(self.timing.finished_time.ToNanoseconds(), self.finished_ns)]
-        first = self._first_answer
-        if first is not None and self.slot not in ANSWERS_EARLIER_WORK:
+        if (first := self._first_answer) is not None:
             answers.append(first)
         return Exchange(self.sent_ns, self.timing.received_time.ToNanoseconds(), tuple(answers))
 
     @property
     def _first_answer(self) -> Answer | None:
+        """The first output; None where it is not known which that was."""
         if self.timing is None or self.first_output_ns is None or not self.timing.HasField("first_output_time"):
+            return None
+        if self.slot in ANSWERS_EARLIER_WORK:
             return None
         return Answer(self.timing.first_output_time.ToNanoseconds(), self.first_output_ns)
 
@@ -93,7 +96,8 @@ class HopClock:
         return hop
 
     def _put_on_one_clock(self, hop: conversation_pb2.Hop, timing: common_pb2.Timing, bounds: Bounds | None) -> None:
-        answer = self._answer(timing, bounds)
+        last = Answer(timing.finished_time.ToNanoseconds(), self.finished_ns or self.sent_ns)
+        answer = self._first_answer or last
         theirs = (timing.received_time, timing.started_time)
         received_ns, started_ns = (stamp.ToNanoseconds() for stamp in theirs)
         if bounds is None:
@@ -107,16 +111,6 @@ class HopClock:
             _tell(hop, stamps, min(left_ns, self.finished_ns or left_ns))
         hop.first_output_time.CopyFrom(timestamp(answer.arrived_ns))
         _divide(hop, stamps, timing.queue_duration.ToNanoseconds())
-
-    def _answer(self, timing: common_pb2.Timing, bounds: Bounds | None) -> Answer:
-        """The first output of this work; what came before it left is an answer to earlier work."""
-        first, finished_ns = self._first_answer, self.finished_ns or self.sent_ns
-        if first is not None:
-            if bounds is None or self.slot not in ANSWERS_EARLIER_WORK:
-                return first
-            if first.answered_ns - bounds.middle_ns <= first.arrived_ns:
-                return first
-        return Answer(timing.finished_time.ToNanoseconds(), finished_ns)
 
 
 @dataclass(frozen=True, slots=True)

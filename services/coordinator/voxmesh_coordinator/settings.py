@@ -15,6 +15,15 @@ BACKCHANNELS = (
 )
 
 
+UNFINISHED_ENDINGS = (
+    *("a", "an", "the", "my", "your", "his", "her", "our", "their", "this", "these", "every", "some"),
+    *("and", "or", "but", "because", "so", "if", "whether", "when", "while", "that", "which", "than", "as"),
+    *("of", "to", "in", "on", "at", "for", "from", "with", "about", "into", "by", "between", "without"),
+    *("i", "we", "they", "is", "are", "was", "were", "am", "can", "could", "would", "should", "will"),
+    *("um", "uh", "er", "erm", "hmm", "like", "well", "very", "really"),
+)
+
+
 class BackendSettings(BaseModel):
     """One backend of a slot."""
 
@@ -67,6 +76,8 @@ class CoordinatorSettings(ServerSettings):
     """Silence after which a turn that sounds complete ends, in seconds."""
     max_end_of_turn_wait_s: float = Field(default=1.5, gt=0, le=10)
     """Silence after which any turn ends, in seconds."""
+    unfinished_endings: tuple[str, ...] = UNFINISHED_ENDINGS
+    """Words that no turn ends with, in lower case: after one of them the longer wait holds."""
     speculation: bool = True
     """Prepare replies in pauses, and say them once the turn is over; a session may choose otherwise."""
     max_speculations: int = Field(default=3, ge=1)

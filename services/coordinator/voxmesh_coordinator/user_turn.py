@@ -74,6 +74,11 @@ class UserTurn:
         return " ".join(text for text in self.texts if text)
 
     @property
+    def words(self) -> str:
+        """All that was said, as far as it is known."""
+        return f"{self.text} {self.interim}".strip()
+
+    @property
     def said(self) -> list[str]:
         """What the history is told of it."""
         return [self.text, self.seen] if self.seen else [self.text]

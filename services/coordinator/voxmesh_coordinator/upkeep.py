@@ -1,0 +1,52 @@
+"""Keeping a session's streams on backends that answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import grpc
+
+from voxmesh_coordinator.failures import ServiceFailed
+from voxmesh_coordinator.link import Link
+from voxmesh_coordinator.microphone import Microphone
+from voxmesh_coordinator.user_turn import UserTurn
+
+
+async def move_if_better(links: Iterable[Link[Any, Any]]) -> None:
+    """Open the streams anew that a better server is there for; for the time between turns."""
+    for link in links:
+        if link.should_move:
+            # A link that cannot be opened now is opened when it is needed.
+            with suppress(ServiceFailed):
+                await link.move()
+
+
+async def is_recovered(microphone: Microphone | None, failure: ServiceFailed) -> bool:
+    """Listening goes on, on another backend or on the same one come back; nothing that was said is lost."""
+    if microphone is None or not failure.is_worth_another_try:
+        return False
+    try:
+        await microphone.recover()
+    except ServiceFailed:
+        return False
+    return True
+
+
+async def leave_dawdler(turn: UserTurn, microphone: Microphone) -> None:
+    """A recogniser that takes far longer than it usually does is left, if there is another.
+
+    Raises:
+        ServiceFailed: the other cannot be reached either.
+    """
+    patience_s = microphone.stt.patience_s
+    if patience_s is None or turn.stt_hop is None or not turn.finalizing:
+        return
+    if time.time_ns() - turn.stt_hop.sent_ns > patience_s * 1e9:
+        label = microphone.stt.backend.label
+        problem = "takes far longer than it usually does"
+        await microphone.stt.leave(ServiceFailed(label, grpc.StatusCode.DEADLINE_EXCEEDED, problem))
+        turn.stt_hop.sent_ns = time.time_ns()
+        await microphone.recover()
