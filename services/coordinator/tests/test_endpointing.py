@@ -75,9 +75,11 @@ def test_waits_that_contradict_are_refused() -> None:
         endpointing(min_end_of_turn_wait=Duration(seconds=2))
 
 
-@pytest.mark.parametrize("text", ["I would like to know whether the", "I want to, um", "So what about", "Because..."])
+@pytest.mark.parametrize(
+    "text", ["I would like to know whether the", "I want to, um", "So what about", "With my sister,"]
+)
 def test_nobody_stops_at_such_a_word(text: str) -> None:
-    assert endpointing().believed(0.99, text.rstrip(".")) == 0.0
+    assert endpointing().believed(0.99, text) == 0.0
 
 
 @pytest.mark.parametrize("text", ["", "Yeah.", "What is the capital of France?", "Go on.", "That is all I think of."])

@@ -21,6 +21,8 @@ REMEMBERED = 8
 ENOUGH = 4
 """Pauses in unfinished sentences before anything is learned from them."""
 MARGIN_S = 0.1
+_GO_ON = (",", ":", "-", "\u2026")
+"""What a recogniser writes after words that lead to more."""
 PREPARATION_S = 0.8
 """Time a reply takes to prepare: so long before the turn can end, preparing is worth it."""
 
@@ -65,7 +67,8 @@ class Endpointing:
     def believed(self, probability: float | None, text: str) -> float | None:
         """The probability that a turn is over, in the light of its words: nobody stops at "the"."""
         last = text.rpartition(" ")[2].lower()
-        return 0.0 if probability is not None and last.strip(",\u2026-") in self._unfinished else probability
+        is_unfinished = last.endswith(_GO_ON) or last in self._unfinished
+        return 0.0 if probability is not None and is_unfinished else probability
 
     def wait_s(self, probability: float | None) -> float:
         """Silence that ends the turn, by the probability that it is over; None before it is known."""
