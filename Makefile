@@ -50,7 +50,7 @@ format: setup ## Format code and protos
 lint: setup gen-check ## Static checks: ruff, pyright, layers, buf, hadolint
 	ruff format --check .
 	ruff check .
-	pyright $$($(BIN)/python tools/distributions.py) tests tools benchmarks conftest.py
+	$(BIN)/python tools/engine_env.py --types
 	$(BIN)/python tools/layers.py
 	buf lint
 	buf format -d --exit-code

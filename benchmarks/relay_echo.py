@@ -34,6 +34,13 @@ class BareEcho(conversation_pb2_grpc.ConversationServiceServicer):
         async for request in request_iterator:
             await context.write(_echo(request))
 
+    async def ListTurnReports(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # as grpc.aio takes it
+        self, request: conversation_pb2.ListTurnReportsRequest, context: AnyContext
+    ) -> conversation_pb2.ListTurnReportsResponse:
+        """It keeps none."""
+        del request, context
+        return conversation_pb2.ListTurnReportsResponse()
+
 
 class RuntimeEcho(conversation_pb2_grpc.ConversationServiceServicer):
     """The same as a service of voxmesh; see `voxmesh_runtime.server.Service`."""
@@ -61,6 +68,13 @@ class RuntimeEcho(conversation_pb2_grpc.ConversationServiceServicer):
             await call.send(_echo(await call.config()))
             async for _, request in call:
                 await call.send(_echo(request))
+
+    async def ListTurnReports(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # as grpc.aio takes it
+        self, request: conversation_pb2.ListTurnReportsRequest, context: AnyContext
+    ) -> conversation_pb2.ListTurnReportsResponse:
+        """It keeps none."""
+        del request, context
+        return conversation_pb2.ListTurnReportsResponse()
 
 
 def _echo(request: Request) -> Response:

@@ -33,7 +33,10 @@ class MeshTurn:
             NotAnswered: nothing came back.
         """
         answered = asyncio.Event()
-        async with self._mesh.conversation(spoken_config(self._question.sample_rate_hertz)) as conversation:
+        config = spoken_config(self._question.sample_rate_hertz)
+        # The models in one process do not prepare replies in pauses either.
+        config.speculation = False
+        async with self._mesh.conversation(config) as conversation:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._speaker.speak(conversation.send_audio, answered))
                 async for event in conversation:

@@ -15,6 +15,7 @@ from voxmesh_client.asking import REPLY_HERTZ
 from voxmesh_client.sound import pcm
 from voxmesh_coordinator.endpointing import Endpointing
 from voxmesh_coordinator.history import History
+from voxmesh_coordinator.session import PAUSE_S
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.audio import Encoder, ModelInput, Samples
 from voxmesh_stt.engine import RecognitionOptions, Step, Transcript
@@ -101,7 +102,7 @@ class Listening:
         verdict = self._verdict
         if verdict is None or not verdict.done() or self.ended.is_set():
             return
-        if self._endpointing.is_over(verdict.result(), self._heard_s - self._stopped_at_s):
+        if self._heard_s - self._stopped_at_s >= self._endpointing.wait_s(verdict.result()):
             self.ended_ns = time.time_ns()
             self.ended.set()
             await self.inbox.put(Finalize())
@@ -159,7 +160,7 @@ class SingleTurn:
     async def run(self) -> Milestones:
         """Ask, and wait until the reply is complete."""
         models, settings = self._models, self._settings
-        turn = models.turn.open(DetectionOptions(min_silence_s=settings.min_end_of_turn_wait_s))
+        turn = models.turn.open(DetectionOptions(min_silence_s=PAUSE_S))
         stt = await models.recognizer.call(lambda: models.stt.open(RecognitionOptions(interim_results=True)))
         voice = models.tts.info.voices[0]
         options = SynthesisOptions(voice.name, voice.language_codes[0])

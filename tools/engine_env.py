@@ -1,7 +1,8 @@
 """Environments of the engines that are not in the default set, each below `.venvs/<engine>`.
 
 `python tools/engine_env.py` lists the engines; with names it makes their environments; with
-`--test` it also checks and tests them there, all engines if none is named.
+`--test` it also checks and tests them there, all engines if none is named; with `--types` it
+checks the types of everything else.
 
 An environment holds exactly the pins of the engine's container and the tests' tools. torch goes
 first, without a hash: which build of it fits a machine (CPU, CUDA, ROCm) is the machine's affair.
@@ -59,27 +60,40 @@ def test(engine: Distribution, arguments: list[str]) -> bool:
     began = time.monotonic()
     python = make(engine)
     made = time.monotonic()
-    types = subprocess.run(["pyright", "--project", _pyright_config(engine)], cwd=ROOT, check=False)
+    is_typed = _check_types(ENVIRONMENTS / engine.path.name, [engine.path], [])
     command = [python, "-m", "pytest", "-m", "not gpu", engine.path, *arguments]
     tests = subprocess.run(command, cwd=ROOT, check=False, env=_environment())
     took = f"environment {made - began:.0f} s, checks and tests {time.monotonic() - made:.0f} s"
-    is_well = types.returncode == tests.returncode == 0
+    is_well = is_typed and tests.returncode == 0
     print(f"{engine.path.name}: {'passed' if is_well else 'FAILED'} ({took})", flush=True)
     return is_well
 
 
-def _pyright_config(engine: Distribution) -> Path:
-    """The project's settings with the engine's environment in the place of the default one."""
-    path = ENVIRONMENTS / engine.path.name / "pyrightconfig.json"
+def check_types() -> bool:
+    """Check the types of all that the default environment holds; True if all is well."""
+    elsewhere = [engine.path for engine in optional_engines().values()]
+    folders = [ROOT / name for name in ("services", "client", "tests", "tools", "benchmarks", "conftest.py")]
+    return _check_types(ROOT / ".venv", folders, elsewhere)
+
+
+def _check_types(environment: Path, folders: list[Path], leave_out: list[Path]) -> bool:
+    """Run pyright with the project's settings and an environment of choice."""
+    path = environment / "pyrightconfig.json"
+
+    def relative(paths: list[Path]) -> list[str]:
+        # Only paths relative to the file are taken.
+        return [os.path.relpath(each, path.parent) for each in paths]
+
     changes = {
         "extends": str(ROOT / "pyproject.toml"),
-        "venvPath": str(ENVIRONMENTS),
-        "venv": engine.path.name,
-        # Only paths relative to the file are taken.
-        "include": [os.path.relpath(engine.path, path.parent)],
+        "venvPath": str(environment.parent),
+        "venv": environment.name,
+        "include": relative(folders),
+        "exclude": ["**/__pycache__", *relative([ROOT / "protos/gen", *leave_out])],
+        "extraPaths": relative([ROOT, ROOT / "tools", ROOT / "tests"]),
     }
     path.write_text(json.dumps(changes))
-    return path
+    return subprocess.run(["pyright", "--project", path], cwd=ROOT, check=False).returncode == 0
 
 
 def _pip(python: Path, *arguments: str | Path) -> None:
@@ -105,11 +119,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("engines", nargs="*", metavar="engine", help=f"of {', '.join(known)}")
     parser.add_argument("--test", action="store_true", help="check types and run the tests in the environments")
+    parser.add_argument("--types", action="store_true", help="check the types of all that is in the default set")
     parser.add_argument("--pytest", default="", help="more arguments for pytest, in one word")
     arguments = parser.parse_args()
     unknown = set(arguments.engines) - set(known)
     if unknown:
         parser.error(f"no such engine: {', '.join(sorted(unknown))}")
+    if arguments.types:
+        sys.exit(not check_types())
     if arguments.test:
         names = arguments.engines or list(known)
         failed = [name for name in names if not test(known[name], arguments.pytest.split())]

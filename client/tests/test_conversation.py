@@ -88,6 +88,13 @@ class ScriptedCoordinator(conversation_pb2_grpc.ConversationServiceServicer):
         self.lines.append(line)
         await self._scripts.popleft()(line)
 
+    async def ListTurnReports(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # the contract's name
+        self, request: pb.ListTurnReportsRequest, context: AnyContext
+    ) -> pb.ListTurnReportsResponse:
+        """It keeps none."""
+        del request, context
+        return pb.ListTurnReportsResponse()
+
 
 @asynccontextmanager
 async def scripted(*scripts: Script) -> AsyncGenerator[tuple[Conversation, ScriptedCoordinator]]:
@@ -158,7 +165,7 @@ async def test_a_broken_stream_is_resumed_with_the_audio_that_was_not_acknowledg
     async def breaks(line: Line) -> None:
         await line.accept("s1", "token-1")
         await line.read(4)
-        await line.write(Response(audio_acknowledged=1), Response(reply_audio=pb.ReplyAudio(sequence=7)))
+        await line.write(Response(audio_acknowledged=1), Response(reply_audio=pb.ReplyAudio(), sequence=7))
         raise Unavailable("the coordinator moved")
 
     async def resumes(line: Line) -> None:
@@ -172,7 +179,7 @@ async def test_a_broken_stream_is_resumed_with_the_audio_that_was_not_acknowledg
     assert events[-1] == SessionReplaced("the coordinator moved", resumed=True)
     second = coordinator.lines[1]
     resume = second.got[0].resume
-    assert (resume.session_id, resume.resume_token, resume.last_reply_sequence) == ("s1", "token-1", 7)
+    assert (resume.session_id, resume.resume_token, resume.last_sequence) == ("s1", "token-1", 7)
     assert second.audio == [(2, b"a2"), (3, b"a3")]
     assert conversation.session.resume_token.endswith("-2")
 
