@@ -28,7 +28,6 @@ from voxmesh_coordinator.events import (
     LinkFailed,
     PauseJudged,
     ReplyDone,
-    ReplyReady,
     Shown,
     SpeechStarted,
     SpeechStopped,
@@ -156,8 +155,6 @@ class Conductor:
             case InputEnded():
                 self._input_ended = True
                 self._stop_waiting()
-            case ReplyReady():
-                pass
             case _:
                 self._notice_stall()
 
