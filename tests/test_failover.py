@@ -220,6 +220,21 @@ async def test_a_backend_that_is_well_again_is_used_again(settings: MeshSettings
     assert not call.events(TurnFailed)
 
 
+async def test_a_session_moves_to_the_backend_for_the_language_that_is_heard(settings: MeshSettings) -> None:
+    english = BackendSettings(target=f"127.0.0.1:{settings.base_port + 2}", languages=("en",))
+    async with process("stt") as one:
+        # Of the same kind, but not meant for English: what counts is where the session goes.
+        backends = (BackendSettings(target=one.target, languages=("kn",)), english)
+        async with scripted(settings, says("Yes."), stt_backends=backends) as (_, there), talk(there) as call:
+            before = await streams_at(one.target)
+            for turn in range(3):
+                call.say(question())
+                await call.until(TurnReport, turn + 1)
+            after = await streams_at(one.target)
+    assert (before, after) == (1, 0)
+    assert not call.events(TurnFailed)
+
+
 async def streams_at(target: str) -> int:
     """Streams open at a recogniser."""
     # A plain channel: those of the mesh in one process share their waits between attempts to connect.

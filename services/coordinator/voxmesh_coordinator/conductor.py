@@ -37,6 +37,7 @@ from voxmesh_coordinator.events import (
 from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.history import History
 from voxmesh_coordinator.hop import HopClock
+from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
 from voxmesh_coordinator.overlap import Overlap, judge
@@ -44,7 +45,7 @@ from voxmesh_coordinator.replies import Replies
 from voxmesh_coordinator.reply import Voices
 from voxmesh_coordinator.report_log import SessionReports
 from voxmesh_coordinator.services import Services
-from voxmesh_coordinator.upkeep import is_recovered, leave_dawdler, move_if_better
+from voxmesh_coordinator.upkeep import go_by_language, is_recovered, leave_dawdler, move_if_better
 from voxmesh_coordinator.user_turn import Pause, UserTurn
 from voxmesh_runtime.clock import duration
 
@@ -68,6 +69,7 @@ class Conductor:
         voices: Voices,
         history: History,
         endpointing: Endpointing,
+        languages: SpokenLanguages,
         speculation: bool,
         send: Callable[[Response], Awaitable[None]],
     ) -> None:
@@ -77,6 +79,7 @@ class Conductor:
         self._reports = reports
         self._voices = voices
         self._endpointing = endpointing
+        self._languages = languages
         self._speculation = speculation
         self._send = send
         self._replies = Replies(services, voices, history, send=send, put=self.put, report=self._report)
@@ -181,8 +184,7 @@ class Conductor:
     def _speech_stopped(self, offset_s: float) -> None:
         turn = self._turn
         if turn is not None and self.microphone is not None:
-            turn.pause = Pause(offset_s, self.microphone.pause_s)
-            turn.clock.speech_ended_ns = self.microphone.clock.time_ns(offset_s)
+            turn.pauses_at(self.microphone.clock, offset_s, self.microphone.pause_s)
 
     def _pause_judged(self, judged: PauseJudged) -> None:
         pause = self._turn.pause if self._turn is not None else None
@@ -205,18 +207,15 @@ class Conductor:
             return
         silence_s = time.monotonic() - microphone.last_audio_at
         if silence_s >= self._endpointing.max_wait_s:
-            turn.pause = Pause(microphone.clock.offset_s, silence_s)
-            turn.clock.speech_ended_ns = microphone.clock.time_ns(microphone.clock.offset_s)
+            turn.pauses_at(microphone.clock, microphone.clock.offset_s, silence_s)
 
     def _stop_waiting(self) -> None:
         """Nothing will be said any more: the turn in progress is over, however it sounds."""
         turn, microphone = self._turn, self.microphone
         if turn is None or microphone is None:
             return
-        if turn.pause is None:
-            turn.pause = Pause(microphone.clock.offset_s, 0.0)
-            turn.clock.speech_ended_ns = microphone.clock.time_ns(microphone.clock.offset_s)
-        turn.pause.lasts(self._endpointing.max_wait_s)
+        pause = turn.pause or turn.pauses_at(microphone.clock, microphone.clock.offset_s, 0.0)
+        pause.lasts(self._endpointing.max_wait_s)
 
     async def _transcribed(self, event: Transcribed) -> None:
         result = event.result
@@ -228,6 +227,8 @@ class Conductor:
             turn.stt_hop.output()
         if result.is_final:
             turn.texts.append(result.transcript)
+            if self._languages.heard(result.language_code, result.transcript):
+                go_by_language(self._languages, self.microphone, self._voices.speech)
         turn.interim = "" if result.is_final else result.transcript
         if turn is not self._turn:
             return

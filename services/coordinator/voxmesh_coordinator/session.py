@@ -17,6 +17,7 @@ from voxmesh_coordinator.events import Event, InputEnded, InterruptAsked, LinkFa
 from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.history import History
 from voxmesh_coordinator.language_model import LanguageModel
+from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
 from voxmesh_coordinator.outlet import Call, Outlet
@@ -67,6 +68,7 @@ class Session:
             voices=self._voices,
             history=History(_limited(prompt, "config.system_prompt"), services.settings.history_characters),
             endpointing=self._endpointing,
+            languages=SpokenLanguages(config.recognition.language_codes),
             speculation=config.speculation if config.HasField("speculation") else services.settings.speculation,
             send=self.outlet.send,
         )

@@ -10,9 +10,20 @@ from typing import Any
 import grpc
 
 from voxmesh_coordinator.failures import ServiceFailed
+from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
+from voxmesh_coordinator.speech import Speech
 from voxmesh_coordinator.user_turn import UserTurn
+
+
+def go_by_language(languages: SpokenLanguages, microphone: Microphone | None, speech: Speech | None) -> None:
+    """The languages that are spoken changed: the best backends for them are moved to between turns."""
+    if microphone is not None:
+        microphone.stt.languages = languages.current
+    if speech is not None:
+        # A reply is in one language.
+        speech.link.languages = languages.current[-1:]
 
 
 async def move_if_better(links: Iterable[Link[Any, Any]]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from opentelemetry.trace import Span, format_trace_id
 
 from voxmesh.common.v1 import common_pb2
+from voxmesh_coordinator.audio_clock import AudioClock
 from voxmesh_coordinator.hop import HopClock
 from voxmesh_coordinator.report import TurnClock
 from voxmesh_runtime import names
@@ -97,6 +98,12 @@ class UserTurn:
     def trace_id(self) -> str:
         """The trace's id, in hex."""
         return format_trace_id(self.span.get_span_context().trace_id)
+
+    def pauses_at(self, clock: AudioClock, offset_s: float, silence_s: float) -> Pause:
+        """Silence since `offset_s` of the microphone's audio, so long by now."""
+        self.clock.speech_ended_ns = clock.time_ns(offset_s)
+        self.pause = Pause(offset_s, silence_s)
+        return self.pause
 
     def end(self) -> None:
         """The turn is over, answered or not."""
