@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_runtime.errors import Unavailable, VoxmeshError
@@ -22,9 +23,13 @@ class Outlet:
     """Numbers responses, keeps the latest, and sends them while a stream is there.
 
     While none is there what is said waits; a client that comes back says what it has, and gets the rest.
+
+    Args:
+        on_sent: is told of each response that was sent, of one that is sent again too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_sent: Callable[[Response], None]) -> None:
+        self._on_sent = on_sent
         self._call: Call | None = None
         self._kept: deque[Response] = deque()
         self._kept_bytes = 0
@@ -67,6 +72,7 @@ class Outlet:
                     raise LookupError(last_sequence)
                 self._sent_sequence = last_sequence
             await call.send(first)
+            self._on_sent(first)
             self._call, self._lost = call, asyncio.get_running_loop().create_future()
             self._attached.set()
             await self._flush()
@@ -119,6 +125,7 @@ class Outlet:
         except Exception as error:  # noqa: BLE001 # grpc raises what it likes on a stream that is over
             self.lose(call, Unavailable(f"the stream broke: {type(error).__name__}"))
             return False
+        self._on_sent(response)
         return True
 
     def _forget_oldest(self) -> None:

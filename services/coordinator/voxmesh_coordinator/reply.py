@@ -26,6 +26,8 @@ from voxmesh_runtime.clock import duration, seconds_of
 Response = conversation_pb2.ConverseResponse
 TOOL_CALLS = llm_pb2.Finished.REASON_TOOL_CALLS
 
+REPLY_FORMAT = AudioFormat(sample_rate_hertz=24_000)
+"""Of reply audio where the config names none."""
 MAX_TRIES = 3
 """Backends tried for one generation, and for one reply's speech."""
 CHARACTERS_PER_S = 14.0

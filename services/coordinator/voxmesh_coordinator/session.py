@@ -21,14 +21,15 @@ from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
 from voxmesh_coordinator.outlet import Call, Outlet
-from voxmesh_coordinator.reply import ReplyAudioStream, Voices
+from voxmesh_coordinator.recording import NotRecorded, Recording
+from voxmesh_coordinator.reply import REPLY_FORMAT, ReplyAudioStream, Voices
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.speech import Speech
 from voxmesh_coordinator.tools import ToolDesk
 from voxmesh_runtime import names
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.errors import InvalidArgument, Unavailable
-from voxmesh_runtime.outcomes import applied, ignored, ready
+from voxmesh_runtime.outcomes import Outcome, applied, ignored, ready
 from voxmesh_runtime.telemetry import start_span
 
 Request = conversation_pb2.ConverseRequest
@@ -42,6 +43,8 @@ CUT_OR_CLOSED_S = 0.2
 """Wait after the last message of a stream, in seconds, for the news that it was cut."""
 ACKNOWLEDGE_EVERY = 25
 """Audio messages between two acknowledgements."""
+WRITTEN_WITHIN_S = 5.0
+"""Longest wait of a coordinator that stops for a recording's end to be written, in seconds."""
 
 
 class Session:
@@ -54,7 +57,9 @@ class Session:
     def __init__(self, config: conversation_pb2.ConversationConfig, services: Services) -> None:
         self.id = uuid.uuid4().hex
         self.token = ""
-        self.outlet = Outlet()
+        self.outlet = Outlet(self._record)
+        self._recording: Recording | None = None
+        self._not_recorded = ""
         self._config = config
         self._services = services
         self._tools = ToolDesk(list(config.tools), services.settings.tool_timeout_s)
@@ -89,6 +94,7 @@ class Session:
         """
         try:
             await self._open()
+            await self._begin_recording()
         except BaseException:
             self._cancel_links()
             raise
@@ -138,6 +144,8 @@ class Session:
         """Wait until everything has stopped."""
         if self._held is not None:
             await asyncio.wait({self._held})
+        if self._recording is not None:
+            await asyncio.to_thread(self._recording.join, WRITTEN_WITHIN_S)
 
     def _started(self) -> Response:
         services = [link.ready for link in self._links] + [self._own_ready()]
@@ -154,6 +162,8 @@ class Session:
         finally:
             span.end()
             self._cancel_links()
+            if self._recording is not None:
+                self._recording.close()
 
     def _cancel_links(self) -> None:
         # Without an await in between: a cancellation that came then would leave the next one open for ever.
@@ -164,7 +174,7 @@ class Session:
         config = self._config
         reply_format = config.reply_audio_format
         if not config.HasField("reply_audio_format"):
-            reply_format = AudioFormat(sample_rate_hertz=24_000).to_proto()
+            reply_format = REPLY_FORMAT.to_proto()
         speech = None
         if not config.text_replies_only:
             synthesis = tts_pb2.SynthesisConfig(audio_format=reply_format, voice=config.voice, word_time_offsets=True)
@@ -193,15 +203,31 @@ class Session:
             for link in self._links:
                 tasks.create_task(link.open())
 
+    async def _begin_recording(self) -> None:
+        if not self._config.record:
+            return
+        settings, services = self._services.settings, [link.ready for link in self._links]
+        try:
+            self._recording = await Recording.begin(settings, self.id, self._config, services)
+        except NotRecorded as why:
+            self._not_recorded = str(why)
+
+    def _record(self, message: Request | Response) -> None:
+        if self._recording is not None:
+            self._recording.take(message)
+
     def _own_ready(self) -> common_pb2.Ready:
-        why = "this coordinator keeps no recordings"
-        outcomes = [ignored("config.record", why)] if self._config.record else []
+        outcomes: list[Outcome] = []
+        if self._config.record:
+            is_recorded = self._recording is not None
+            outcomes.append(applied("config.record") if is_recorded else ignored("config.record", self._not_recorded))
         if self._config.HasField("speculation"):
             outcomes.append(applied("config.speculation"))
         return ready("", "coordinator", self._services.settings.host_name, outcomes)
 
     async def _receive(self, call: Call) -> None:
         async for kind, request in call:
+            self._record(request)
             match kind:
                 case "audio":
                     await self._take_audio(request.audio)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from voxmesh_runtime.settings import ServerSettings
@@ -121,6 +123,10 @@ class CoordinatorSettings(ServerSettings):
     """Longest wait for a tool's result, in seconds."""
     turn_reports_kept: int = Field(default=500, ge=1)
     """Newest turn reports that are held for `voxmesh trace`; they hold no words."""
+    recordings_dir: Path | None = None
+    """Folder of the recordings of sessions whose config asks for one; unset keeps none."""
+    recording_max_bytes: int = Field(default=1024**3, ge=1, le=3 * 1024**3)
+    """Longest recording of one session, in bytes; it stops there, and the session goes on."""
     clock_drift_ppm: float = Field(default=50.0, ge=0, le=1000)
     """The most by which a service's clock runs faster or slower than this host's, in millionths."""
 
