@@ -101,13 +101,14 @@ class Conductor:
     async def run(self) -> None:
         """Take events until the client ended its input and all is answered."""
         try:
-            while not (self._input_ended and self._is_idle):
+            while not (self._input_ended and self.is_idle):
                 await self._take(await self._next_event())
         finally:
             await self._replies.stop()
 
     @property
-    def _is_idle(self) -> bool:
+    def is_idle(self) -> bool:
+        """Nobody speaks, and no answer is on its way."""
         return self._turn is None and not self._finalizing and not self._replies.is_running
 
     async def _next_event(self) -> Event | None:

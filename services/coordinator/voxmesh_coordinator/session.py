@@ -135,6 +135,11 @@ class Session:
             lost.cancel()
             self.outlet.lose(call, Unavailable("the stream ended"))
 
+    def rest(self) -> None:
+        """While the client is away and nothing is to be done, leave the services to others."""
+        if self._conductor.is_idle:
+            self._cancel_links()
+
     def end(self) -> None:
         """Stop everything at once."""
         if self._held is not None:

@@ -75,6 +75,8 @@ class Sessions:
                 self._expire_later(session)
 
     def _expire_later(self, session: Session) -> None:
+        # Its streams to the services are opened again when they are needed.
+        session.rest()
         loop = asyncio.get_running_loop()
         self._expiring[session.id] = loop.call_later(self._settings.resume_s, self._forget, session)
         while len(self._expiring) > self._settings.max_streams:
