@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +117,44 @@ async def test_without_the_client_nothing_is_recorded(settings: MeshSettings, tm
         await call.conversation.send_text("Hello.")
         await call.until(TurnReport)
     assert not os.listdir(tmp_path)  # noqa: PTH208 # pathlib's way is refused in coroutines
+
+
+async def replayed(folder: Path, target: str | None, *options: str) -> tuple[int, dict[str, Any]]:
+    """Exit status and JSON of `voxmesh replay`."""
+    command = ["-m", "voxmesh_client", "replay", str(folder), "--target", str(target), "--json", *options]
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=subprocess.PIPE)
+    output, _ = await process.communicate()
+    return process.returncode or 0, json.loads(output)
+
+
+async def test_a_replay_hears_the_same_and_tells_what_was_heard_otherwise(
+    settings: MeshSettings, tmp_path: Path
+) -> None:
+    other, again = tmp_path / "other", tmp_path / "again"
+    # How long a turn is waited for depends on the machine, and the machine is busy.
+    waits = ["--tolerance", "10"]
+    async with scripted(settings, says("It is Paris."), recordings_dir=tmp_path / "kept") as (_, there):
+        async with talk(there, record=True) as call:
+            call.say(question())
+            await call.until(TurnReport)
+        recorded = await only_recording(tmp_path / "kept")
+        shutil.copytree(recorded, other)
+        events = (recorded / "events.jsonl").read_text()
+        (other / "events.jsonl").write_text(events.replace("France", "Spain"))
+        (code, told), (other_code, other_told) = await asyncio.gather(
+            replayed(recorded, there.coordinator_target, *waits, "--out", str(again)),
+            replayed(other, there.coordinator_target, *waits),
+        )
+    assert code == 0, told
+    assert told["is_alike"]
+    assert told["is_complete"]
+    assert told["services"] == {}
+    turn = told["changes"][0]
+    assert turn["replayed"]["transcript"] == call.events(TurnEnded)[0].text
+    assert turn["replayed"]["reply"] == turn["recorded"]["reply"] == "It is Paris."
+    assert turn["recorded"]["latency_s"] > 0
+    assert turn["replayed"]["latency_s"] > 0
+    assert json.loads((again / "changes.json").read_text()) == told
+    assert read_audio_file(again / "reply.wav")[0].any()
+    assert other_code == 1
+    assert [word.strip("?.") for word in other_told["changes"][0]["words"]] == ["-Spain", "+France"]

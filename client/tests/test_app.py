@@ -16,7 +16,21 @@ from voxmesh_client.local.ports import free_block, owner
 pytestmark = pytest.mark.unit
 
 VOXMESH = str(Path(sys.executable).with_name("voxmesh"))
-VERBS = ("up", "status", "models", "ask", "talk", "chat", "transcribe", "speak", "generate", "read", "embed", "demo")
+VERBS = (
+    "up",
+    "status",
+    "models",
+    "ask",
+    "talk",
+    "chat",
+    "transcribe",
+    "speak",
+    "generate",
+    "read",
+    "embed",
+    "replay",
+    "demo",
+)
 
 
 def voxmesh(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ from voxmesh_client.cli.console import Failed, err
 from voxmesh_client.cli.demo import demo
 from voxmesh_client.cli.examples import help_of
 from voxmesh_client.cli.picture import read
+from voxmesh_client.cli.replay import replay
 from voxmesh_client.cli.speech import speak, transcribe
 from voxmesh_client.cli.status import models, status
 from voxmesh_client.cli.talk import talk
@@ -42,7 +43,7 @@ app = typer.Typer(
 )
 
 
-for _verb in (up, status, models, ask, talk, chat, transcribe, speak, generate, read, embed, trace, demo):
+for _verb in (up, status, models, ask, talk, chat, transcribe, speak, generate, read, embed, trace, replay, demo):
     app.command(help=help_of(_verb))(_verb)
 app.add_typer(bench, name="bench")
 
