@@ -15,6 +15,7 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_client.cli.app import app
+from voxmesh_client.cli.show import print_unrecorded
 from voxmesh_client.events import Event, SpeechStarted
 from voxmesh_client.recording import Moment, NoRecording, read_recording
 from voxmesh_client.replay_changes import Word, compare, other_services, outcomes
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.unit
 
 TurnEnded = conversation_pb2.TurnEnded
 TurnReport = conversation_pb2.TurnReport
+Outcome = common_pb2.OptionOutcome
 FLOATS = common_pb2.AudioFormat(
     encoding=common_pb2.AudioFormat.ENCODING_PCM_F32LE, sample_rate_hertz=8000, channel_count=2
 )
@@ -198,3 +200,13 @@ def test_services_that_changed_are_named() -> None:
     then = {"stt": common_pb2.Ready(engine="moonshine", model="tiny"), "llm": common_pb2.Ready(engine="llama")}
     now = {"stt": common_pb2.Ready(engine="whisper", model="large"), "llm": common_pb2.Ready(engine="llama")}
     assert other_services(then, now) == {"stt": ("moonshine tiny", "whisper large")}
+
+
+def test_a_person_is_told_why_nothing_is_recorded(capsys: pytest.CaptureFixture[str]) -> None:
+    ignored = common_pb2.OptionOutcome(
+        field="config.record", outcome=Outcome.OUTCOME_IGNORED, detail="it keeps no recordings"
+    )
+    applied = common_pb2.OptionOutcome(field="config.record", outcome=Outcome.OUTCOME_APPLIED)
+    for option in (applied, ignored):
+        print_unrecorded(conversation_pb2.SessionStarted(services=[common_pb2.Ready(options=[option])]))
+    assert capsys.readouterr().err == "voxmesh: not recorded: it keeps no recordings\n"

@@ -96,7 +96,7 @@ def _print(recording: Recording, replayed: Replayed, changes: list[Change]) -> N
             out.print(f"  decided: {decision}", markup=False)
         then, now = change.recorded, change.replayed
         if then is not None and now is not None and then.reply != now.reply:
-            out.print(f"  reply:   {then.reply} -> {now.reply}", markup=False)
+            out.print(f"  reply:   {_on_one_line(then.reply)} -> {_on_one_line(now.reply)}", markup=False)
         if latency := _latency(change):
             out.print(f"  latency: {latency}", markup=False)
     if not changes:
@@ -105,6 +105,10 @@ def _print(recording: Recording, replayed: Replayed, changes: list[Change]) -> N
 
 def _words(change: Change) -> list[tuple[str, str]]:
     return [(f"{word.change}{word.text}{word.change} ", _STYLES[word.change]) for word in change.words]
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _latency(change: Change) -> str:
@@ -138,9 +142,12 @@ def _change_dict(index: int, change: Change) -> dict[str, Any]:
 
 
 def _write(folder: Path, told: dict[str, Any], recording: Recording, replayed: Replayed) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     text = json_text.dumps(told, ensure_ascii=False, indent=2)
-    (folder / "changes.json").write_text(text + "\n", encoding="utf-8")
+    changes = folder / "changes.json"
+    # As private as the recording whose words it repeats.
+    changes.touch(mode=0o600)
+    changes.write_text(text + "\n", encoding="utf-8")
     pieces = [piece for turn in replayed.log.turns for piece in turn.audio]
     if pieces:
         write_pcm(folder / "reply.wav", pieces, recording.config.reply_audio_format.sample_rate_hertz)

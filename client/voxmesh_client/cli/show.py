@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
-from voxmesh.conversation.v1.conversation_pb2 import TurnReport
+from voxmesh.common.v1.common_pb2 import OptionOutcome
+from voxmesh.conversation.v1.conversation_pb2 import SessionStarted, TurnReport
 from voxmesh_client.cli.console import err, out, to_dict
 from voxmesh_client.events import Event, SessionReplaced
 from voxmesh_client.turns import Turn
@@ -50,6 +51,13 @@ def print_replaced(event: Event) -> None:
     if isinstance(event, SessionReplaced):
         outcome = "resumed" if event.resumed else "a new session began; it knows no earlier turn"
         err.print(f"voxmesh: {event.reason}: {outcome}", style="yellow", markup=False)
+
+
+def print_unrecorded(session: SessionStarted) -> None:
+    """Tell why a recording that was asked for is not made."""
+    for option in session.services[-1].options if session.services else ():
+        if option.field == "config.record" and option.outcome == OptionOutcome.OUTCOME_IGNORED:
+            err.print(f"voxmesh: not recorded: {option.detail}", style="yellow", markup=False)
 
 
 def turn_dict(turn: Turn) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from voxmesh_client.cli.console import (
     run,
     settings_of,
 )
-from voxmesh_client.cli.show import print_failure, print_replaced, print_waterfall, turn_dict
+from voxmesh_client.cli.show import print_failure, print_replaced, print_unrecorded, print_waterfall, turn_dict
 from voxmesh_client.conversation import Conversation
 from voxmesh_client.events import Event
 from voxmesh_client.mesh import Mesh
@@ -39,6 +39,7 @@ def talk(
     *,
     language: Annotated[list[str] | None, typer.Option(help="BCP-47 tag of your speech.")] = None,
     times: Annotated[bool, typer.Option("--times", help="Show where the time of each turn went.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Have it recorded, if the coordinator keeps any.")] = False,
     target: TargetOption = None,
     base_port: BasePortOption = None,
     json: JsonOption = False,
@@ -50,7 +51,9 @@ def talk(
       voxmesh talk --times
     """
     settings = settings_of(base_port, COORDINATOR, target)
-    run(talk_with(settings, spoken_config(_MICROPHONE_HERTZ, tuple(language or ())), times=times, json=json))
+    config = spoken_config(_MICROPHONE_HERTZ, tuple(language or ()))
+    config.record = record
+    run(talk_with(settings, config, times=times, json=json))
 
 
 async def talk_with(
@@ -61,6 +64,7 @@ async def talk_with(
     with Speaker(REPLY_HERTZ) as speaker:
         playback = Playback(speaker)
         async with Mesh(settings) as mesh, mesh.conversation(config) as conversation:
+            print_unrecorded(conversation.session)
             err.print("speak; Ctrl-C ends", style="dim")
             tasks = {
                 asyncio.create_task(_listen(conversation)),
