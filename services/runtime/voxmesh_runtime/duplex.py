@@ -54,9 +54,7 @@ class DuplexCall(Generic[Request, Response]):
         try:
             await self._call.write(request)
         except asyncio.CancelledError:
-            # grpc.aio raises it, too, where the call was cancelled and not the one who writes.
-            task = asyncio.current_task()
-            if task is None or task.cancelling() or not self._call.done():
+            if self._is_callers_own():
                 raise
             raise CallOver(await self._failure(None)) from None
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
@@ -67,6 +65,10 @@ class DuplexCall(Generic[Request, Response]):
         """The next answer; None when the server ended the call well."""
         try:
             return await anext(self._responses, None)
+        except asyncio.CancelledError:
+            if self._is_callers_own():
+                raise
+            raise CallOver(await self._failure(None)) from None
         except grpc.aio.AioRpcError as error:
             failure = await self._failure(error)
             if failure is None:
@@ -80,6 +82,11 @@ class DuplexCall(Generic[Request, Response]):
     def cancel(self) -> None:
         """End the call now; nothing happens when it is over."""
         self._call.cancel()
+
+    def _is_callers_own(self) -> bool:
+        """A cancellation is of the task that waits; grpc.aio raises one, too, where the call was cancelled."""
+        task = asyncio.current_task()
+        return task is None or bool(task.cancelling()) or not self._call.done()
 
     async def _failure(self, seen: grpc.aio.AioRpcError | None) -> grpc.aio.AioRpcError | None:
         """The server's status, once it is known; None when it is OK."""
