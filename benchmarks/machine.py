@@ -7,10 +7,11 @@ import platform
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import psutil
+
+from voxmesh_client.bench.machine import cpu_model
 
 _PACKAGES = ("grpcio", "protobuf", "uvloop", "onnxruntime", "moonshine-voice", "hibari-tts", "xllamacpp", "openai")
 
@@ -34,7 +35,7 @@ class Machine:
         """This machine, now."""
         return cls(
             date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            cpu=_cpu_model(),
+            cpu=cpu_model(),
             cores=len(os.sched_getaffinity(0)),
             memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
             load=os.getloadavg(),
@@ -55,12 +56,3 @@ class Machine:
     def to_json(self) -> dict[str, Any]:
         """The machine as JSON."""
         return asdict(self)
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not Linux
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()

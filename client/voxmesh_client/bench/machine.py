@@ -34,7 +34,7 @@ class Machine:
         """This machine, after what is measured."""
         return cls(
             date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            cpu=_cpu_model(),
+            cpu=cpu_model(),
             cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0,
             memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
             system=f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -60,7 +60,8 @@ def load() -> tuple[float, float, float]:
     return psutil.getloadavg()
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """Name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # not Linux
