@@ -55,9 +55,10 @@ class Batches:
     async def _answer(self, batch: embed_pb2.TextBatch, texts: Sequence[Text], clock: WorkClock) -> None:
         try:
             vectors = await self._embed(batch, texts, clock)
-            clock.output()
             answer = embed_pb2.EmbeddingBatch(
-                batch_id=batch.batch_id, embeddings=map(self._embedding, vectors), timing=clock.to_proto()
+                batch_id=batch.batch_id,
+                embeddings=map(self._embedding, vectors),
+                timing=clock.to_proto(is_output=True),
             )
             # Whoever has the answer may use the id again at once.
             self._unanswered.discard(batch.batch_id)

@@ -133,3 +133,13 @@ def test_a_clock_adds_steps_and_keeps_the_first_of_each_time() -> None:
     assert (timing.compute_duration.ToMilliseconds(), timing.queue_duration.ToMilliseconds()) == (1000, 500)
     assert timing.batch_size == 3
     assert not WorkClock.start().to_proto().HasField("first_output_time")
+
+
+def test_work_whose_answer_is_its_only_output_puts_it_out_when_it_finishes() -> None:
+    timing = WorkClock.start().to_proto(is_output=True)
+    assert timing.first_output_time == timing.finished_time
+    clock = WorkClock.start()
+    clock.output()
+    later = clock.to_proto(is_output=True)
+    assert later.first_output_time.ToNanoseconds() == clock.first_output_ns
+    assert later.first_output_time.ToNanoseconds() <= later.finished_time.ToNanoseconds()

@@ -58,9 +58,15 @@ class WorkClock:
         if self.first_output_ns is None:
             self.first_output_ns = time.time_ns()
 
-    def to_proto(self) -> common_pb2.Timing:
-        """The Timing of work that finishes now."""
+    def to_proto(self, *, is_output: bool = False) -> common_pb2.Timing:
+        """The Timing of work that finishes now.
+
+        Args:
+            is_output: the message that carries it is an output itself, the first one where none was before.
+        """
         now = time.time_ns()
+        if is_output and self.first_output_ns is None:
+            self.first_output_ns = now
         return common_pb2.Timing(
             received_time=timestamp(self.received_ns),
             started_time=timestamp(self.started_ns if self.started_ns is not None else now),

@@ -65,7 +65,7 @@ class Recognition:
             span.set_attribute(names.AUDIO_S, self._seconds(self._since_finalized))
             await self._send(completed.result)
         self._since_finalized = 0
-        finalized = stt_pb2.Finalized(utterance_index=self._utterance_index - 1, timing=clock.to_proto())
+        finalized = stt_pb2.Finalized(utterance_index=self._utterance_index - 1, timing=clock.to_proto(is_output=True))
         await self._call.send(Response(finalized=finalized))
 
     async def _send(self, transcripts: Iterable[Transcript]) -> None:
@@ -99,7 +99,6 @@ def _count(clock: WorkClock, completed: Completed[Sequence[Transcript]]) -> None
     # A step of the same stream that was under way is a wait like any other.
     waited_s = max(completed.queued_s, (completed.started_ns - clock.received_ns) / 1e9)
     clock.worked(completed.started_ns, completed.compute_s, waited_s, completed.batch_size)
-    clock.output()
 
 
 def _word(word: Word, missed_s: float) -> stt_pb2.Word:

@@ -118,11 +118,10 @@ class Pause:
 
     async def _tell(self, probability: float, clock: WorkClock, arrival: Arrival) -> None:
         self._told_s = self._silence_s
-        clock.output()
         verdict = turn_pb2.EndOfTurn(
             probability=probability,
             silence_duration=duration(self._silence_s),
-            timing=clock.to_proto(),
+            timing=clock.to_proto(is_output=True),
             received_audio_duration=duration(arrival.end_s),
         )
         await self._call.send(Response(end_of_turn=verdict))
