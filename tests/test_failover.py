@@ -13,9 +13,10 @@ from typing import Any
 
 import grpc
 import pytest
-from talking import question, reply_audio, reply_text, talk, transcribed
+from talking import chat, question, reply_audio, reply_text, talk, transcribed
 from test_coordinator import coordinator, llm_proxy, says, scripted
 
+from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_client import MeshSettings, SpeechStarted
@@ -29,6 +30,7 @@ TurnEnded = conversation_pb2.TurnEnded
 TurnReport = conversation_pb2.TurnReport
 TurnFailed = conversation_pb2.TurnFailed
 ReplyAudio = conversation_pb2.ReplyAudio
+APPLIED = common_pb2.OptionOutcome.OUTCOME_APPLIED
 
 Backends = tuple[BackendSettings, ...]
 
@@ -150,6 +152,27 @@ async def test_a_language_model_killed_in_mid_reply_is_replaced_and_goes_on(sett
     assert reply_text(call, 0) == "Once upon a time there was a king."
     assert [message["role"] for message in asked] == ["system", "user", "assistant", "user"]
     assert asked[2]["content"].strip() == "Once upon a time"
+
+
+async def test_a_conversation_is_held_by_the_backend_for_its_purpose_as_long_as_that_is_well(
+    settings: MeshSettings,
+) -> None:
+    async with (
+        two_language_models() as (for_all, for_support, (first_proxy, second_proxy)),
+        coordinator(
+            settings, llm_backends=(first_proxy, second_proxy.model_copy(update={"purposes": ("support",)}))
+        ) as (_, there),
+        chat(there, purpose="support") as call,
+    ):
+        for_support.play(says("How may I help?"), says("Pardon", finish=None))
+        for_all.play(says(" me?"))
+        for turn in range(2):
+            await call.conversation.send_text("Hello?")
+            await call.until(TurnReport, turn + 1)
+        own = call.conversation.session.services[-1]
+    assert [option.field for option in own.options if option.outcome == APPLIED] == ["config.purpose"]
+    assert (reply_text(call, 0), reply_text(call, 1)) == ("How may I help?", "Pardon me?")
+    assert not call.events(TurnFailed)
 
 
 async def test_a_language_model_that_dawdles_is_left_for_one_that_does_not(settings: MeshSettings) -> None:

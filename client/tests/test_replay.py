@@ -15,7 +15,7 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_client.cli.app import app
-from voxmesh_client.cli.show import print_unrecorded
+from voxmesh_client.cli.show import print_ignored
 from voxmesh_client.events import Event, SpeechStarted
 from voxmesh_client.recording import Moment, NoRecording, read_recording
 from voxmesh_client.replay_changes import Word, compare, other_services, outcomes
@@ -208,5 +208,11 @@ def test_a_person_is_told_why_nothing_is_recorded(capsys: pytest.CaptureFixture[
     )
     applied = common_pb2.OptionOutcome(field="config.record", outcome=Outcome.OUTCOME_APPLIED)
     for option in (applied, ignored):
-        print_unrecorded(conversation_pb2.SessionStarted(services=[common_pb2.Ready(options=[option])]))
+        print_ignored(conversation_pb2.SessionStarted(services=[common_pb2.Ready(options=[option])]))
     assert capsys.readouterr().err == "voxmesh: not recorded: it keeps no recordings\n"
+
+
+def test_a_person_is_told_that_a_purpose_is_not_applied(capsys: pytest.CaptureFixture[str]) -> None:
+    option = common_pb2.OptionOutcome(field="config.purpose", outcome=Outcome.OUTCOME_IGNORED, detail="it is new")
+    print_ignored(conversation_pb2.SessionStarted(services=[common_pb2.Ready(options=[option])]))
+    assert capsys.readouterr().err == "voxmesh: purpose not applied: it is new\n"

@@ -28,21 +28,36 @@ _PATIENCE_S = 30.0
 """Silence after which no answer is expected any more."""
 
 
-def spoken_config(sample_rate_hertz: int, languages: tuple[str, ...] = ()) -> conversation_pb2.ConversationConfig:
+def spoken_config(
+    sample_rate_hertz: int, languages: tuple[str, ...] = (), *, purpose: str = ""
+) -> conversation_pb2.ConversationConfig:
     """A conversation with PCM_S16LE both ways: the microphone at a rate, replies at REPLY_HERTZ."""
     recognition = stt_pb2.RecognitionConfig(
         audio_format=pcm(sample_rate_hertz).to_proto(), interim_results=True, language_codes=languages
     )
-    return conversation_pb2.ConversationConfig(recognition=recognition, reply_audio_format=pcm(REPLY_HERTZ).to_proto())
+    return conversation_pb2.ConversationConfig(
+        recognition=recognition, reply_audio_format=pcm(REPLY_HERTZ).to_proto(), purpose=purpose
+    )
 
 
 async def ask(
     mesh: Mesh,
     path: Path,
     config: conversation_pb2.ConversationConfig | None = None,
+    *,
+    purpose: str = "",
     on_event: Callable[[Event], None] = lambda _event: None,
+    on_session: Callable[[conversation_pb2.SessionStarted], None] = lambda _session: None,
 ) -> list[Turn]:
     """The turns that came of a file; none when no speech was heard in it.
+
+    Args:
+        mesh: whose coordinator is asked.
+        path: the file.
+        config: by default `spoken_config` at the file's rate.
+        purpose: of the conversation, where there is no `config`.
+        on_event: gets every event.
+        on_session: gets what the coordinator made of the config.
 
     Raises:
         AudioFileError: the file cannot be read.
@@ -51,8 +66,9 @@ async def ask(
     log = TurnLog()
     playback = Playback(SilentPlayer(REPLY_HERTZ))
     with AudioFile(path) as file:
-        chosen = config or spoken_config(file.sample_rate_hertz)
+        chosen = config or spoken_config(file.sample_rate_hertz, purpose=purpose)
         async with mesh.conversation(chosen) as conversation:
+            on_session(conversation.session)
             sender = asyncio.create_task(_send(conversation, file, log))
             teller = asyncio.create_task(playback.tell(conversation))
             try:

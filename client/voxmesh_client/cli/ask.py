@@ -17,6 +17,7 @@ from voxmesh_client.cli.console import (
     BasePortOption,
     Failed,
     JsonOption,
+    PurposeOption,
     TargetOption,
     err,
     out,
@@ -24,7 +25,7 @@ from voxmesh_client.cli.console import (
     run,
     settings_of,
 )
-from voxmesh_client.cli.show import print_replaced, print_turn, turn_dict
+from voxmesh_client.cli.show import print_ignored, print_replaced, print_turn, turn_dict
 from voxmesh_client.events import Event
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
@@ -37,6 +38,7 @@ def ask(
     file: Annotated[Path, typer.Argument(help="Audio file with a spoken question: wav, flac, ogg or mp3.")],
     *,
     to: Annotated[Path | None, typer.Option("--out", help="Write the spoken reply to this wav file.")] = None,
+    purpose: PurposeOption = "",
     target: TargetOption = None,
     base_port: BasePortOption = None,
     json: JsonOption = False,
@@ -48,7 +50,7 @@ def ask(
       voxmesh ask question.wav --out reply.wav
       voxmesh ask question.wav --json | jq .turns[0].report.explained_share
     """
-    turns = run(_ask(settings_of(base_port, COORDINATOR, target), file, shown=not json))
+    turns = run(_ask(settings_of(base_port, COORDINATOR, target), file, purpose, shown=not json))
     if not turns:
         raise Failed(f"{file}: no speech was heard; use a recording in which somebody speaks")
     written = to if to is not None and write_reply(to, turns) else None
@@ -69,10 +71,10 @@ def write_reply(path: Path, turns: list[Turn]) -> bool:
     return bool(pieces) and write_pcm(path, pieces, REPLY_HERTZ) > 0
 
 
-async def _ask(settings: MeshSettings, path: Path, *, shown: bool) -> list[Turn]:
+async def _ask(settings: MeshSettings, path: Path, purpose: str, *, shown: bool) -> list[Turn]:
     async with Mesh(settings) as mesh:
         with show_listening(shown=shown) as on_event:
-            return await ask_mesh(mesh, path, on_event=on_event)
+            return await ask_mesh(mesh, path, purpose=purpose, on_event=on_event, on_session=print_ignored)
 
 
 @contextmanager

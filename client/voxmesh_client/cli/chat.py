@@ -15,6 +15,7 @@ from voxmesh_client.cli.console import (
     BasePortOption,
     Failed,
     JsonOption,
+    PurposeOption,
     TargetOption,
     err,
     print_json,
@@ -22,7 +23,7 @@ from voxmesh_client.cli.console import (
     settings_of,
     write_text,
 )
-from voxmesh_client.cli.show import print_failure, print_replaced, print_waterfall, turn_dict
+from voxmesh_client.cli.show import print_failure, print_ignored, print_replaced, print_waterfall, turn_dict
 from voxmesh_client.conversation import Conversation
 from voxmesh_client.events import Event
 from voxmesh_client.mesh import Mesh
@@ -35,6 +36,7 @@ def chat(
     *,
     system: Annotated[str, typer.Option(help="System message.")] = "",
     times: Annotated[bool, typer.Option("--times", help="Show where the time of each turn went.")] = False,
+    purpose: PurposeOption = "",
     target: TargetOption = None,
     base_port: BasePortOption = None,
     json: JsonOption = False,
@@ -46,7 +48,7 @@ def chat(
       echo "What is the capital of France?" | voxmesh chat
       voxmesh chat --json < questions.txt
     """
-    config = conversation_pb2.ConversationConfig(system_prompt=system, text_replies_only=True)
+    config = conversation_pb2.ConversationConfig(system_prompt=system, text_replies_only=True, purpose=purpose)
     failed = run(_chat(settings_of(base_port, COORDINATOR, target), config, times=times, json=json))
     if failed:
         raise Failed("a turn had no reply")
@@ -58,6 +60,7 @@ async def _chat(
     """Hold the conversation; true when a turn failed."""
     log = TurnLog()
     async with Mesh(settings) as mesh, mesh.conversation(config) as conversation, aclosing(_lines()) as lines:
+        print_ignored(conversation.session)
         events = aiter(conversation)
         async for line in lines:
             turn = await _turn(conversation, events, line, log, shown=not json)

@@ -26,6 +26,9 @@ BasePortOption = Annotated[
 TargetOption = Annotated[
     str | None, typer.Option(help="gRPC target of the service, as host:port. [env: VOXMESH_<SERVICE>_TARGET]")
 ]
+PurposeOption = Annotated[
+    str, typer.Option(help="What the conversation is for, as the operator names it for backends, such as support.")
+]
 
 _PIPE_COLUMNS = 160
 

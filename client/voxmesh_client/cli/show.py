@@ -14,6 +14,7 @@ from voxmesh_client.turns import Turn
 from voxmesh_client.waterfall import waterfall
 
 _MAX_WIDTH = 140
+_IGNORED = {"config.record": "not recorded", "config.purpose": "purpose not applied"}
 
 
 def print_turn(turn: Turn) -> None:
@@ -53,11 +54,13 @@ def print_replaced(event: Event) -> None:
         err.print(f"voxmesh: {event.reason}: {outcome}", style="yellow", markup=False)
 
 
-def print_unrecorded(session: SessionStarted) -> None:
-    """Tell why a recording that was asked for is not made."""
+def print_ignored(session: SessionStarted) -> None:
+    """Tell which options the coordinator itself does not apply, and why."""
     for option in session.services[-1].options if session.services else ():
-        if option.field == "config.record" and option.outcome == OptionOutcome.OUTCOME_IGNORED:
-            err.print(f"voxmesh: not recorded: {option.detail}", style="yellow", markup=False)
+        if option.outcome == OptionOutcome.OUTCOME_IGNORED:
+            err.print(
+                f"voxmesh: {_IGNORED.get(option.field, option.field)}: {option.detail}", style="yellow", markup=False
+            )
 
 
 def turn_dict(turn: Turn) -> dict[str, Any]:

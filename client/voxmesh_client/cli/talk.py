@@ -14,6 +14,7 @@ from voxmesh_client.asking import REPLY_HERTZ, end_tasks, spoken_config
 from voxmesh_client.cli.console import (
     BasePortOption,
     JsonOption,
+    PurposeOption,
     TargetOption,
     err,
     out,
@@ -21,7 +22,7 @@ from voxmesh_client.cli.console import (
     run,
     settings_of,
 )
-from voxmesh_client.cli.show import print_failure, print_replaced, print_unrecorded, print_waterfall, turn_dict
+from voxmesh_client.cli.show import print_failure, print_ignored, print_replaced, print_waterfall, turn_dict
 from voxmesh_client.conversation import Conversation
 from voxmesh_client.events import Event
 from voxmesh_client.mesh import Mesh
@@ -40,6 +41,7 @@ def talk(
     language: Annotated[list[str] | None, typer.Option(help="BCP-47 tag of your speech.")] = None,
     times: Annotated[bool, typer.Option("--times", help="Show where the time of each turn went.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Have it recorded, if the coordinator keeps any.")] = False,
+    purpose: PurposeOption = "",
     target: TargetOption = None,
     base_port: BasePortOption = None,
     json: JsonOption = False,
@@ -51,7 +53,7 @@ def talk(
       voxmesh talk --times
     """
     settings = settings_of(base_port, COORDINATOR, target)
-    config = spoken_config(_MICROPHONE_HERTZ, tuple(language or ()))
+    config = spoken_config(_MICROPHONE_HERTZ, tuple(language or ()), purpose=purpose)
     config.record = record
     run(talk_with(settings, config, times=times, json=json))
 
@@ -64,7 +66,7 @@ async def talk_with(
     with Speaker(REPLY_HERTZ) as speaker:
         playback = Playback(speaker)
         async with Mesh(settings) as mesh, mesh.conversation(config) as conversation:
-            print_unrecorded(conversation.session)
+            print_ignored(conversation.session)
             err.print("speak; Ctrl-C ends", style="dim")
             tasks = {
                 asyncio.create_task(_listen(conversation)),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
+from pydantic import ValidationError
 
 from voxmesh_coordinator.backends import ENOUGH, LEAST_PATIENCE_S, Slot
 from voxmesh_coordinator.settings import BackendSettings, CoordinatorSettings
@@ -50,6 +51,46 @@ async def test_one_that_failed_comes_after_its_equals_but_before_those_that_lack
     assert order(slot, "kn") == [ANY, INDIC, ENGLISH]
     slot.backends[2].failed("it broke too")
     assert order(slot, "kn") == [INDIC, ANY, ENGLISH]
+
+
+SUPPORT = BackendSettings(target="127.0.0.1:1", purposes=("support", "sales"))
+FOR_ALL = BackendSettings(target="127.0.0.1:2")
+DICTATION = BackendSettings(target="127.0.0.1:3", languages=("en",), purposes=("dictation",))
+
+
+@pytest.fixture
+async def purposes() -> AsyncGenerator[Slot]:
+    made = Slot("stt", [SUPPORT, FOR_ALL, DICTATION])
+    yield made
+    await made.close()
+
+
+async def test_a_purpose_goes_to_those_named_for_it_then_to_those_for_all(purposes: Slot) -> None:
+    assert order(purposes.for_purpose("dictation"), "en") == [DICTATION, FOR_ALL, SUPPORT]
+    assert order(purposes.for_purpose("sales"), "en") == [SUPPORT, FOR_ALL, DICTATION]
+
+
+@pytest.mark.parametrize("purpose", ["", "a purpose that nobody named"])
+async def test_without_a_purpose_that_is_known_those_for_all_come_first(purposes: Slot, purpose: str) -> None:
+    assert order(purposes.for_purpose(purpose)) == [FOR_ALL, SUPPORT, DICTATION]
+    assert not purposes.for_purpose(purpose).has_purpose
+
+
+async def test_the_language_counts_more_than_the_purpose(purposes: Slot) -> None:
+    assert order(purposes.for_purpose("dictation"), "kn") == [FOR_ALL, SUPPORT, DICTATION]
+
+
+async def test_health_counts_more_than_the_purpose_and_is_known_to_all_purposes(purposes: Slot) -> None:
+    support = purposes.for_purpose("support")
+    purposes.backends[0].failed("it broke")
+    assert order(support, "en") == [FOR_ALL, DICTATION, SUPPORT]
+    purposes.backends[1].failed("it broke too")
+    assert order(support, "en") == [DICTATION, SUPPORT, FOR_ALL]
+
+
+def test_a_purpose_without_a_name_is_refused() -> None:
+    with pytest.raises(ValidationError, match="purposes"):
+        BackendSettings(target="a:1", purposes=("",))
 
 
 async def test_patience_comes_from_a_backends_own_history(slot: Slot) -> None:

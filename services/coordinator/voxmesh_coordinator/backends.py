@@ -1,4 +1,4 @@
-"""The backends of a slot in the operator's order: which are well, which take a language, how long they usually take.
+"""The backends of a slot in the operator's order: which take a language, are well, serve a purpose, and how soon.
 
 A backend that fails, refuses or dawdles is left at once; it is asked for its health in the
 background, and used again when it is well.
@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from copy import copy
 from statistics import median
 
 import grpc
@@ -85,19 +86,40 @@ class Backend:
 
 
 class Slot:
-    """The backends of one slot."""
+    """The backends of one slot, as conversations with one purpose prefer them; at first those with none."""
 
     def __init__(self, name: str, backends: Sequence[BackendSettings]) -> None:
+        self.name = name
         self.backends = [Backend(name, settings) for settings in backends]
+        self.purpose = ""
+
+    def for_purpose(self, purpose: str) -> Slot:
+        """The same backends, and what is known of them, for conversations with another purpose."""
+        view = copy(self)
+        view.purpose = purpose
+        return view
+
+    @property
+    def has_purpose(self) -> bool:
+        """A backend is named for the purpose."""
+        return any(self.purpose in backend.settings.purposes for backend in self.backends)
 
     def candidates(self, languages: Sequence[str] = ()) -> list[Backend]:
-        """Backends to try, best first: those that take the languages before others, well ones before those that failed.
+        """Backends to try, best first: by language, then by health, then by purpose.
+
+        One that lacks the language would misunderstand, and one that failed would not answer; one that is
+        meant for something else does both, so a purpose orders those that are alike in the rest.
 
         Args:
             languages: BCP-47 tags that may be spoken; several mean that they may be mixed.
         """
+
+        def order(backend: Backend) -> tuple[bool, bool, int]:
+            lacks_language = not _takes(backend.settings, languages)
+            return lacks_language, not backend.is_well, _rank(backend.settings, self.purpose)
+
         # Sorting is stable: among equals the operator's order holds.
-        return sorted(self.backends, key=lambda backend: (not _takes(backend.settings, languages), not backend.is_well))
+        return sorted(self.backends, key=order)
 
     def has_other(self, backend: Backend) -> bool:
         """There is another backend that is well."""
@@ -115,6 +137,13 @@ def _takes(settings: BackendSettings, languages: Sequence[str]) -> bool:
     if len(wanted) > 1 and not settings.mixed_languages:
         return False
     return not known or wanted <= known
+
+
+def _rank(settings: BackendSettings, purpose: str) -> int:
+    """0 for a backend for this purpose, 1 for one for all, 2 for one for others."""
+    if purpose in settings.purposes:
+        return 0
+    return 2 if settings.purposes else 1
 
 
 def _primary(tag: str) -> str:

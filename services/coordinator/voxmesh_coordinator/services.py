@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 from voxmesh_coordinator.backends import Slot
 from voxmesh_coordinator.report_log import ReportLog
 from voxmesh_coordinator.settings import CoordinatorSettings
@@ -16,6 +18,14 @@ class Services:
         self.turn, self.stt, self.tts, self.llm, self.vlm = self.slots = [
             Slot(name, settings.backends(name)) for name in ("turn", "stt", "tts", "llm", "vlm")
         ]
+
+    def for_purpose(self, purpose: str) -> Services:
+        """The same services, as conversations with this purpose prefer their backends."""
+        view = copy(self)
+        view.turn, view.stt, view.tts, view.llm, view.vlm = view.slots = [
+            slot.for_purpose(purpose) for slot in self.slots
+        ]
+        return view
 
     async def close(self) -> None:
         """Close all channels."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import uuid
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
 from voxmesh_coordinator.outlet import Call, Outlet
+from voxmesh_coordinator.purpose import for_purpose, purpose_outcomes
 from voxmesh_coordinator.recording import NotRecorded, Recording
 from voxmesh_coordinator.reply import REPLY_FORMAT, ReplyAudioStream, Voices
 from voxmesh_coordinator.services import Services
@@ -31,6 +33,8 @@ from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.errors import InvalidArgument, Unavailable
 from voxmesh_runtime.outcomes import Outcome, applied, ignored, ready
 from voxmesh_runtime.telemetry import start_span
+
+log = logging.getLogger(__name__)
 
 Request = conversation_pb2.ConverseRequest
 Response = conversation_pb2.ConverseResponse
@@ -61,7 +65,7 @@ class Session:
         self._recording: Recording | None = None
         self._not_recorded = ""
         self._config = config
-        self._services = services
+        self._services = services = for_purpose(services, config)
         self._tools = ToolDesk(list(config.tools), services.settings.tool_timeout_s)
         self._endpointing = Endpointing.from_config(config, services.settings)
         self._voices = self._make_voices()
@@ -98,6 +102,8 @@ class Session:
         except BaseException:
             self._cancel_links()
             raise
+        backends = [link.backend.label for link in self._links]
+        log.info("a session began", extra={"session": self.id, "backends": backends})
         self._held = asyncio.create_task(self._hold())
 
     async def serve(self, call: Call, last_sequence: int | None = None) -> None:
@@ -228,6 +234,7 @@ class Session:
             outcomes.append(applied("config.record") if is_recorded else ignored("config.record", self._not_recorded))
         if self._config.HasField("speculation"):
             outcomes.append(applied("config.speculation"))
+        outcomes += purpose_outcomes(self._services, self._config)
         return ready("", "coordinator", self._services.settings.host_name, outcomes)
 
     async def _receive(self, call: Call) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,6 +44,10 @@ UNFINISHED_ENDINGS = (
 )
 
 
+MAX_PURPOSE_CHARACTERS = 100
+Purpose = Annotated[str, Field(min_length=1, max_length=MAX_PURPOSE_CHARACTERS)]
+
+
 class BackendSettings(BaseModel):
     """One backend of a slot."""
 
@@ -54,6 +59,8 @@ class BackendSettings(BaseModel):
     """BCP-47 tags it is to be used for; empty for all."""
     mixed_languages: bool = False
     """It takes languages that are mixed in one utterance."""
+    purposes: tuple[Purpose, ...] = ()
+    """What conversations it is for, by names of the operator's; empty for all."""
 
 
 class CoordinatorSettings(ServerSettings):

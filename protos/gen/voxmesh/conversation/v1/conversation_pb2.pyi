@@ -113,6 +113,7 @@ class ConversationConfig(message.Message):
     RECORD_FIELD_NUMBER: builtins.int
     TEXT_REPLIES_ONLY_FIELD_NUMBER: builtins.int
     SPECULATION_FIELD_NUMBER: builtins.int
+    PURPOSE_FIELD_NUMBER: builtins.int
     system_prompt: builtins.str
     """First system message."""
     language_model: builtins.str
@@ -126,6 +127,12 @@ class ConversationConfig(message.Message):
     speculation: builtins.bool
     """Prepare replies in pauses that may turn out not to end the turn; unset
     takes the coordinator's choice.
+    """
+    purpose: builtins.str
+    """What the conversation is for, as the operator names it for backends, such
+    as "support"; at most 100 characters. Among the backends that take the
+    language and are well, those for this purpose are used first, then those
+    for all purposes, then others. Unset prefers those for all purposes.
     """
     @builtins.property
     def recognition(self) -> stt_pb2.RecognitionConfig:
@@ -163,10 +170,11 @@ class ConversationConfig(message.Message):
         record: builtins.bool = ...,
         text_replies_only: builtins.bool = ...,
         speculation: builtins.bool | None = ...,
+        purpose: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_speculation", b"_speculation", "max_end_of_turn_wait", b"max_end_of_turn_wait", "min_end_of_turn_wait", b"min_end_of_turn_wait", "recognition", b"recognition", "reply_audio_format", b"reply_audio_format", "speculation", b"speculation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_speculation", b"_speculation", "language_model", b"language_model", "max_end_of_turn_wait", b"max_end_of_turn_wait", "min_end_of_turn_wait", b"min_end_of_turn_wait", "recognition", b"recognition", "record", b"record", "reply_audio_format", b"reply_audio_format", "speculation", b"speculation", "system_prompt", b"system_prompt", "text_replies_only", b"text_replies_only", "tools", b"tools", "voice", b"voice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_speculation", b"_speculation", "language_model", b"language_model", "max_end_of_turn_wait", b"max_end_of_turn_wait", "min_end_of_turn_wait", b"min_end_of_turn_wait", "purpose", b"purpose", "recognition", b"recognition", "record", b"record", "reply_audio_format", b"reply_audio_format", "speculation", b"speculation", "system_prompt", b"system_prompt", "text_replies_only", b"text_replies_only", "tools", b"tools", "voice", b"voice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__speculation: _TypeAlias = typing.Literal["speculation"]  # noqa: Y015
     _WhichOneofArgType__speculation: _TypeAlias = typing.Literal["_speculation", b"_speculation"]  # noqa: Y015
