@@ -30,7 +30,7 @@ from voxmesh.common.v1 import common_pb2 as voxmesh_dot_common_dot_v1_dot_common
 from voxmesh.stt.v1 import stt_pb2 as voxmesh_dot_stt_dot_v1_dot_stt__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*voxmesh/conversation/v1/conversation.proto\x12\x17voxmesh.conversation.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1evoxmesh/common/v1/common.proto\x1a\x18voxmesh/stt/v1/stt.proto\"\x80\x04\n\x0f\x43onverseRequest\x12=\n\x06\x63onfig\x18\x01 \x01(\x0b\x32+.voxmesh.conversation.v1.ConversationConfigH\x00\x12\x31\n\x06resume\x18\x02 \x01(\x0b\x32\x1f.voxmesh.conversation.v1.ResumeH\x00\x12\x34\n\x05\x61udio\x18\x03 \x01(\x0b\x32#.voxmesh.conversation.v1.AudioChunkH\x00\x12\x0e\n\x04text\x18\x04 \x01(\tH\x00\x12/\n\x05image\x18\x05 \x01(\x0b\x32\x1e.voxmesh.conversation.v1.ImageH\x00\x12\x46\n\x11playback_position\x18\x06 \x01(\x0b\x32).voxmesh.conversation.v1.PlaybackPositionH\x00\x12\x37\n\tinterrupt\x18\x07 \x01(\x0b\x32\".voxmesh.conversation.v1.InterruptH\x00\x12:\n\x0btool_result\x18\x08 \x01(\x0b\x32#.voxmesh.conversation.v1.ToolResultH\x00\x12\x33\n\x07goodbye\x18\t \x01(\x0b\x32 .voxmesh.conversation.v1.GoodbyeH\x00\x42\x12\n\x10\x63onverse_request\"\xcc\x03\n\x12\x43onversationConfig\x12\x36\n\x0brecognition\x18\x01 \x01(\x0b\x32!.voxmesh.stt.v1.RecognitionConfig\x12:\n\x12reply_audio_format\x18\x02 \x01(\x0b\x32\x1e.voxmesh.common.v1.AudioFormat\x12\x15\n\rsystem_prompt\x18\x03 \x01(\t\x12\x16\n\x0elanguage_model\x18\x04 \x01(\t\x12\r\n\x05voice\x18\x05 \x01(\t\x12,\n\x05tools\x18\x06 \x03(\x0b\x32\x1d.voxmesh.conversation.v1.Tool\x12\x37\n\x14min_end_of_turn_wait\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x14max_end_of_turn_wait\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06record\x18\t \x01(\x08\x12\x19\n\x11text_replies_only\x18\n \x01(\x08\x12\x18\n\x0bspeculation\x18\x0b \x01(\x08H\x00\x88\x01\x01\x12\x0f\n\x07purpose\x18\x0c \x01(\tB\x0e\n\x0c_speculation\"\x9a\x01\n\x06Resume\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12 \n\x13last_reply_sequence\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\rlast_sequence\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\x16\n\x14_last_reply_sequenceB\x10\n\x0e_last_sequence\",\n\nAudioChunk\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x15\n\x05Image\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"Q\n\x10PlaybackPosition\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12)\n\x06offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x0b\n\tInterrupt\"\t\n\x07Goodbye\"V\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"U\n\x08ToolCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"@\n\nToolResult\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x10\n\x08is_error\x18\x03 \x01(\x08\"\x89\x06\n\x10\x43onverseResponse\x12\x42\n\x0fsession_started\x18\x01 \x01(\x0b\x32\'.voxmesh.conversation.v1.SessionStartedH\x00\x12\x1c\n\x12\x61udio_acknowledged\x18\x02 \x01(\x03H\x00\x12\x33\n\x0espeech_started\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x37\n\ntranscript\x18\x04 \x01(\x0b\x32!.voxmesh.stt.v1.RecognitionResultH\x00\x12\x38\n\nturn_ended\x18\x05 \x01(\x0b\x32\".voxmesh.conversation.v1.TurnEndedH\x00\x12\x38\n\nreply_text\x18\x06 \x01(\x0b\x32\".voxmesh.conversation.v1.ReplyTextH\x00\x12:\n\x0breply_audio\x18\x07 \x01(\x0b\x32#.voxmesh.conversation.v1.ReplyAudioH\x00\x12;\n\x0binterrupted\x18\x08 \x01(\x0b\x32$.voxmesh.conversation.v1.InterruptedH\x00\x12-\n\x04\x64uck\x18\t \x01(\x0b\x32\x1d.voxmesh.conversation.v1.DuckH\x00\x12\x36\n\ttool_call\x18\n \x01(\x0b\x32!.voxmesh.conversation.v1.ToolCallH\x00\x12:\n\x0bturn_report\x18\x0b \x01(\x0b\x32#.voxmesh.conversation.v1.TurnReportH\x00\x12:\n\x0bturn_failed\x18\x0c \x01(\x0b\x32#.voxmesh.conversation.v1.TurnFailedH\x00\x12\x32\n\ngoing_away\x18\r \x01(\x0b\x32\x1c.voxmesh.common.v1.GoingAwayH\x00\x12\x10\n\x08sequence\x18\x0e \x01(\x03\x42\x13\n\x11\x63onverse_response\"f\n\x0eSessionStarted\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12*\n\x08services\x18\x03 \x03(\x0b\x32\x18.voxmesh.common.v1.Ready\"-\n\tTurnEnded\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\".\n\tReplyText\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12\r\n\x05\x64\x65lta\x18\x02 \x01(\t\"|\n\nReplyAudio\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x12\n\nturn_index\x18\x02 \x01(\x05\x12)\n\x06offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x0f\n\x07is_last\x18\x05 \x01(\x08\"5\n\x0bInterrupted\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12\x12\n\nheard_text\x18\x02 \x01(\t\"\x14\n\x04\x44uck\x12\x0c\n\x04gain\x18\x01 \x01(\x02\"f\n\nTurnFailed\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12%\n\x07\x64\x65tails\x18\x04 \x03(\x0b\x32\x14.google.protobuf.Any\"\xbc\x03\n\nTurnReport\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12\x10\n\x08trace_id\x18\x02 \x01(\t\x12\x35\n\x11speech_ended_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fturn_ended_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x66irst_audio_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x04hops\x18\x06 \x03(\x0b\x32\x1c.voxmesh.conversation.v1.Hop\x12\x17\n\x0f\x65xplained_share\x18\x07 \x01(\x02\x12=\n\x1a\x64iscarded_compute_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1d\n\x15\x64iscarded_reply_count\x18\t \x01(\x05\x12\x35\n\x11turn_endable_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04host\x18\x0b \x01(\t\"\xa9\x07\n\x03Hop\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12-\n\tsent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11\x66irst_output_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rfinished_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x10network_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0equeue_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10\x63ompute_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0c\x63lock_offset\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12\x63lock_offset_error\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bspeculative\x18\x0b \x01(\x08\x12\x39\n\x16network_there_duration\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x38\n\x15network_back_duration\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0einput_duration\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0eservice_timing\x18\x0f \x01(\x0b\x32\x19.voxmesh.common.v1.Timing\x12;\n\x17\x63orrected_received_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x16\x63orrected_started_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12?\n\x1b\x63orrected_first_output_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x17\x63orrected_finished_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"}\n\x16ListTurnReportsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08trace_id\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12.\n\nafter_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x17ListTurnReportsResponse\x12\x34\n\x05turns\x18\x01 \x03(\x0b\x32%.voxmesh.conversation.v1.ReportedTurn\"\x88\x01\n\x0cReportedTurn\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12/\n\x0breport_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x06report\x18\x03 \x01(\x0b\x32#.voxmesh.conversation.v1.TurnReport2\xf0\x01\n\x13\x43onversationService\x12\x63\n\x08\x43onverse\x12(.voxmesh.conversation.v1.ConverseRequest\x1a).voxmesh.conversation.v1.ConverseResponse(\x01\x30\x01\x12t\n\x0fListTurnReports\x12/.voxmesh.conversation.v1.ListTurnReportsRequest\x1a\x30.voxmesh.conversation.v1.ListTurnReportsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*voxmesh/conversation/v1/conversation.proto\x12\x17voxmesh.conversation.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1evoxmesh/common/v1/common.proto\x1a\x18voxmesh/stt/v1/stt.proto\"\x98\x04\n\x0f\x43onverseRequest\x12=\n\x06\x63onfig\x18\x01 \x01(\x0b\x32+.voxmesh.conversation.v1.ConversationConfigH\x00\x12\x31\n\x06resume\x18\x02 \x01(\x0b\x32\x1f.voxmesh.conversation.v1.ResumeH\x00\x12\x34\n\x05\x61udio\x18\x03 \x01(\x0b\x32#.voxmesh.conversation.v1.AudioChunkH\x00\x12\x0e\n\x04text\x18\x04 \x01(\tH\x00\x12/\n\x05image\x18\x05 \x01(\x0b\x32\x1e.voxmesh.conversation.v1.ImageH\x00\x12\x46\n\x11playback_position\x18\x06 \x01(\x0b\x32).voxmesh.conversation.v1.PlaybackPositionH\x00\x12\x37\n\tinterrupt\x18\x07 \x01(\x0b\x32\".voxmesh.conversation.v1.InterruptH\x00\x12:\n\x0btool_result\x18\x08 \x01(\x0b\x32#.voxmesh.conversation.v1.ToolResultH\x00\x12\x33\n\x07goodbye\x18\t \x01(\x0b\x32 .voxmesh.conversation.v1.GoodbyeH\x00\x12\x16\n\x0einput_sequence\x18\n \x01(\x03\x42\x12\n\x10\x63onverse_request\"\xcc\x03\n\x12\x43onversationConfig\x12\x36\n\x0brecognition\x18\x01 \x01(\x0b\x32!.voxmesh.stt.v1.RecognitionConfig\x12:\n\x12reply_audio_format\x18\x02 \x01(\x0b\x32\x1e.voxmesh.common.v1.AudioFormat\x12\x15\n\rsystem_prompt\x18\x03 \x01(\t\x12\x16\n\x0elanguage_model\x18\x04 \x01(\t\x12\r\n\x05voice\x18\x05 \x01(\t\x12,\n\x05tools\x18\x06 \x03(\x0b\x32\x1d.voxmesh.conversation.v1.Tool\x12\x37\n\x14min_end_of_turn_wait\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x14max_end_of_turn_wait\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06record\x18\t \x01(\x08\x12\x19\n\x11text_replies_only\x18\n \x01(\x08\x12\x18\n\x0bspeculation\x18\x0b \x01(\x08H\x00\x88\x01\x01\x12\x0f\n\x07purpose\x18\x0c \x01(\tB\x0e\n\x0c_speculation\"\x9a\x01\n\x06Resume\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12 \n\x13last_reply_sequence\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\rlast_sequence\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\x16\n\x14_last_reply_sequenceB\x10\n\x0e_last_sequence\",\n\nAudioChunk\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x15\n\x05Image\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"Q\n\x10PlaybackPosition\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12)\n\x06offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x0b\n\tInterrupt\"\t\n\x07Goodbye\"V\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"U\n\x08ToolCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"@\n\nToolResult\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\x10\n\x08is_error\x18\x03 \x01(\x08\"\xa7\x06\n\x10\x43onverseResponse\x12\x42\n\x0fsession_started\x18\x01 \x01(\x0b\x32\'.voxmesh.conversation.v1.SessionStartedH\x00\x12\x1c\n\x12\x61udio_acknowledged\x18\x02 \x01(\x03H\x00\x12\x33\n\x0espeech_started\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x37\n\ntranscript\x18\x04 \x01(\x0b\x32!.voxmesh.stt.v1.RecognitionResultH\x00\x12\x38\n\nturn_ended\x18\x05 \x01(\x0b\x32\".voxmesh.conversation.v1.TurnEndedH\x00\x12\x38\n\nreply_text\x18\x06 \x01(\x0b\x32\".voxmesh.conversation.v1.ReplyTextH\x00\x12:\n\x0breply_audio\x18\x07 \x01(\x0b\x32#.voxmesh.conversation.v1.ReplyAudioH\x00\x12;\n\x0binterrupted\x18\x08 \x01(\x0b\x32$.voxmesh.conversation.v1.InterruptedH\x00\x12-\n\x04\x64uck\x18\t \x01(\x0b\x32\x1d.voxmesh.conversation.v1.DuckH\x00\x12\x36\n\ttool_call\x18\n \x01(\x0b\x32!.voxmesh.conversation.v1.ToolCallH\x00\x12:\n\x0bturn_report\x18\x0b \x01(\x0b\x32#.voxmesh.conversation.v1.TurnReportH\x00\x12:\n\x0bturn_failed\x18\x0c \x01(\x0b\x32#.voxmesh.conversation.v1.TurnFailedH\x00\x12\x32\n\ngoing_away\x18\r \x01(\x0b\x32\x1c.voxmesh.common.v1.GoingAwayH\x00\x12\x1c\n\x12input_acknowledged\x18\x0f \x01(\x03H\x00\x12\x10\n\x08sequence\x18\x0e \x01(\x03\x42\x13\n\x11\x63onverse_response\"\x9b\x01\n\x0eSessionStarted\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12*\n\x08services\x18\x03 \x03(\x0b\x32\x18.voxmesh.common.v1.Ready\x12\x1b\n\x13next_audio_sequence\x18\x04 \x01(\x03\x12\x16\n\x0einput_sequence\x18\x05 \x01(\x03\"-\n\tTurnEnded\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\".\n\tReplyText\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12\r\n\x05\x64\x65lta\x18\x02 \x01(\t\"|\n\nReplyAudio\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x12\n\nturn_index\x18\x02 \x01(\x05\x12)\n\x06offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x0f\n\x07is_last\x18\x05 \x01(\x08\"5\n\x0bInterrupted\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12\x12\n\nheard_text\x18\x02 \x01(\t\"\x14\n\x04\x44uck\x12\x0c\n\x04gain\x18\x01 \x01(\x02\"f\n\nTurnFailed\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12%\n\x07\x64\x65tails\x18\x04 \x03(\x0b\x32\x14.google.protobuf.Any\"\xbc\x03\n\nTurnReport\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12\x10\n\x08trace_id\x18\x02 \x01(\t\x12\x35\n\x11speech_ended_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fturn_ended_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10\x66irst_audio_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x04hops\x18\x06 \x03(\x0b\x32\x1c.voxmesh.conversation.v1.Hop\x12\x17\n\x0f\x65xplained_share\x18\x07 \x01(\x02\x12=\n\x1a\x64iscarded_compute_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1d\n\x15\x64iscarded_reply_count\x18\t \x01(\x05\x12\x35\n\x11turn_endable_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04host\x18\x0b \x01(\t\"\xa9\x07\n\x03Hop\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12-\n\tsent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11\x66irst_output_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rfinished_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x10network_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0equeue_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10\x63ompute_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0c\x63lock_offset\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12\x63lock_offset_error\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bspeculative\x18\x0b \x01(\x08\x12\x39\n\x16network_there_duration\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x38\n\x15network_back_duration\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0einput_duration\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0eservice_timing\x18\x0f \x01(\x0b\x32\x19.voxmesh.common.v1.Timing\x12;\n\x17\x63orrected_received_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x16\x63orrected_started_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12?\n\x1b\x63orrected_first_output_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x17\x63orrected_finished_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"}\n\x16ListTurnReportsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08trace_id\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12.\n\nafter_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x17ListTurnReportsResponse\x12\x34\n\x05turns\x18\x01 \x03(\x0b\x32%.voxmesh.conversation.v1.ReportedTurn\"\x88\x01\n\x0cReportedTurn\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12/\n\x0breport_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x06report\x18\x03 \x01(\x0b\x32#.voxmesh.conversation.v1.TurnReport2\xf0\x01\n\x13\x43onversationService\x12\x63\n\x08\x43onverse\x12(.voxmesh.conversation.v1.ConverseRequest\x1a).voxmesh.conversation.v1.ConverseResponse(\x01\x30\x01\x12t\n\x0fListTurnReports\x12/.voxmesh.conversation.v1.ListTurnReportsRequest\x1a\x30.voxmesh.conversation.v1.ListTurnReportsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,53 +38,53 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'voxmesh.conversation.v1.con
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CONVERSEREQUEST']._serialized_start=252
-  _globals['_CONVERSEREQUEST']._serialized_end=764
-  _globals['_CONVERSATIONCONFIG']._serialized_start=767
-  _globals['_CONVERSATIONCONFIG']._serialized_end=1227
-  _globals['_RESUME']._serialized_start=1230
-  _globals['_RESUME']._serialized_end=1384
-  _globals['_AUDIOCHUNK']._serialized_start=1386
-  _globals['_AUDIOCHUNK']._serialized_end=1430
-  _globals['_IMAGE']._serialized_start=1432
-  _globals['_IMAGE']._serialized_end=1453
-  _globals['_PLAYBACKPOSITION']._serialized_start=1455
-  _globals['_PLAYBACKPOSITION']._serialized_end=1536
-  _globals['_INTERRUPT']._serialized_start=1538
-  _globals['_INTERRUPT']._serialized_end=1549
-  _globals['_GOODBYE']._serialized_start=1551
-  _globals['_GOODBYE']._serialized_end=1560
-  _globals['_TOOL']._serialized_start=1562
-  _globals['_TOOL']._serialized_end=1648
-  _globals['_TOOLCALL']._serialized_start=1650
-  _globals['_TOOLCALL']._serialized_end=1735
-  _globals['_TOOLRESULT']._serialized_start=1737
-  _globals['_TOOLRESULT']._serialized_end=1801
-  _globals['_CONVERSERESPONSE']._serialized_start=1804
-  _globals['_CONVERSERESPONSE']._serialized_end=2581
-  _globals['_SESSIONSTARTED']._serialized_start=2583
-  _globals['_SESSIONSTARTED']._serialized_end=2685
-  _globals['_TURNENDED']._serialized_start=2687
-  _globals['_TURNENDED']._serialized_end=2732
-  _globals['_REPLYTEXT']._serialized_start=2734
-  _globals['_REPLYTEXT']._serialized_end=2780
-  _globals['_REPLYAUDIO']._serialized_start=2782
-  _globals['_REPLYAUDIO']._serialized_end=2906
-  _globals['_INTERRUPTED']._serialized_start=2908
-  _globals['_INTERRUPTED']._serialized_end=2961
-  _globals['_DUCK']._serialized_start=2963
-  _globals['_DUCK']._serialized_end=2983
-  _globals['_TURNFAILED']._serialized_start=2985
-  _globals['_TURNFAILED']._serialized_end=3087
-  _globals['_TURNREPORT']._serialized_start=3090
-  _globals['_TURNREPORT']._serialized_end=3534
-  _globals['_HOP']._serialized_start=3537
-  _globals['_HOP']._serialized_end=4474
-  _globals['_LISTTURNREPORTSREQUEST']._serialized_start=4476
-  _globals['_LISTTURNREPORTSREQUEST']._serialized_end=4601
-  _globals['_LISTTURNREPORTSRESPONSE']._serialized_start=4603
-  _globals['_LISTTURNREPORTSRESPONSE']._serialized_end=4682
-  _globals['_REPORTEDTURN']._serialized_start=4685
-  _globals['_REPORTEDTURN']._serialized_end=4821
-  _globals['_CONVERSATIONSERVICE']._serialized_start=4824
-  _globals['_CONVERSATIONSERVICE']._serialized_end=5064
+  _globals['_CONVERSEREQUEST']._serialized_end=788
+  _globals['_CONVERSATIONCONFIG']._serialized_start=791
+  _globals['_CONVERSATIONCONFIG']._serialized_end=1251
+  _globals['_RESUME']._serialized_start=1254
+  _globals['_RESUME']._serialized_end=1408
+  _globals['_AUDIOCHUNK']._serialized_start=1410
+  _globals['_AUDIOCHUNK']._serialized_end=1454
+  _globals['_IMAGE']._serialized_start=1456
+  _globals['_IMAGE']._serialized_end=1477
+  _globals['_PLAYBACKPOSITION']._serialized_start=1479
+  _globals['_PLAYBACKPOSITION']._serialized_end=1560
+  _globals['_INTERRUPT']._serialized_start=1562
+  _globals['_INTERRUPT']._serialized_end=1573
+  _globals['_GOODBYE']._serialized_start=1575
+  _globals['_GOODBYE']._serialized_end=1584
+  _globals['_TOOL']._serialized_start=1586
+  _globals['_TOOL']._serialized_end=1672
+  _globals['_TOOLCALL']._serialized_start=1674
+  _globals['_TOOLCALL']._serialized_end=1759
+  _globals['_TOOLRESULT']._serialized_start=1761
+  _globals['_TOOLRESULT']._serialized_end=1825
+  _globals['_CONVERSERESPONSE']._serialized_start=1828
+  _globals['_CONVERSERESPONSE']._serialized_end=2635
+  _globals['_SESSIONSTARTED']._serialized_start=2638
+  _globals['_SESSIONSTARTED']._serialized_end=2793
+  _globals['_TURNENDED']._serialized_start=2795
+  _globals['_TURNENDED']._serialized_end=2840
+  _globals['_REPLYTEXT']._serialized_start=2842
+  _globals['_REPLYTEXT']._serialized_end=2888
+  _globals['_REPLYAUDIO']._serialized_start=2890
+  _globals['_REPLYAUDIO']._serialized_end=3014
+  _globals['_INTERRUPTED']._serialized_start=3016
+  _globals['_INTERRUPTED']._serialized_end=3069
+  _globals['_DUCK']._serialized_start=3071
+  _globals['_DUCK']._serialized_end=3091
+  _globals['_TURNFAILED']._serialized_start=3093
+  _globals['_TURNFAILED']._serialized_end=3195
+  _globals['_TURNREPORT']._serialized_start=3198
+  _globals['_TURNREPORT']._serialized_end=3642
+  _globals['_HOP']._serialized_start=3645
+  _globals['_HOP']._serialized_end=4582
+  _globals['_LISTTURNREPORTSREQUEST']._serialized_start=4584
+  _globals['_LISTTURNREPORTSREQUEST']._serialized_end=4709
+  _globals['_LISTTURNREPORTSRESPONSE']._serialized_start=4711
+  _globals['_LISTTURNREPORTSRESPONSE']._serialized_end=4790
+  _globals['_REPORTEDTURN']._serialized_start=4793
+  _globals['_REPORTEDTURN']._serialized_end=4929
+  _globals['_CONVERSATIONSERVICE']._serialized_start=4932
+  _globals['_CONVERSATIONSERVICE']._serialized_end=5172
 # @@protoc_insertion_point(module_scope)

@@ -39,8 +39,13 @@ class ConverseRequest(message.Message):
     INTERRUPT_FIELD_NUMBER: builtins.int
     TOOL_RESULT_FIELD_NUMBER: builtins.int
     GOODBYE_FIELD_NUMBER: builtins.int
+    INPUT_SEQUENCE_FIELD_NUMBER: builtins.int
     text: builtins.str
     """A typed user turn, at most 32,000 characters."""
+    input_sequence: builtins.int
+    """Numbers texts and images together, from 1 in the session without gaps;
+    repeats are dropped. Unset by clients that do not send them again.
+    """
     @builtins.property
     def config(self) -> ConversationConfig:
         """Starts a session: the first message, and only the first."""
@@ -87,10 +92,11 @@ class ConverseRequest(message.Message):
         interrupt: Interrupt | None = ...,
         tool_result: ToolResult | None = ...,
         goodbye: Goodbye | None = ...,
+        input_sequence: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "converse_request", b"converse_request", "goodbye", b"goodbye", "image", b"image", "interrupt", b"interrupt", "playback_position", b"playback_position", "resume", b"resume", "text", b"text", "tool_result", b"tool_result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "converse_request", b"converse_request", "goodbye", b"goodbye", "image", b"image", "interrupt", b"interrupt", "playback_position", b"playback_position", "resume", b"resume", "text", b"text", "tool_result", b"tool_result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "converse_request", b"converse_request", "goodbye", b"goodbye", "image", b"image", "input_sequence", b"input_sequence", "interrupt", b"interrupt", "playback_position", b"playback_position", "resume", b"resume", "text", b"text", "tool_result", b"tool_result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_converse_request: _TypeAlias = typing.Literal["config", "resume", "audio", "text", "image", "playback_position", "interrupt", "tool_result", "goodbye"]  # noqa: Y015
     _WhichOneofArgType_converse_request: _TypeAlias = typing.Literal["converse_request", b"converse_request"]  # noqa: Y015
@@ -430,12 +436,16 @@ class ConverseResponse(message.Message):
     TURN_REPORT_FIELD_NUMBER: builtins.int
     TURN_FAILED_FIELD_NUMBER: builtins.int
     GOING_AWAY_FIELD_NUMBER: builtins.int
+    INPUT_ACKNOWLEDGED_FIELD_NUMBER: builtins.int
     SEQUENCE_FIELD_NUMBER: builtins.int
     audio_acknowledged: builtins.int
-    """Microphone audio up to this sequence needs no repeating."""
+    """Microphone audio up to this sequence needs no repeating, on any replica."""
+    input_acknowledged: builtins.int
+    """Texts and images up to this input_sequence need no repeating."""
     sequence: builtins.int
     """Numbered from 1 in the session without gaps; 0 on session_started,
-    audio_acknowledged and going_away, which belong to the stream.
+    audio_acknowledged, input_acknowledged and going_away, which belong to the
+    stream.
     """
     @builtins.property
     def session_started(self) -> SessionStarted:
@@ -501,13 +511,14 @@ class ConverseResponse(message.Message):
         turn_report: TurnReport | None = ...,
         turn_failed: TurnFailed | None = ...,
         going_away: common_pb2.GoingAway | None = ...,
+        input_acknowledged: builtins.int = ...,
         sequence: builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_text", b"reply_text", "session_started", b"session_started", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "input_acknowledged", b"input_acknowledged", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_text", b"reply_text", "session_started", b"session_started", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_text", b"reply_text", "sequence", b"sequence", "session_started", b"session_started", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "input_acknowledged", b"input_acknowledged", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_text", b"reply_text", "sequence", b"sequence", "session_started", b"session_started", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_converse_response: _TypeAlias = typing.Literal["session_started", "audio_acknowledged", "speech_started", "transcript", "turn_ended", "reply_text", "reply_audio", "interrupted", "duck", "tool_call", "turn_report", "turn_failed", "going_away"]  # noqa: Y015
+    _WhichOneofReturnType_converse_response: _TypeAlias = typing.Literal["session_started", "audio_acknowledged", "speech_started", "transcript", "turn_ended", "reply_text", "reply_audio", "interrupted", "duck", "tool_call", "turn_report", "turn_failed", "going_away", "input_acknowledged"]  # noqa: Y015
     _WhichOneofArgType_converse_response: _TypeAlias = typing.Literal["converse_response", b"converse_response"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_converse_response) -> _WhichOneofReturnType_converse_response | None: ...
 
@@ -520,10 +531,21 @@ class SessionStarted(message.Message):
     SESSION_ID_FIELD_NUMBER: builtins.int
     RESUME_TOKEN_FIELD_NUMBER: builtins.int
     SERVICES_FIELD_NUMBER: builtins.int
+    NEXT_AUDIO_SEQUENCE_FIELD_NUMBER: builtins.int
+    INPUT_SEQUENCE_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """Names the session."""
     resume_token: builtins.str
     """For Resume; replaces any before it."""
+    next_audio_sequence: builtins.int
+    """Microphone audio is awaited from this sequence on. What is before it needs
+    no sending now, but keeping until it is acknowledged. When a client has it
+    no more, the audio may go on with a later sequence.
+    """
+    input_sequence: builtins.int
+    """Highest ConverseRequest.input_sequence that is there; those after it are to
+    be sent again.
+    """
     @builtins.property
     def services(self) -> containers.RepeatedCompositeFieldContainer[common_pb2.Ready]:
         """Each service's own acknowledgement."""
@@ -534,10 +556,12 @@ class SessionStarted(message.Message):
         session_id: builtins.str = ...,
         resume_token: builtins.str = ...,
         services: abc.Iterable[common_pb2.Ready] | None = ...,
+        next_audio_sequence: builtins.int = ...,
+        input_sequence: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["resume_token", b"resume_token", "services", b"services", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["input_sequence", b"input_sequence", "next_audio_sequence", b"next_audio_sequence", "resume_token", b"resume_token", "services", b"services", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
