@@ -93,6 +93,19 @@ def test_the_final_is_ready_before_finalize_when_silence_came_first(
     assert len(decodes) == before
 
 
+def test_a_silence_as_short_as_within_a_word_is_decoded_while_the_model_is_free(
+    engine: Engine, speech: Samples, decodes: list[float]
+) -> None:
+    session = engine.open(RecognitionOptions())
+    _fed(engine, session, np.concatenate([speech, _silence(0.5)]), step_s=0.02)
+    session.discard()
+    (whole,) = set(decodes[-1:])
+    decodes.clear()
+    _fed(engine, session, np.concatenate([speech, _silence(0.1)]), step_s=0.02)
+    assert decodes[-1:] == [whole]
+    session.close()
+
+
 def test_more_silence_decodes_nothing_again(
     engine: Engine, session: Session, speech: Samples, decodes: list[float]
 ) -> None:
