@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dockerfile import Dockerfile
 from k8s_check import Variant, render
 from k8s_rules import Mesh
 
+from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.settings import ServerSettings
 
 pytestmark = pytest.mark.unit
@@ -229,3 +232,104 @@ def test_an_engine_that_does_not_exist_is_found(copied: Path) -> None:
     path = copied / "services/stt/engines/moonshine/kustomization.yaml"
     path.write_text(path.read_text().replace("value: moonshine", "value: sunshine"))
     assert "VOXMESH_ENGINE=sunshine is no engine of this slot" in check(copied, "laptop").stderr
+
+
+OWN_HOST = """
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: voxmesh
+resources:
+- ../../base
+components:
+- ../../components/default-engines
+- ../../components/backends
+configMapGenerator:
+- name: coordinator-backends
+  files:
+  - backends.json
+"""
+BACKENDS = {"stt": [{"target": "dns:///stt:50052", "languages": ["en"]}, {"target": "dns:///stt.example.net:50052"}]}
+
+
+def with_backends(root: Path, content: object) -> Path:
+    """A host of its own with a file of backends."""
+    host = root / "k8s/hosts/own"
+    host.mkdir(exist_ok=True)
+    (host / "kustomization.yaml").write_text(OWN_HOST)
+    (host / "backends.json").write_text(json.dumps(content, indent=2))
+    return host
+
+
+def template(documents: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    (found,) = (d for d in documents if d["kind"] == "Deployment" and d["metadata"]["name"] == name)
+    return found["spec"]["template"]
+
+
+def test_other_backends_roll_out_the_coordinator_and_nothing_else(copied: Path) -> None:
+    before = render(Variant("own", with_backends(copied, BACKENDS)))
+    after = render(Variant("own", with_backends(copied, {"stt": [{"target": "dns:///stt:50052"}]})))
+    assert template(before, "coordinator") != template(after, "coordinator")
+    assert template(before, "stt") == template(after, "stt")
+
+
+def test_what_a_host_gives_as_backends_is_what_the_coordinator_reads(copied: Path, tmp_path: Path) -> None:
+    documents = render(Variant("own", with_backends(copied, BACKENDS)))
+    pod = template(documents, "coordinator")["spec"]
+    (container,) = pod["containers"]
+    (variable,) = (each for each in container["env"] if each["name"] == "VOXMESH_BACKENDS_FILE")
+    (mount,) = (each for each in container["volumeMounts"] if each["mountPath"] == str(Path(variable["value"]).parent))
+    (volume,) = (each for each in pod["volumes"] if each["name"] == mount["name"])
+    (mounted,) = (
+        document["data"]
+        for document in documents
+        if document["kind"] == "ConfigMap" and document["metadata"]["name"] == volume["configMap"]["name"]
+    )
+    for name, text in mounted.items():
+        (tmp_path / name).write_text(text)
+    settings = CoordinatorSettings(backends_file=tmp_path / Path(variable["value"]).name)
+    assert [backend.target for backend in settings.backends("stt")] == [each["target"] for each in BACKENDS["stt"]]
+
+
+WRONG_BACKENDS = {
+    "a misspelt field": ({"stt": [{"target": "dns:///stt:50052", "purpose": "x"}]}, "backends.json: stt.0.purpose"),
+    "a slot that is none": ({"asr": []}, "backends.json: asr"),
+    "a target that no one serves": ({"stt": [{"target": "dns:///sst:50052"}]}, "stt: dns:///sst:50052 is none of"),
+    "the port of another slot": ({"stt": [{"target": "dns:///stt:50053"}]}, "stt: dns:///stt:50053 is none of"),
+    "no table": ([], "backends.json: file"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_BACKENDS)
+def test_a_wrong_file_of_backends_is_found(name: str, copied: Path) -> None:
+    content, complaint = WRONG_BACKENDS[name]
+    with_backends(copied, content)
+    result = check(copied, "host own")
+    assert result.returncode == 1
+    assert complaint in result.stderr
+
+
+BROKEN_HOSTS = {
+    "a file under another name": ("hosts/own", "  - backends.json", "  - other.json=backends.json", "in no ConfigMap"),
+    "no ConfigMap": ("hosts/own", "coordinator-backends", "elsewhere", "volume backends wants ConfigMap"),
+    "a mount elsewhere": ("components/backends", "mountPath: /etc/voxmesh", "mountPath: /etc/mesh", "in no ConfigMap"),
+    "a slot that is set twice": (
+        "components/backends",
+        "            env:\n",
+        "            env:\n            - name: VOXMESH_STT_BACKENDS\n              value: '[]'\n",
+        "stt is in /etc/voxmesh/backends.json and in VOXMESH_STT_BACKENDS",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_HOSTS)
+def test_a_file_of_backends_that_does_not_arrive_is_found(name: str, copied: Path) -> None:
+    folder, old, new, complaint = BROKEN_HOSTS[name]
+    with_backends(copied, BACKENDS)
+    assert check(copied, "host own").returncode == 0
+    path = copied / "k8s" / folder / "kustomization.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    result = check(copied, "host own")
+    assert result.returncode == 1
+    assert complaint in result.stderr

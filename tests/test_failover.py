@@ -21,7 +21,7 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.health import Health, check_health
-from voxmesh_coordinator.settings import BackendSettings
+from voxmesh_coordinator.backend_settings import BackendSettings
 from voxmesh_llm_proxy.testing import RecordedUpstream, recorded_upstream
 
 pytestmark = [pytest.mark.mesh, pytest.mark.timeout(240)]

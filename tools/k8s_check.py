@@ -71,12 +71,18 @@ def render(variant: Variant) -> list[dict[str, Any]]:
 
 
 def _overlay(variant: Variant, folder: Path) -> dict[str, object]:
-    """A host made up for the check; like every host it owns the address of an upstream model."""
+    """A host made up for the check; like every host it owns the addresses of upstream models and backends."""
+    backends = {
+        "stt": [{"target": "dns:///stt:50052", "languages": ["en"]}, {"target": "dns:///stt.example.net:50052"}]
+    }
     return {
         "namespace": "voxmesh",
         "resources": [os.path.relpath(variant.base.resolve(), folder)],
         "components": [os.path.relpath(path.resolve(), folder) for path in variant.components],
-        "configMapGenerator": [{"name": "upstream-llm", "literals": ["url=http://upstream:8000/v1", "model=any"]}],
+        "configMapGenerator": [
+            {"name": "upstream-llm", "literals": ["url=http://upstream:8000/v1", "model=any"]},
+            {"name": "coordinator-backends", "literals": [f"backends.json={json.dumps(backends)}"]},
+        ],
     }
 
 

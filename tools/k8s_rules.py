@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from voxmesh_coordinator.backend_settings import parse_backends
 
 Document = dict[str, Any]
 
@@ -43,6 +45,12 @@ class Workload:
         """A plain environment variable, empty when it is not set."""
         return self.env.get(name, {}).get("value", "")
 
+    def config_map_at(self, folder: str) -> str:
+        """Name of the ConfigMap that is mounted at `folder`, empty when there is none."""
+        mounted = {m["name"] for m in self.container.get("volumeMounts", ()) if m["mountPath"] == folder}
+        volumes = [volume for volume in self.pod.get("volumes", ()) if volume["name"] in mounted]
+        return next((volume["configMap"]["name"] for volume in volumes if "configMap" in volume), "")
+
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
@@ -56,6 +64,11 @@ class Mesh:
     def of(cls, documents: list[Document], root: Path) -> Mesh:
         """Sort the documents of a variant of the repository at `root`."""
         return cls(documents, [Workload.of(d) for d in documents if d["kind"] == "Deployment"], root)
+
+    @property
+    def config_maps(self) -> dict[str, dict[str, str]]:
+        """The data of every ConfigMap by its name."""
+        return {document["metadata"]["name"]: document.get("data", {}) for document in self.kind("ConfigMap")}
 
     def kind(self, kind: str) -> list[Document]:
         """All documents of one kind."""
@@ -110,17 +123,47 @@ def drain(mesh: Mesh) -> Iterator[str]:
 
 def targets(mesh: Mesh) -> Iterator[str]:
     """Every target names a headless Service and its port, or a full domain name outside the cluster."""
-    known = {
-        f"dns:///{service['metadata']['name']}:{port['port']}"
-        for service in mesh.kind("Service")
-        for port in service["spec"]["ports"]
-        if service["spec"].get("clusterIP") == "None"
-    }
+    known = _headless(mesh)
     for workload in mesh.workloads:
         for name in workload.env:
             target = workload.value(name)
             if name.endswith("_TARGET") and target not in known and "." not in target:
                 yield f"{workload.name}: {name}={target} is none of {sorted(known)}"
+
+
+def backends(mesh: Mesh) -> Iterator[str]:
+    """A file of backends is rendered, is one that the coordinator takes, and names targets that exist."""
+    known = _headless(mesh)
+    for workload in mesh.workloads:
+        path = PurePosixPath(workload.value("VOXMESH_BACKENDS_FILE"))
+        if path == PurePosixPath():
+            continue
+        name = workload.config_map_at(str(path.parent))
+        text = mesh.config_maps.get(name, {}).get(path.name)
+        if text is None:
+            yield f"{workload.name}: VOXMESH_BACKENDS_FILE={path} is in no ConfigMap that is rendered and mounted"
+            continue
+        try:
+            found = parse_backends(text, f"ConfigMap {name}: {path.name}")
+        except ValueError as error:
+            yield f"{workload.name}: {error}"
+            continue
+        for slot, each in found.items():
+            if workload.value(f"VOXMESH_{slot.upper()}_BACKENDS"):
+                yield f"{workload.name}: {slot} is in {path} and in VOXMESH_{slot.upper()}_BACKENDS"
+            for target in (backend.target for backend in each):
+                if target not in known and "." not in target:
+                    yield f"{workload.name}: {path.name}: {slot}: {target} is none of {sorted(known)}"
+
+
+def _headless(mesh: Mesh) -> set[str]:
+    """Targets of all headless Services."""
+    return {
+        f"dns:///{service['metadata']['name']}:{port['port']}"
+        for service in mesh.kind("Service")
+        for port in service["spec"]["ports"]
+        if service["spec"].get("clusterIP") == "None"
+    }
 
 
 def images(mesh: Mesh) -> Iterator[str]:
@@ -207,8 +250,12 @@ def accelerators(mesh: Mesh) -> Iterator[str]:
 
 def references(mesh: Mesh) -> Iterator[str]:
     """Every variable and ConfigMap key that an environment uses is there when it is used."""
-    maps = {document["metadata"]["name"]: document.get("data", {}) for document in mesh.kind("ConfigMap")}
+    maps = mesh.config_maps
     for workload in mesh.workloads:
+        for volume in workload.pod.get("volumes", ()):
+            if "configMap" in volume and volume["configMap"]["name"] not in maps:
+                name = volume["configMap"]["name"]
+                yield f"{workload.name}: volume {volume['name']} wants ConfigMap {name}, which is not rendered"
         earlier: set[str] = set()
         for name, entry in workload.env.items():
             key = entry.get("valueFrom", {}).get("configMapKeyRef")
@@ -226,6 +273,7 @@ RULES: tuple[Rule, ...] = (
     probes,
     drain,
     targets,
+    backends,
     images,
     rights,
     disruption_budget,

@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator
 import pytest
 from pydantic import ValidationError
 
+from voxmesh_coordinator.backend_settings import BackendSettings
 from voxmesh_coordinator.backends import ENOUGH, LEAST_PATIENCE_S, Slot
-from voxmesh_coordinator.settings import BackendSettings, CoordinatorSettings
+from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.server import running
 from voxmesh_runtime.toy import ToyService, ToySettings
 

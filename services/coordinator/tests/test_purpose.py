@@ -8,9 +8,10 @@ import pytest
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2
+from voxmesh_coordinator.backend_settings import BackendSettings
 from voxmesh_coordinator.purpose import for_purpose, purpose_outcomes
 from voxmesh_coordinator.services import Services
-from voxmesh_coordinator.settings import BackendSettings, CoordinatorSettings
+from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Kind
 

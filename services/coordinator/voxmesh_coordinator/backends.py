@@ -17,7 +17,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tenacity import AsyncRetrying, retry_if_result, wait_exponential
 
-from voxmesh_coordinator.settings import BackendSettings
+from voxmesh_coordinator.backend_settings import BackendSettings
 from voxmesh_runtime.channels import open_channel
 
 log = logging.getLogger(__name__)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh_coordinator.backend_settings import MAX_PURPOSE_CHARACTERS
 from voxmesh_coordinator.backends import Slot
 from voxmesh_coordinator.services import Services
-from voxmesh_coordinator.settings import MAX_PURPOSE_CHARACTERS
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Outcome, applied, ignored
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
+from voxmesh_coordinator.backend_settings import BackendSettings, read_backends
 from voxmesh_runtime.settings import ServerSettings
 
 SYSTEM_PROMPT = "You are a helpful assistant. Answer in one short sentence."
@@ -44,25 +45,6 @@ UNFINISHED_ENDINGS = (
 )
 
 
-MAX_PURPOSE_CHARACTERS = 100
-Purpose = Annotated[str, Field(min_length=1, max_length=MAX_PURPOSE_CHARACTERS)]
-
-
-class BackendSettings(BaseModel):
-    """One backend of a slot."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    target: str
-    """gRPC target, such as dns:///stt:50052."""
-    languages: tuple[str, ...] = ()
-    """BCP-47 tags it is to be used for; empty for all."""
-    mixed_languages: bool = False
-    """It takes languages that are mixed in one utterance."""
-    purposes: tuple[Purpose, ...] = ()
-    """What conversations it is for, by names of the operator's; empty for all."""
-
-
 class CoordinatorSettings(ServerSettings):
     """Where the other services are and how a conversation goes."""
 
@@ -88,6 +70,9 @@ class CoordinatorSettings(ServerSettings):
     """The same of the language model."""
     vlm_backends: tuple[BackendSettings, ...] = ()
     """The same of the vision-language model."""
+    backends_file: Path | None = None
+    """JSON file with the backends of several slots: {"stt": [...], "llm": [...]}; a slot is set there or above, not in
+    both."""
     reopen_timeout_s: float = Field(default=0.8, gt=0)
     """Longest wait for a service whose stream broke in mid-session, in seconds."""
     connect_timeout_s: float = Field(default=5.0, gt=0)
@@ -136,6 +121,19 @@ class CoordinatorSettings(ServerSettings):
     """Longest recording of one session, in bytes; it stops there, and the session goes on."""
     clock_drift_ppm: float = Field(default=50.0, ge=0, le=1000)
     """The most by which a service's clock runs faster or slower than this host's, in millionths."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_backends_file(cls, values: dict[str, Any]) -> dict[str, Any]:
+        path = values.get("backends_file")
+        if path is None:
+            return values
+        found = read_backends(Path(path))
+        for slot in found:
+            name = f"{slot}_backends"
+            if values.get(name):
+                raise ValueError(f"{path}: {slot}: {name} (VOXMESH_{name.upper()}) is set too; remove one of the two")
+        return {**values, **{f"{slot}_backends": backends for slot, backends in found.items()}}
 
     def backends(self, slot: str) -> tuple[BackendSettings, ...]:
         """The backends of a slot in order, at least one."""

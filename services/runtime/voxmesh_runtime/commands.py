@@ -7,6 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import SettingsError
 
 from voxmesh_runtime.errors import VoxmeshError, first_error
 from voxmesh_runtime.models import ModelError
@@ -39,9 +41,17 @@ def one_line_errors() -> Generator[None]:
 def _line(error: BaseException) -> str | None:
     match error:
         case ValidationError():
-            problems = (f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
-            return "; ".join(problems)
+            return "; ".join(_problem(problem) for problem in error.errors())
+        case SettingsError():
+            return f"{error}: {error.__cause__ or 'it is not of the right form'}"
         case VoxmeshError() | ModelError() | CannotListen():
             return " ".join(str(error).split())
         case _:
             return None
+
+
+def _problem(problem: ErrorDetails) -> str:
+    # What concerns several settings has no place of its own.
+    place = ".".join(map(str, problem["loc"]))
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
