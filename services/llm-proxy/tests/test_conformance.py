@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from voxmesh_llm_proxy.conformance import LlmConformance
+from voxmesh_llm_proxy.conformance import LlmConformance, generate, prefill
 from voxmesh_llm_proxy.endpoint import Address, RemoteEndpoint
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_runtime.server import Service
 from voxmesh_runtime.settings import ServerSettings
+from voxmesh_runtime.testing import exchange
 
 pytestmark = pytest.mark.engine
 
@@ -30,3 +31,10 @@ class TestLlamaCpp(LlmConformance):
         return LlmService(
             RemoteEndpoint(self.address.url, settings.model_copy(update={"upstream_api_key": key})), settings
         )
+
+    async def test_what_was_read_ahead_is_not_read_again(self) -> None:
+        begin = "Once there was a small grey cat that lived by the sea and was fond of"
+        async with self.served(prefill=True) as (method, _, _), exchange(method, self.config()) as stream:
+            await stream.send(prefill(begin), generate(f"{begin} fish. Why?"))
+            usage = (await stream.until("finished")).usage
+        assert usage.cached_input_tokens >= len(begin.split())

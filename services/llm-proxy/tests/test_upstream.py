@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2
 from pydantic import SecretStr
 
 from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
-from voxmesh_llm_proxy.conformance import PNG, cancel, generate, struct, tool, user, written
+from voxmesh_llm_proxy.conformance import PNG, cancel, generate, prefill, struct, tool, user, written
 from voxmesh_llm_proxy.endpoint import RemoteEndpoint
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
@@ -375,3 +375,39 @@ async def test_a_service_waits_for_its_upstream_before_it_serves() -> None:
         upstream.play(Play(status=503, error={}), Play([text("Hi")]))
         async with proxy(upstream, retry_attempts=1):
             assert len(upstream.requests) == 2
+
+
+async def test_what_comes_next_is_read_ahead_and_the_newest_alone_waits() -> None:
+    slow = Play([text("I")], pause_s=0.2)
+    async with stream_to(slow, settings={"prefill": True}) as (stream, upstream):
+        await stream.send(prefill("Where"))
+        await wait_until(lambda: len(upstream.requests) == 1)
+        await stream.send(prefill("Where is"), prefill("Where is my"), prefill("Where is my book"))
+        await wait_until(lambda: len(upstream.requests) == 2)
+        await stream.send(generate("Where is my book?"))
+        finished = await stream.until("finished")
+        assert finished.generation_index == 0
+        read = [(body["messages"][-1]["content"], body["max_tokens"] == 1) for body in upstream.requests]
+        assert read == [("Where", True), ("Where is my book", True), ("Where is my book?", False)]
+
+
+@pytest.mark.parametrize(("settings", "status"), [({}, 200), ({"prefill": True}, 500)], ids=["costs money", "fails"])
+async def test_a_generation_does_not_depend_on_being_read_ahead(settings: dict[str, Any], status: int) -> None:
+    async with stream_to(Play([text("I")], status=status), settings=settings) as (stream, upstream):
+        await stream.send(prefill("Where"))
+        if settings:
+            await wait_until(lambda: bool(upstream.requests))
+        else:
+            await asyncio.sleep(0.1)
+        upstream.play(Play([text("Here")]))
+        await stream.send(generate("Where is it?"))
+        await stream.until("finished")
+        assert [body["messages"][-1]["content"] for body in upstream.requests] == ["Where is it?"]
+
+
+async def test_a_client_that_leaves_ends_the_reading() -> None:
+    async with stream_to(Play([text("I")], pause_s=30), settings={"prefill": True}) as (stream, upstream):
+        await stream.send(prefill("Where"))
+        await wait_until(lambda: bool(upstream.requests))
+        stream.call.cancel()
+        await wait_until(lambda: upstream.hang_ups == 1, FREED_WITHIN_S)

@@ -37,6 +37,11 @@ def generate(*messages: llm_pb2.Message | str, **fields: Any) -> llm_pb2.Streami
     return Request(generate=llm_pb2.Generate(messages=spoken, **fields))
 
 
+def prefill(*messages: llm_pb2.Message | str) -> llm_pb2.StreamingGenerateRequest:
+    """What the next generation will most likely begin with."""
+    return Request(prefill=generate(*messages).generate)
+
+
 def cancel() -> llm_pb2.StreamingGenerateRequest:
     """A cancel."""
     return Request(cancel=llm_pb2.Cancel())
@@ -85,6 +90,8 @@ BAD_GENERATIONS = {
     "too many images": (generate(user("Hi", images=[PNG] * 9)), "generate.messages"),
     "two tools of a name": (generate("Hi", tools=[tool(), tool()]), "generate.tools[1].name"),
     "a tool without name": (generate("Hi", tools=[tool("")]), "generate.tools[0].name"),
+    "a prefill without messages": (prefill(), "prefill.messages"),
+    "a prefill without text": (prefill("Hi", user(" ")), "prefill.messages[1].text"),
     "NaN in a schema": (
         generate("Hi", tools=[llm_pb2.Tool(name="a", parameters=struct(x=float("nan")))]),
         "generate.tools[0].parameters",
@@ -220,6 +227,16 @@ class LlmConformance(StreamConformance):
             answers = [response.finished for response in await stream.rest() if response.HasField("finished")]
             assert [finished.reason for finished in answers] == [Finished.REASON_CANCELLED] * 3
             assert written(stream.seen, 1) == ""
+
+    async def test_a_prefill_is_not_answered_and_a_generation_after_it_is(self) -> None:
+        async with self.stream(sampling=llm_pb2.Sampling(max_output_tokens=4)) as (stream, _):
+            await stream.send(prefill("What is"), prefill("What is the capital"))
+            await stream.send(generate("What is the capital of France?"))
+            await stream.send(prefill("Thank"))
+            await stream.half_close()
+            answers = [response.finished for response in await stream.rest() if response.HasField("finished")]
+            assert [finished.generation_index for finished in answers] == [0]
+            assert written(stream.seen, 0)
 
     async def test_cancel_without_a_generation_is_harmless(self) -> None:
         async with self.stream(sampling=llm_pb2.Sampling(max_output_tokens=2)) as (stream, _):

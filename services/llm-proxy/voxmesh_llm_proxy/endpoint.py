@@ -36,6 +36,11 @@ class Endpoint(Protocol):
         ...
 
     @property
+    def keeps_what_it_read(self) -> bool:
+        """A prompt that begins like an earlier one is answered sooner, and reading costs nobody money."""
+        ...
+
+    @property
     def concurrency(self) -> int:
         """Generations that it works on at once."""
         ...
@@ -66,6 +71,7 @@ class RemoteEndpoint:
 
     engine = "openai_compatible"
     device = "upstream"
+    keeps_what_it_read = False
 
     def __init__(self, url: str, settings: LlmSettings) -> None:
         key = settings.upstream_api_key

@@ -37,6 +37,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--name", required=True, help="name of the model in answers")
     parser.add_argument("--port", required=True, type=int, help="port on loopback")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--prompt-threads", type=int, default=1, help="CPU threads that read prompts")
     parser.add_argument("--slots", type=int, default=4, help="generations at once")
     parser.add_argument("--context", type=int, default=2048, help="tokens of each slot")
     parser.add_argument("--gpu", action="store_true", help="put the model on a GPU")
@@ -54,8 +55,9 @@ def _parameters(options: argparse.Namespace, api_key: str) -> CommonParams:  # p
     parameters.n_ctx = options.context * options.slots
     parameters.n_gpu_layers = -1 if options.gpu else 0
     # Threads that poll take the core from the model's neighbours.
-    for pool in (parameters.cpuparams, parameters.cpuparams_batch):
-        pool.n_threads = options.threads
+    pools = ((parameters.cpuparams, options.threads), (parameters.cpuparams_batch, options.prompt_threads))
+    for pool, threads in pools:
+        pool.n_threads = threads
         pool.poll = 0
     # Each slot keeps its own conversation's prefix; a second cache in memory would only cost.
     parameters.cache_ram_mib = 0

@@ -1,10 +1,15 @@
-"""The generations of one stream, one after another, with a bounded number that wait."""
+"""The generations of one stream, one after another, with a bounded number that wait.
+
+While none is there, what the next one will most likely begin with is read.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 
+from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.generation import Generation, Send
 from voxmesh_runtime.errors import Overloaded
 
@@ -12,9 +17,15 @@ MAX_WAITING = 4
 
 
 class Schedule:
-    """Generations in the order of their arrival."""
+    """Generations in the order of their arrival.
 
-    def __init__(self) -> None:
+    Args:
+        prefill: lets the upstream read a conversation.
+    """
+
+    def __init__(self, prefill: Callable[[llm_pb2.Generate], Awaitable[None]]) -> None:
+        self._prefill = prefill
+        self._unread: llm_pb2.Generate | None = None
         self._waiting: deque[Generation] = deque()
         self._current: Generation | None = None
         self._closed = False
@@ -31,7 +42,15 @@ class Schedule:
         if ahead > MAX_WAITING:
             raise Overloaded(f"{MAX_WAITING} generations of this stream wait already; read `finished` before sending")
         self._waiting.append(generation)
+        # It holds all that there is to read.
+        self._unread = None
         self._changed.set()
+
+    def prefill(self, conversation: llm_pb2.Generate) -> None:
+        """Read this next, unless a generation is there; what waits to be read is forgotten."""
+        if self._current is None and not self._waiting:
+            self._unread = conversation
+            self._changed.set()
 
     def cancel(self) -> None:
         """Cancel the generation in progress and all that wait."""
@@ -53,5 +72,9 @@ class Schedule:
                 self._current = None
             if self._closed:
                 return
+            if (unread := self._unread) is not None:
+                self._unread = None
+                await self._prefill(unread)
+                continue
             self._changed.clear()
             await self._changed.wait()

@@ -12,7 +12,7 @@ from voxmesh_llm_proxy.answer import Response
 from voxmesh_llm_proxy.catalog import Catalog
 from voxmesh_llm_proxy.endpoint import Endpoint
 from voxmesh_llm_proxy.generation import Generation
-from voxmesh_llm_proxy.messages import GenerationOptions
+from voxmesh_llm_proxy.messages import GenerationOptions, request_body
 from voxmesh_llm_proxy.options import outcomes, stream_options
 from voxmesh_llm_proxy.schedule import Schedule
 from voxmesh_llm_proxy.settings import LlmSettings
@@ -61,7 +61,7 @@ class LlmService(llm_pb2_grpc.LanguageModelServiceServicer):
             config = (await call.config()).config
             options = await stream_options(config, self._catalog, self._settings)
             await self._acknowledge(call, config, options)
-            schedule = Schedule()
+            schedule = Schedule(lambda request: self._upstream.prefill(request_body(request, options)))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(schedule.run(call.send))
                 await self._receive(call, schedule, options)
@@ -101,15 +101,19 @@ class LlmService(llm_pb2_grpc.LanguageModelServiceServicer):
             if kind == "cancel":
                 schedule.cancel()
                 continue
-            check_generate(request.generate)
-            self._check_abilities(request.generate)
+            wanted: llm_pb2.Generate = getattr(request, kind)
+            check_generate(wanted, kind)
+            self._check_abilities(kind, wanted)
+            if kind == "prefill":
+                schedule.prefill(wanted)
+                continue
             schedule.add(Generation(index, request.generate, options, self._upstream))
             index += 1
         schedule.close()
 
-    def _check_abilities(self, generate: llm_pb2.Generate) -> None:
+    def _check_abilities(self, name: str, generate: llm_pb2.Generate) -> None:
         if generate.tools and not self._settings.upstream_tools:
-            raise Unimplemented("tools", "the upstream's model takes no tools; remove generate.tools")
+            raise Unimplemented("tools", f"the upstream's model takes no tools; remove {name}.tools")
         if any(message.images for message in generate.messages) and not self._settings.upstream_images:
             problem = "the upstream's model sees no images; ask a vlm service (VisionLanguageService)"
             raise Unimplemented("images", problem, ["vlm"])

@@ -31,6 +31,10 @@ class LlmSettings(ServerSettings):
     """Longest wait for one of them, in seconds; then RESOURCE_EXHAUSTED."""
     context_tokens: int = Field(default=2048, ge=256)
     """Context of each slot of our own llama.cpp server, in tokens."""
+    prompt_threads: int | None = Field(default=None, ge=1)
+    """CPU threads of our own llama.cpp server that read prompts; unset takes twice `threads` if there are cores."""
+    prefill: bool | None = None
+    """Let the upstream read what a generation will begin with; unset does so with our own llama.cpp server alone."""
     connect_timeout_s: float = Field(default=3.0, gt=0)
     """Longest wait for a connection to the upstream, in seconds."""
     first_token_timeout_s: float = Field(default=30.0, gt=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import socket
 import sys
@@ -40,6 +41,7 @@ class LlamaCpp:
     """Our own llama.cpp server on a free port of loopback; see `voxmesh_llm_proxy.endpoint.Endpoint`."""
 
     engine = "llama_cpp"
+    keeps_what_it_read = True
 
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
@@ -151,12 +153,18 @@ class LlamaCpp:
             "--name": self._model.stem,
             "--port": port,
             "--threads": settings.threads,
+            "--prompt-threads": settings.prompt_threads or _prompt_threads(settings.threads),
             "--slots": self.concurrency,
             "--context": settings.context_tokens,
         }
         pairs = [str(part) for pair in options.items() for part in pair]
         gpu = [] if self.device == "cpu" else ["--gpu"]
         return [sys.executable, "-m", "voxmesh_llm_proxy.llama_server", *pairs, *gpu]
+
+
+def _prompt_threads(threads: int) -> int:
+    """Reading comes in short bursts, in which hardly anything else of a turn is to be done."""
+    return max(threads, min(2 * threads, len(os.sched_getaffinity(0))))
 
 
 def _gguf(path: Path) -> Path:

@@ -18,7 +18,7 @@ from voxmesh_llm_proxy.endpoint import Endpoint
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.structs import Json
 from voxmesh_llm_proxy.upstream_errors import before_answer, in_mid_answer, is_transient, retry_after_s
-from voxmesh_runtime.errors import Overloaded, TimedOut, Unavailable
+from voxmesh_runtime.errors import Overloaded, TimedOut, Unavailable, VoxmeshError
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class Upstream:
         self.unknown_fields: set[str] = set()
         """Optional fields that the server has refused; they are sent no more."""
         self._settings = settings
+        self._prefills = endpoint.keeps_what_it_read if settings.prefill is None else settings.prefill
         self._slots = asyncio.Semaphore(endpoint.concurrency)
         self._wait = wait_random_exponential(multiplier=0.1, max=settings.retry_max_wait_s)
         self._client = AsyncOpenAI(
@@ -84,6 +85,17 @@ class Upstream:
                 yield self._chunks(stream, first, effort)
             finally:
                 await stream.close()
+
+    async def prefill(self, body: Json) -> None:
+        """Let the server read a request and write nothing of use; only while it has a slot free, and tried once."""
+        if not self._prefills or self._slots.locked():
+            return
+        async with self._slot():
+            try:
+                stream, _ = await self._attempt({**body, "max_tokens": 1}, Effort())
+                await stream.close()
+            except (APIError, VoxmeshError) as error:
+                log.debug("the upstream did not read ahead", exc_info=error)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncGenerator[None]:

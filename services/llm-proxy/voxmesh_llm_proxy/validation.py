@@ -57,25 +57,25 @@ def check_schema(field: str, schema: struct_pb2.Struct) -> None:
     refuse_control_tokens(field, text)
 
 
-def check_generate(generate: llm_pb2.Generate) -> None:
-    """Refuse messages and tools that break the contract.
+def check_generate(generate: llm_pb2.Generate, name: str = "generate") -> None:
+    """Refuse messages and tools that break the contract; `name` is the field that holds them.
 
     Raises:
         InvalidArgument: names the field, such as `generate.messages[2].text`, and the limit.
     """
-    _check_tools(generate.tools)
+    _check_tools(f"{name}.tools", generate.tools)
     messages = generate.messages
     if not 1 <= len(messages) <= MAX_MESSAGES:
-        raise InvalidArgument("generate.messages", f"must hold 1 to {MAX_MESSAGES} messages, not {len(messages)}")
+        raise InvalidArgument(f"{name}.messages", f"must hold 1 to {MAX_MESSAGES} messages, not {len(messages)}")
     calls: set[str] = set()
     for index, message in enumerate(messages):
-        field = f"generate.messages[{index}]"
+        field = f"{name}.messages[{index}]"
         _check_message(field, message)
         _check_tool_calls(field, message, calls)
-    _check_order(messages)
+    _check_order(f"{name}.messages", messages)
     images = sum(len(message.images) for message in messages)
     if images > MAX_IMAGES:
-        raise InvalidArgument("generate.messages", f"{images} images are too many; at most {MAX_IMAGES} in all")
+        raise InvalidArgument(f"{name}.messages", f"{images} images are too many; at most {MAX_IMAGES} in all")
 
 
 def image_type(data: bytes) -> str | None:
@@ -105,12 +105,12 @@ def _check_stop_sequences(texts: Sequence[str]) -> None:
             raise InvalidArgument(f"{field}[{index}]", f"must have 1 to {MAX_STOP_CHARACTERS} characters")
 
 
-def _check_tools(tools: Sequence[llm_pb2.Tool]) -> None:
+def _check_tools(tools_field: str, tools: Sequence[llm_pb2.Tool]) -> None:
     if len(tools) > MAX_TOOLS:
-        raise InvalidArgument("generate.tools", f"{len(tools)} tools are too many; at most {MAX_TOOLS}")
+        raise InvalidArgument(tools_field, f"{len(tools)} tools are too many; at most {MAX_TOOLS}")
     names: set[str] = set()
     for index, tool in enumerate(tools):
-        field = f"generate.tools[{index}]"
+        field = f"{tools_field}[{index}]"
         _check_name(f"{field}.name", tool.name)
         if tool.name in names:
             raise InvalidArgument(f"{field}.name", f"{tool.name!r} is taken by an earlier tool; names must be unique")
@@ -152,14 +152,14 @@ def _check_tool_calls(field: str, message: llm_pb2.Message, calls: set[str]) -> 
         raise InvalidArgument(f"{field}.tool_call_id", "only a tool message answers a call")
 
 
-def _check_order(messages: Sequence[llm_pb2.Message]) -> None:
+def _check_order(messages_field: str, messages: Sequence[llm_pb2.Message]) -> None:
     others = False
     for index, message in enumerate(messages):
         if message.role == llm_pb2.Message.ROLE_SYSTEM and others:
-            raise InvalidArgument(f"generate.messages[{index}].role", "system messages must come before all others")
+            raise InvalidArgument(f"{messages_field}[{index}].role", "system messages must come before all others")
         others = others or message.role != llm_pb2.Message.ROLE_SYSTEM
     if messages[-1].role == llm_pb2.Message.ROLE_ASSISTANT:
-        field = f"generate.messages[{len(messages) - 1}].role"
+        field = f"{messages_field}[{len(messages) - 1}].role"
         raise InvalidArgument(field, "the last message must not be the assistant's; there is nothing to answer")
 
 

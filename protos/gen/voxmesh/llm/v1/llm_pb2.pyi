@@ -30,6 +30,7 @@ class StreamingGenerateRequest(message.Message):
     CONFIG_FIELD_NUMBER: builtins.int
     GENERATE_FIELD_NUMBER: builtins.int
     CANCEL_FIELD_NUMBER: builtins.int
+    PREFILL_FIELD_NUMBER: builtins.int
     @builtins.property
     def config(self) -> GenerationConfig:
         """Must be the first message, and only the first."""
@@ -44,18 +45,28 @@ class StreamingGenerateRequest(message.Message):
         by its `finished` with REASON_CANCELLED.
         """
 
+    @builtins.property
+    def prefill(self) -> Generate:
+        """What the next generation will most likely begin with, such as the words
+        that somebody has said so far. An upstream that keeps what it has read
+        answers that generation sooner. Nothing is answered. While it is read the
+        next generation waits for it; the newest takes the place of one that
+        waits, and a service that gains nothing by it drops it.
+        """
+
     def __init__(
         self,
         *,
         config: GenerationConfig | None = ...,
         generate: Generate | None = ...,
         cancel: Cancel | None = ...,
+        prefill: Generate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["cancel", b"cancel", "config", b"config", "generate", b"generate", "streaming_request", b"streaming_request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["cancel", b"cancel", "config", b"config", "generate", b"generate", "prefill", b"prefill", "streaming_request", b"streaming_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["cancel", b"cancel", "config", b"config", "generate", b"generate", "streaming_request", b"streaming_request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["cancel", b"cancel", "config", b"config", "generate", b"generate", "prefill", b"prefill", "streaming_request", b"streaming_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_streaming_request: _TypeAlias = typing.Literal["config", "generate", "cancel"]  # noqa: Y015
+    _WhichOneofReturnType_streaming_request: _TypeAlias = typing.Literal["config", "generate", "cancel", "prefill"]  # noqa: Y015
     _WhichOneofArgType_streaming_request: _TypeAlias = typing.Literal["streaming_request", b"streaming_request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_streaming_request) -> _WhichOneofReturnType_streaming_request | None: ...
 
