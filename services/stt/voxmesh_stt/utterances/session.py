@@ -2,8 +2,7 @@
 
     idle ──voiced frame──► speaking ──a pause, or too long──► final, idle
                               │ new speech: interim, if the pace allows
-                              └ 0.1 s of silence, or 0.2 s when interim results have had their share:
-                                decode now what a finalize would decode
+                              └ 0.1 s of silence: decode now what a finalize would decode
 
 The last is why a final result mostly costs nothing: more silence does not change what is
 decoded, so when `finalize` comes its text is already there, and an interim result has told it.
@@ -96,7 +95,7 @@ class UtteranceSession(Generic[StateT]):
         utterance = self._utterance
         if not utterance.has_speech or self._decoded_frames == utterance.speech_frames:
             return []
-        if not (self._may_be_over() if utterance.is_settled else self._interim_is_due()):
+        if not utterance.is_settled and not self._interim_is_due():
             return []
         yield from self._decode(utterance, is_final=utterance.is_settled)
         return self._interim()
@@ -171,10 +170,6 @@ class UtteranceSession(Generic[StateT]):
         self._hypothesis = yield request
         self._hypothesis_is_final = is_final
         self._decoded_frames = frames
-
-    def _may_be_over(self) -> bool:
-        # A short silence is often within a sentence, and then the decode is one more interim result.
-        return self._utterance.is_paused or self._pace.allows()
 
     def _interim_is_due(self) -> bool:
         new_s = (self._utterance.voiced_end - self._decoded_frames) / FRAMES_PER_S

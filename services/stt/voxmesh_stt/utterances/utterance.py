@@ -15,8 +15,6 @@ LEAD_FRAMES = 10
 """Frames kept from before the first voiced one: soft consonants lie there."""
 TAIL_FRAMES = 3
 """Unvoiced frames kept after the last voiced one; more silence changes nothing in what is decoded."""
-PAUSE_FRAMES = 6
-"""Unvoiced frames that are most likely not within a word."""
 MIN_VOICED_FRAMES = 3
 """Fewer voiced frames are a click."""
 
@@ -57,11 +55,6 @@ class Utterance:
     def is_settled(self) -> bool:
         """The tail is complete: more silence leaves `speech()` as it is."""
         return self.silent_frames >= TAIL_FRAMES
-
-    @property
-    def is_paused(self) -> bool:
-        """The silence is longer than those within words."""
-        return self.silent_frames >= PAUSE_FRAMES
 
     @property
     def speech_frames(self) -> int:

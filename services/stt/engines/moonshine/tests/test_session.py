@@ -93,7 +93,7 @@ def test_the_final_is_ready_before_finalize_when_silence_came_first(
     assert len(decodes) == before
 
 
-def test_a_silence_as_short_as_within_a_word_is_decoded_while_the_model_is_free(
+def test_a_silence_as_short_as_within_a_word_is_decoded_at_once(
     engine: Engine, speech: Samples, decodes: list[float]
 ) -> None:
     session = engine.open(RecognitionOptions())
