@@ -107,6 +107,16 @@ def test_places_are_those_of_the_text_as_sent() -> None:
     assert [clause.text for clause in clauses] == ["Hello there.", "How are you today?"]
 
 
+def test_text_that_goes_on_is_cut_where_it_would_have_been_cut_in_one_go() -> None:
+    whole = cut(PROSE)
+    for number, clause in enumerate(whole[1:], 1):
+        cutter = ClauseCutter(LIMITS, continues=True)
+        rest = [*cutter.feed(PROSE[clause.start :]), *cutter.flush()]
+        assert [(each.text, each.start + clause.start) for each in rest] == [
+            (each.text, each.start) for each in whole[number:]
+        ]
+
+
 @pytest.mark.parametrize("text", ["", " ", "...", "?!", "— -- —", "***", "\n\n\n", "🙂🙂", "```\n```"])
 def test_nothing_comes_of_text_without_words(text: str) -> None:
     assert cut(text) == []

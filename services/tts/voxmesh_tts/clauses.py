@@ -42,9 +42,12 @@ class _Cut(enum.Enum):
 
 
 class ClauseCutter:
-    """Takes one segment's text in pieces of any size and gives the clauses that are complete."""
+    """Takes one segment's text in pieces of any size and gives the clauses that are complete.
 
-    def __init__(self, limits: ClauseLimits) -> None:
+    Where it `continues` speech that was begun elsewhere, its first clause is one like any other.
+    """
+
+    def __init__(self, limits: ClauseLimits, *, continues: bool = False) -> None:
         self._limits = limits
         self._text = ""
         """Text that no clause holds yet."""
@@ -52,7 +55,7 @@ class ClauseCutter:
         """Place of `_text` in the segment."""
         self._scanned = 0
         """Characters of `_text` that were looked at and do not end the clause."""
-        self._is_first = True
+        self._is_first = not continues
 
     def feed(self, text: str) -> list[Clause]:
         """Clauses that `text` completes."""

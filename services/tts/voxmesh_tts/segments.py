@@ -24,12 +24,19 @@ T = TypeVar("T")
 class Segment:
     """One segment, from its first text on."""
 
-    def __init__(self, index: int, limits: ClauseLimits, trace_context: common_pb2.TraceContext | None) -> None:
+    def __init__(
+        self,
+        index: int,
+        limits: ClauseLimits,
+        trace_context: common_pb2.TraceContext | None,
+        *,
+        continues: bool = False,
+    ) -> None:
         self.index = index
         self.clock = WorkClock.start()
         self.trace_context = trace_context
         self._guard = SegmentTextGuard()
-        self._cutter = ClauseCutter(limits)
+        self._cutter = ClauseCutter(limits, continues=continues)
         # Bounded by the longest text that the guard lets pass.
         self._clauses: asyncio.Queue[Clause | None] = asyncio.Queue()
         self._cancelled = asyncio.Event()
@@ -114,14 +121,14 @@ class Segments:
         self._open: Segment | None = None
         self._count = 0
 
-    def add_text(self, text: str, trace_context: common_pb2.TraceContext | None) -> None:
-        """Append text to the open segment, or start one with it.
+    def add_text(self, text: str, trace_context: common_pb2.TraceContext | None, *, continues: bool = False) -> None:
+        """Append text to the open segment, or start one with it, which may go on with earlier speech.
 
         Raises:
             InvalidArgument: too much, or no plain text.
             Overloaded: too many segments wait.
         """
-        segment = self._open or self._start(trace_context)
+        segment = self._open or self._start(trace_context, continues=continues)
         segment.add(text)
 
     def end_segment(self) -> None:
@@ -150,13 +157,13 @@ class Segments:
         """Say that a segment's end was reported: it can no longer be cancelled."""
         self._unfinished.remove(segment)
 
-    def _start(self, trace_context: common_pb2.TraceContext | None) -> Segment:
+    def _start(self, trace_context: common_pb2.TraceContext | None, *, continues: bool = False) -> Segment:
         if len(self._unfinished) > self._max_queued:
             raise Overloaded(
                 f"{self._max_queued} segments already wait behind the one being spoken; "
                 "send the next one after a segment_finished"
             )
-        segment = Segment(self._count, self._limits, trace_context)
+        segment = Segment(self._count, self._limits, trace_context, continues=continues)
         self._count += 1
         self._open = segment
         self._unfinished.append(segment)

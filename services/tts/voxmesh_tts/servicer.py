@@ -85,7 +85,8 @@ async def _receive(call: StreamCall[Request, Response], segments: Segments) -> N
     async for kind, request in call:
         match kind:
             case "text":
-                segments.add_text(request.text.text, request.text.trace_context)
+                text = request.text
+                segments.add_text(text.text, text.trace_context, continues=text.continues)
             case "end_of_segment":
                 segments.end_segment()
             case _:

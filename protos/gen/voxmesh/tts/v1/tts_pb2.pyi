@@ -158,8 +158,13 @@ class SegmentText(message.Message):
 
     TEXT_FIELD_NUMBER: builtins.int
     TRACE_CONTEXT_FIELD_NUMBER: builtins.int
+    CONTINUES_FIELD_NUMBER: builtins.int
     text: builtins.str
     """Text to append; at most 10,000 characters, 50,000 a segment."""
+    continues: builtins.bool
+    """The segment goes on with what was spoken before, elsewhere: its first
+    clause is cut as one in mid-speech, no shorter. Read on its first piece.
+    """
     @builtins.property
     def trace_context(self) -> common_pb2.TraceContext:
         """Parent of the spans of the segment; read on its first piece."""
@@ -169,10 +174,11 @@ class SegmentText(message.Message):
         *,
         text: builtins.str = ...,
         trace_context: common_pb2.TraceContext | None = ...,
+        continues: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["text", b"text", "trace_context", b"trace_context"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["continues", b"continues", "text", b"text", "trace_context", b"trace_context"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
