@@ -65,9 +65,9 @@ async def coordinator(
 
 
 @asynccontextmanager
-async def llm_proxy(server: RecordedUpstream) -> AsyncGenerator[str]:
+async def llm_proxy(server: RecordedUpstream, **changes: Any) -> AsyncGenerator[str]:
     """The target of a language model service in front of an upstream."""
-    settings = LlmSettings(upstream_url=server.url)
+    settings = LlmSettings(upstream_url=server.url, **changes)
     async with running(LlmService(RemoteEndpoint(server.url, settings), settings), settings) as proxy:
         yield f"127.0.0.1:{proxy.port}"
 

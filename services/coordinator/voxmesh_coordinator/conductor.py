@@ -14,7 +14,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import grpc
 
@@ -38,7 +37,6 @@ from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.history import History
 from voxmesh_coordinator.hop import HopClock
 from voxmesh_coordinator.languages import SpokenLanguages
-from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
 from voxmesh_coordinator.overlap import Overlap, judge
 from voxmesh_coordinator.replies import Replies
@@ -80,9 +78,10 @@ class Conductor:
         self._voices = voices
         self._endpointing = endpointing
         self._languages = languages
-        self._speculation = speculation
         self._send = send
-        self._replies = Replies(services, voices, history, send=send, put=self.put, report=self._report)
+        self._replies = Replies(
+            services, voices, history, speculation=speculation, send=send, put=self.put, report=self._report
+        )
         self._turn: UserTurn | None = None
         self._finalizing: deque[UserTurn] = deque()
         self._images: list[bytes] = []
@@ -179,6 +178,7 @@ class Conductor:
         turn.clock.turn_endable_ns = None
         if is_news:
             await self._send(Response(speech_started=duration(offset_s)))
+            await self._replies.heard(turn)
         if self.microphone is not None:
             await self.microphone.start_recognizing(offset_s, turn.trace_context)
 
@@ -234,8 +234,7 @@ class Conductor:
         if turn is not self._turn:
             return
         if turn.interim and turn.needs_finalize:
-            # More was said than the prepared reply answers.
-            await self._replies.drop_prepared()
+            await self._replies.heard(turn)
         if turn.is_over_reply and self._overlap(turn) is Overlap.INTERRUPTION:
             await self._interrupted_by(turn)
 
@@ -261,8 +260,10 @@ class Conductor:
         is_over = pause.silence_s >= endpointing.wait_s(probability)
         if not is_over or turn.clock.turn_endable_ns is None:
             turn.clock.turn_endable_ns = time.time_ns() if is_over else None
-        is_worth_it = self._speculation and pause.silence_s >= endpointing.prepare_s(probability)
+        is_worth_it = self._replies.speculates and pause.silence_s >= endpointing.prepare_s(probability)
         if not is_over and not turn.is_over_reply and (not is_worth_it or pause.probability is None):
+            if pause.probability is None and endpointing.sounds_complete(turn.words):
+                self._prepare(turn, is_early=True)
             return
         if turn.needs_finalize:
             await self._finalize(turn, self.microphone)
@@ -290,14 +291,15 @@ class Conductor:
             if is_over:
                 await self._let_go(turn)
             return
-        if self._speculation and self._replies.prepared(turn) is None:
+        if self._replies.prepared(turn) is None:
             await self._replies.drop_prepared()
-            if turn.speculations < self._settings.max_speculations:
-                self._prepare(turn)
+            self._prepare(turn)
         if is_over and self._is_said_soon(turn, pause):
             await self._give(turn, pause)
 
-    def _prepare(self, turn: UserTurn) -> None:
+    def _prepare(self, turn: UserTurn, *, is_early: bool = False) -> None:
+        if not self._replies.may_prepare(turn, is_early=is_early):
+            return
         turn.images = [*turn.images, *self._images]
         self._images = []
         self._replies.prepare(turn)
@@ -392,9 +394,6 @@ class Conductor:
 
     async def _move_if_asked(self) -> None:
         """Nobody speaks now: the time for streams to move to better servers."""
-        links: list[Link[Any, Any]] = [self._voices.language_model.link]
-        if self._voices.speech is not None:
-            links.append(self._voices.speech.link)
+        await move_if_better(self._voices.links)
         if self.microphone is not None and self._turn is None:
-            links += [self.microphone.turn, self.microphone.stt]
-        await move_if_better(links)
+            await move_if_better([self.microphone.turn, self.microphone.stt])

@@ -23,6 +23,8 @@ ENOUGH = 4
 MARGIN_S = 0.1
 _GO_ON = (",", ":", "-", "\u2026")
 """What a recogniser writes after words that lead to more."""
+_STOPS = (".", "?", "!", "\u3002", "\u0964")
+"""What it writes after whole sentences."""
 PREPARATION_S = 0.8
 """Time a reply takes to prepare: so long before the turn can end, preparing is worth it."""
 
@@ -69,6 +71,10 @@ class Endpointing:
         last = text.rpartition(" ")[2].lower()
         is_unfinished = last.endswith(_GO_ON) or last in self._unfinished
         return 0.0 if probability is not None and is_unfinished else probability
+
+    def sounds_complete(self, text: str) -> bool:
+        """A recogniser wrote it as whole sentences: worth a reply before the turn is judged."""
+        return text.endswith(_STOPS)
 
     def wait_s(self, probability: float | None) -> float:
         """Silence that ends the turn, by the probability that it is over; None before it is known."""

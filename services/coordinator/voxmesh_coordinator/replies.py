@@ -16,7 +16,7 @@ from voxmesh_coordinator.history import History
 from voxmesh_coordinator.outbox import Outbox
 from voxmesh_coordinator.reply import Reply, Voices
 from voxmesh_coordinator.services import Services
-from voxmesh_coordinator.user_turn import UserTurn
+from voxmesh_coordinator.user_turn import UserTurn, is_same_speech
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.errors import first_error
 
@@ -42,6 +42,7 @@ class Replies:
         services: for pictures, and settings.
         voices: what replies are made with.
         history: gets what was said and heard.
+        speculation: prepare replies before a turn is over.
         send: to the client.
         put: takes events for the conductor.
         report: tells the client of a turn that is over.
@@ -53,6 +54,7 @@ class Replies:
         voices: Voices,
         history: History,
         *,
+        speculation: bool,
         send: Callable[[Response], Awaitable[None]],
         put: Callable[[Event], None],
         report: Callable[[UserTurn], Awaitable[None]],
@@ -60,6 +62,7 @@ class Replies:
         self._services = services
         self._voices = voices
         self._history = history
+        self.speculates = speculation
         self._send = send
         self._put = put
         self._report = report
@@ -90,6 +93,20 @@ class Replies:
 
     # Preparing.
 
+    async def heard(self, turn: UserTurn) -> None:
+        """More was said: what does not answer it is thrown away, and the language model reads on."""
+        draft = self._draft
+        if draft is not None and not is_same_speech(draft.reply.text_answered, turn.words):
+            await self.drop_prepared()
+        if self.speculates and self._draft is None and not self.is_running:
+            messages = self._history.messages([turn.words] if turn.words else [])
+            await self._voices.language_model.prefill(messages, self._voices.tools.tools)
+
+    def may_prepare(self, turn: UserTurn, *, is_early: bool) -> bool:
+        """Nothing is being prepared, and not too much was in this turn; the last try is not for an early one."""
+        tries = self._services.settings.max_speculations - is_early
+        return self.speculates and self._draft is None and turn.speculations < tries
+
     def prepare(self, turn: UserTurn) -> None:
         """Begin a reply that nobody hears before `give`."""
         turn.speculations += 1
@@ -100,7 +117,8 @@ class Replies:
         draft = self._draft
         if draft is None or draft.failure is not None:
             return None
-        return draft if draft.reply.turn is turn and draft.reply.text_answered == turn.text else None
+        is_answer = draft.reply.turn is turn and is_same_speech(draft.reply.text_answered, turn.text)
+        return draft if is_answer else None
 
     async def drop_prepared(self) -> None:
         """Throw away the reply in preparation, without a trace but for its cost."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
@@ -14,6 +15,7 @@ from voxmesh_coordinator.history import History
 from voxmesh_coordinator.hop import HopClock
 from voxmesh_coordinator.language_model import LanguageModel
 from voxmesh_coordinator.ledger import Ledger, SpokenPiece
+from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.outbox import Outbox
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.speech import Segment, Speech
@@ -75,6 +77,11 @@ class Voices:
     filler: str = ""
     filler_after_s: float | None = None
 
+    @property
+    def links(self) -> list[Link[Any, Any]]:
+        """The streams to the services."""
+        return [self.language_model.link, *([self.speech.link] if self.speech is not None else [])]
+
 
 class Made:
     """How far the speech service has come with a reply's text."""
@@ -112,7 +119,7 @@ class Reply:
 
     def __init__(self, turn: UserTurn, history: History, voices: Voices, outbox: Outbox) -> None:
         self.turn = turn
-        self.text_answered = turn.text
+        self.text_answered = turn.words
         self.ledger = Ledger()
         self.outbox = outbox
         self.hops: list[HopClock] = []
@@ -129,8 +136,9 @@ class Reply:
             ServiceFailed: alone or in a group, when a service refused or broke.
         """
         if self.turn.images:
-            self.turn.seen = await look(services, self.turn.images, self.turn.text, self._hop, self.turn.trace_context)
-        messages = self._history.messages(self.turn.said)
+            question, parent = self.text_answered, self.turn.trace_context
+            self.turn.seen = await look(services, self.turn.images, question, self._hop, parent)
+        messages = self._history.messages(self.turn.said_as(self.text_answered))
         speech = self._voices.speech
         if speech is None:
             await self._write(messages, None, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from dataclasses import dataclass, field
 
 from opentelemetry.trace import Span, format_trace_id
@@ -13,6 +14,16 @@ from voxmesh_coordinator.hop import HopClock
 from voxmesh_coordinator.report import TurnClock
 from voxmesh_runtime import names
 from voxmesh_runtime.telemetry import start_span, trace_context
+
+
+def is_same_speech(one: str, other: str) -> bool:
+    """Both are the same words, however they are punctuated."""
+    return _letters(one) == _letters(other)
+
+
+def _letters(text: str) -> str:
+    # Vowel signs of Indian scripts are marks, and words differ by nothing else.
+    return "".join(c for c in text.casefold() if unicodedata.category(c)[0] in "LMN")
 
 
 def _span() -> Span:
@@ -82,7 +93,11 @@ class UserTurn:
     @property
     def said(self) -> list[str]:
         """What the history is told of it."""
-        return [self.text, self.seen] if self.seen else [self.text]
+        return self.said_as(self.text)
+
+    def said_as(self, text: str) -> list[str]:
+        """What the history would be told if `text` were all that was said."""
+        return [text, self.seen] if self.seen else [text]
 
     @property
     def is_transcribed(self) -> bool:
