@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import threading
 import time
 import weakref
@@ -301,3 +302,17 @@ async def test_a_session_left_while_it_is_opened_is_closed_all_the_same() -> Non
     await worker.call(lambda: None)
     await worker.close()
     assert (Held.opened, Held.closed) == (1, 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities of their own")
+@pytest.mark.parametrize("niceness", [0, 9])
+async def test_a_model_gives_way_to_its_process_however_nice_that_is(niceness: int) -> None:
+    script = (
+        "import os, threading; from voxmesh_runtime.thread import ModelThread;"
+        "print(ModelThread('model').submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()"
+        " - os.getpriority(os.PRIO_PROCESS, os.getpid()))"
+    )
+    command = ["nice", "-n", str(niceness), sys.executable, "-c", script]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    assert int(output) > 0

@@ -25,7 +25,9 @@ def give_way() -> None:
     Passing on a frame takes microseconds, a step of a model far longer; on busy cores frames would wait for it.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        # A process that was started to give way itself may not take that back.
+        own = os.getpriority(os.PRIO_PROCESS, os.getpid())
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), own + NICENESS)
 
 
 class ModelThread:
