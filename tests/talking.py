@@ -109,9 +109,9 @@ class Talk:
 
 
 @asynccontextmanager
-async def talk(settings: MeshSettings, **config: Any) -> AsyncGenerator[Talk]:
+async def talk(settings: MeshSettings, *, interim_results: bool = True, **config: Any) -> AsyncGenerator[Talk]:
     """A spoken conversation."""
-    recognition = stt_pb2.RecognitionConfig(audio_format=S16, interim_results=True)
+    recognition = stt_pb2.RecognitionConfig(audio_format=S16, interim_results=interim_results)
     async with _held(settings, conversation_pb2.ConversationConfig(recognition=recognition, **config)) as held:
         speaking = asyncio.create_task(held.speak())
         yield held

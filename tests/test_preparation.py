@@ -13,6 +13,7 @@ from talking import question, reply_text, spoken, talk
 from test_coordinator import asked, coordinator, llm_proxy, says, scripted
 
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.stt.v1 import stt_pb2
 from voxmesh.turn.v1 import turn_pb2, turn_pb2_grpc
 from voxmesh_client import MeshSettings
 from voxmesh_llm_proxy.testing import recorded_upstream
@@ -58,17 +59,22 @@ async def slow_judge(settings: MeshSettings) -> AsyncGenerator[tuple[SlowJudge, 
             await server.stop(0)
 
 
-async def test_a_reply_is_prepared_before_the_pause_is_judged_and_said_after_it(settings: MeshSettings) -> None:
+@pytest.mark.parametrize("shows_interim_results", [True, False])
+async def test_a_reply_is_prepared_before_the_pause_is_judged_and_said_after_it(
+    settings: MeshSettings, *, shows_interim_results: bool
+) -> None:
     async with (
         slow_judge(settings) as (judge, target),
         scripted(settings, says("It is Paris."), turn_target=target, max_end_of_turn_wait_s=9) as (server, there),
-        talk(there) as call,
+        talk(there, interim_results=shows_interim_results) as call,
     ):
         call.say(question())
         await wait_until(lambda: len(server.requests) == 1, 20)
         assert not call.events(TurnEnded)
         judge.may_judge.set()
         await call.until(TurnReport)
+        shown = {result.is_final for result in call.events(stt_pb2.RecognitionResult)}
+    assert shown == ({True, False} if shows_interim_results else {True})
     assert "capital of france" in asked(server, 0)[-1]["content"].lower()
     assert len(server.requests) == 1
     assert reply_text(call, 0) == "It is Paris."

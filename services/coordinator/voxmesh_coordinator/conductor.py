@@ -220,7 +220,8 @@ class Conductor:
 
     async def _transcribed(self, event: Transcribed) -> None:
         result = event.result
-        await self._send(Response(transcript=result))
+        if result.is_final or (self.microphone is not None and self.microphone.shows_interim_results):
+            await self._send(Response(transcript=result))
         turn = self._finalizing[0] if self._finalizing else self._turn
         if turn is None:
             return

@@ -78,6 +78,7 @@ class Microphone:
         self._on_event = on_event
         self._format = AudioFormat.from_proto(config.audio_format, "config.recognition.audio_format")
         self._decoder = Decoder(self._format, "audio.data")
+        self.shows_interim_results = config.interim_results
         self._pre_roll_s = settings.pre_roll_s
         self.pause_s = pause_s
         self.clock = AudioClock()
@@ -97,7 +98,7 @@ class Microphone:
         self.stt = Link[SttRequest, SttResponse](
             services.stt,
             lambda channel: stt_pb2_grpc.SpeechToTextServiceStub(channel).StreamingRecognize(),
-            SttRequest(config=config),
+            SttRequest(config=_with_interim_results(config)),
             on_response=self._on_stt,
             on_failure=lambda failure: on_event(LinkFailed(failure)),
             settings=settings,
@@ -316,3 +317,10 @@ class Microphone:
         for offset in offsets:
             offset.CopyFrom(duration(max(0.0, seconds_of(offset) + self._stt_shift_s)))
         return result
+
+
+def _with_interim_results(config: stt_pb2.RecognitionConfig) -> stt_pb2.RecognitionConfig:
+    """Replies are prepared from them, and echoes told by them, whether or not the client wants to see them."""
+    wanted = stt_pb2.RecognitionConfig(interim_results=True)
+    wanted.MergeFrom(config)
+    return wanted

@@ -32,7 +32,8 @@ class LlmSettings(ServerSettings):
     context_tokens: int = Field(default=2048, ge=256)
     """Context of each slot of our own llama.cpp server, in tokens."""
     prompt_threads: int | None = Field(default=None, ge=1)
-    """CPU threads of our own llama.cpp server that read prompts; unset takes twice `threads` if there are cores."""
+    """CPU threads of our own llama.cpp server that read prompts; unset takes `threads`. More than there are idle cores
+    is far slower than one: the threads wait for one another many times a token."""
     prefill: bool | None = None
     """Let the upstream read what a generation will begin with; unset does so with our own llama.cpp server alone."""
     connect_timeout_s: float = Field(default=3.0, gt=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import socket
 import sys
@@ -153,18 +152,13 @@ class LlamaCpp:
             "--name": self._model.stem,
             "--port": port,
             "--threads": settings.threads,
-            "--prompt-threads": settings.prompt_threads or _prompt_threads(settings.threads),
+            "--prompt-threads": settings.prompt_threads or settings.threads,
             "--slots": self.concurrency,
             "--context": settings.context_tokens,
         }
         pairs = [str(part) for pair in options.items() for part in pair]
         gpu = [] if self.device == "cpu" else ["--gpu"]
         return [sys.executable, "-m", "voxmesh_llm_proxy.llama_server", *pairs, *gpu]
-
-
-def _prompt_threads(threads: int) -> int:
-    """Reading comes in short bursts, in which hardly anything else of a turn is to be done."""
-    return max(threads, min(2 * threads, len(os.sched_getaffinity(0))))
 
 
 def _gguf(path: Path) -> Path:
