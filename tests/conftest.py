@@ -34,6 +34,14 @@ def collector() -> Iterator[Collector]:
     server.stop(None).wait()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def session_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Coordinators keep their sessions apart from those of the one who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VOXMESH_SESSION_STORE", f"sqlite://{tmp_path_factory.mktemp('state')}/sessions.sqlite3")
+        yield
+
+
 @pytest.fixture(scope="session")
 def settings(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshSettings]:
     """Where the mesh is: `voxmesh up` with all seven services, stopped at the end."""

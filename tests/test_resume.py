@@ -35,6 +35,10 @@ class Wire:
         self._ends: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def lead_to(self, target: str) -> None:
+        """From now on connect to another coordinator."""
+        self._host, _, self._port = target.rpartition(":")
+
     def cut(self) -> None:
         """What a tunnel does to a phone: both ends lose the other, without a word."""
         for end in self._ends:
@@ -53,7 +57,11 @@ class Wire:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        onward, away = await asyncio.open_connection(self._host, int(self._port))
+        try:
+            onward, away = await asyncio.open_connection(self._host, int(self._port))
+        except ConnectionError:
+            writer.transport.abort()
+            return
         self._ends |= {writer, away}
         await asyncio.gather(_pass(reader, away), _pass(onward, writer))
 
@@ -173,6 +181,9 @@ async def test_only_the_newest_token_resumes_a_session(settings: MeshSettings, t
         good = conversation_pb2.Resume(session_id=started.session_id, resume_token=started.resume_token)
         async with exchange(stub.Converse, Request(resume=good)) as stream:
             await stream.until("session_started")
+            # Until then the client may not have got the newest one.
+            await stream.send(Request(text="Hello."))
+            await stream.until("turn_ended")
         tokens = {"nothing": "", "a guess": "x" * 32, "the spent one": started.resume_token}
         bad = conversation_pb2.Resume(session_id=started.session_id, resume_token=tokens[tried])
         async with exchange(stub.Converse, Request(resume=bad)) as stream:

@@ -153,8 +153,8 @@ async def test_everything_a_client_says_reaches_the_coordinator_in_order() -> No
         Request(config=CONFIG),
         Request(audio=pb.AudioChunk(sequence=0, data=b"ab")),
         Request(audio=pb.AudioChunk(sequence=1, data=b"cd")),
-        Request(text="typed"),
-        Request(image=pb.Image(data=b"png")),
+        Request(text="typed", input_sequence=1),
+        Request(image=pb.Image(data=b"png"), input_sequence=2),
         Request(playback_position=pb.PlaybackPosition(turn_index=0, offset=duration(1.5))),
         Request(interrupt=pb.Interrupt()),
         Request(tool_result=pb.ToolResult(call_id="c1", content="42")),
@@ -254,7 +254,7 @@ async def test_a_message_that_meets_a_break_is_sent_on_the_next_stream() -> None
         sending = asyncio.create_task(conversation.send_text("still there?"))
         await rest(conversation)
         await sending
-    assert coordinator.lines[1].got[-1] == Request(text="still there?")
+    assert coordinator.lines[1].got[-1] == Request(text="still there?", input_sequence=1)
 
 
 async def test_a_refusal_ends_the_conversation_for_reader_and_senders() -> None:

@@ -7,7 +7,7 @@ one reader  ◄── events ───────┘   ▲ reconnects: resume, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -19,7 +19,8 @@ from voxmesh_client.endpoint import Endpoint
 from voxmesh_client.errors import MeshError
 from voxmesh_client.events import Event, SessionReplaced, event_of
 from voxmesh_client.stream import Stream
-from voxmesh_client.unacknowledged import Unacknowledged
+from voxmesh_client.tool_results import ToolResults
+from voxmesh_client.unacknowledged import Unacknowledged, UnacknowledgedInputs
 from voxmesh_runtime.clock import duration
 
 Request = conversation_pb2.ConverseRequest
@@ -44,8 +45,8 @@ _RESUME_REFUSED = frozenset(
 class Conversation:
     """Send from any task; read events from one, without pause: reading also keeps the connection.
 
-    After a break, or when the coordinator asks to move between turns, the session is resumed,
-    audio that was not acknowledged is sent again, and `SessionReplaced` says so.
+    After a break, or when the coordinator asks to move between turns, the session is resumed, there or at another
+    replica; what was not acknowledged and is not there is sent again, and `SessionReplaced` says so.
     """
 
     def __init__(self, endpoint: Endpoint, config: conversation_pb2.ConversationConfig) -> None:
@@ -57,6 +58,9 @@ class Conversation:
         self._writing = asyncio.Lock()
         self._failure: MeshError | None = None
         self._unacknowledged = Unacknowledged()
+        self._inputs = UnacknowledgedInputs()
+        self._tool_results = ToolResults()
+        self._played: conversation_pb2.PlaybackPosition | None = None
         self._last_sequence = 0
         self._in_turn = False
         self.session = conversation_pb2.SessionStarted()
@@ -98,20 +102,21 @@ class Conversation:
     async def send_text(self, text: str) -> None:
         """Send a typed user turn, at most 32,000 characters."""
         self._in_turn = True
-        await self._send(Request(text=text))
+        await self._send_input(Request(text=text))
 
     async def send_image(self, data: bytes) -> None:
         """Send a PNG, JPEG or WebP file, at most 8 MiB, for the turn being spoken or typed."""
-        await self._send(Request(image=conversation_pb2.Image(data=data)))
+        await self._send_input(Request(image=conversation_pb2.Image(data=data)))
 
     async def send_tool_result(self, result: conversation_pb2.ToolResult) -> None:
         """Answer a ToolCall event."""
+        self._tool_results.add(result)
         await self._send(Request(tool_result=result))
 
     async def played(self, turn_index: int, offset_s: float) -> None:
         """Tell how much of a turn's reply the person has heard, in seconds from its start."""
-        position = conversation_pb2.PlaybackPosition(turn_index=turn_index, offset=duration(offset_s))
-        await self._send(Request(playback_position=position))
+        self._played = conversation_pb2.PlaybackPosition(turn_index=turn_index, offset=duration(offset_s))
+        await self._send(Request(playback_position=self._played))
 
     async def interrupt(self) -> None:
         """Stop the reply in progress."""
@@ -130,6 +135,8 @@ class Conversation:
                 try:
                     async for kind, response in self._open_stream():
                         event = self._take(kind, response)
+                        if kind == "tool_call" and event is None:
+                            await self._answer_again(response.tool_call.call_id)
                         if event is not None:
                             yield event
                         if self._open_stream().going_away and not self._in_turn:
@@ -152,10 +159,16 @@ class Conversation:
         match kind:
             case "audio_acknowledged":
                 self._unacknowledged.acknowledge(response.audio_acknowledged)
+            case "input_acknowledged":
+                self._inputs.acknowledge(response.input_acknowledged)
+            case "tool_call" if not self._tool_results.is_new(response.tool_call.call_id):
+                # Another replica took the session over and does not know that the tool runs, or has run.
+                return None
             case "speech_started" | "turn_ended":
                 self._in_turn = True
             case "turn_report" | "turn_failed":
                 self._in_turn = False
+                self._tool_results.clear()
             case _:
                 pass
         return event_of(kind, response)
@@ -165,11 +178,26 @@ class Conversation:
         self._open_stream().cancel()
         async with self._writing:
             resumed = await self._resume()
-            for chunk in self._unacknowledged:
-                await self._deliver(Request(audio=chunk))
-        self._in_turn = False
+            for request in self._missing():
+                await self._deliver(request)
+        self._in_turn = self._in_turn and resumed
         self._connected.set()
         return SessionReplaced(reason, resumed)
+
+    def _missing(self) -> Iterator[Request]:
+        """What was sent and is not there where the session goes on."""
+        for chunk in self._unacknowledged.since(self.session.next_audio_sequence):
+            yield Request(audio=chunk)
+        yield from self._inputs.since(self.session.input_sequence)
+        for result in self._tool_results.given():
+            yield Request(tool_result=result)
+        if self._played is not None:
+            yield Request(playback_position=self._played)
+
+    async def _answer_again(self, call_id: str) -> None:
+        if (result := self._tool_results.get(call_id)) is not None:
+            async with self._writing:
+                await self._deliver(Request(tool_result=result))
 
     async def _resume(self) -> bool:
         """Continue the session, or begin a new one; true when it continues."""
@@ -187,6 +215,9 @@ class Conversation:
             return True
         await self._open(Request(config=self._config), RECONNECT_S)
         self._unacknowledged.renumber()
+        self._inputs.renumber()
+        self._tool_results.clear()
+        self._played = None
         self._last_sequence = 0
         return False
 
@@ -194,6 +225,12 @@ class Conversation:
         self._stream = await self._endpoint.open(self._method, first, patience_s=patience_s)
         if self._stream.first is not None:
             self.session = self._stream.first.session_started
+
+    async def _send_input(self, request: Request) -> None:
+        await self._connection()
+        async with self._writing:
+            # As with audio: what a broken stream swallows is sent again when the conversation is back.
+            await self._deliver(self._inputs.add(request))
 
     async def _send(self, request: Request) -> None:
         while True:

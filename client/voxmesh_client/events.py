@@ -45,7 +45,7 @@ Event: TypeAlias = (
 def event_of(kind: str, response: conversation_pb2.ConverseResponse) -> Event | None:
     """The event of a coordinator's message; None when the client deals with it by itself."""
     match kind:
-        case "session_started" | "audio_acknowledged" | "going_away" | "":
+        case "session_started" | "audio_acknowledged" | "input_acknowledged" | "going_away" | "":
             return None
         case "speech_started":
             return SpeechStarted(seconds_of(response.speech_started))

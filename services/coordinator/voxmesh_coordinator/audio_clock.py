@@ -9,11 +9,14 @@ KEPT_S = 60.0
 
 
 class AudioClock:
-    """Maps offsets of a stream's audio, in seconds, to wall-clock times in nanoseconds."""
+    """Maps offsets of a stream's audio, in seconds, to wall-clock times in nanoseconds.
 
-    def __init__(self) -> None:
+    The audio that it is told of begins at `offset_s`.
+    """
+
+    def __init__(self, offset_s: float = 0.0) -> None:
         self._arrivals: deque[tuple[float, int]] = deque()
-        self.offset_s = 0.0
+        self.offset_s = offset_s
 
     def arrived(self, duration_s: float, time_ns: int) -> None:
         """The next `duration_s` of audio arrived at `time_ns`."""

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 import grpc
 
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.endpointing import Endpointing
 from voxmesh_coordinator.events import (
     Event,
@@ -70,6 +71,7 @@ class Conductor:
         languages: SpokenLanguages,
         speculation: bool,
         send: Callable[[Response], Awaitable[None]],
+        state: session_pb2.State,
     ) -> None:
         self._events = asyncio.Queue[Event](MAX_EVENTS)
         self.microphone = microphone(self.put)
@@ -85,7 +87,7 @@ class Conductor:
         self._turn: UserTurn | None = None
         self._finalizing: deque[UserTurn] = deque()
         self._images: list[bytes] = []
-        self._next_index = 0
+        self._origin, self.input_sequence = state, state.input_sequence
         self._input_ended = False
         self._is_deaf = False
 
@@ -99,6 +101,7 @@ class Conductor:
 
     async def run(self) -> None:
         """Take events until the client ended its input and all is answered."""
+        self._replies.take_over(self._origin)
         try:
             while not (self._input_ended and self.is_idle):
                 await self._take(await self._next_event())
@@ -148,6 +151,7 @@ class Conductor:
                 await self._handle_input(event)
 
     async def _handle_input(self, event: Event | None) -> None:
+        self.input_sequence = getattr(event, "input_sequence", 0) or self.input_sequence
         match event:
             case Typed(text):
                 await self._typed(text)
@@ -328,6 +332,7 @@ class Conductor:
         await self._replies.go_on()
         if self.microphone is not None:
             await self.microphone.end_turn()
+            self.microphone.settle()
         turn.end()
         await self._move_if_asked()
 
@@ -356,13 +361,8 @@ class Conductor:
         await self._answer(turn)
 
     async def _answer(self, turn: UserTurn) -> None:
-        await self._replies.interrupt()
-        self._number(turn)
         turn.images, self._images = [*turn.images, *self._images], []
         await self._replies.give(turn)
-
-    def _number(self, turn: UserTurn) -> None:
-        turn.clock.turn_index, self._next_index = self._next_index, self._next_index + 1
 
     async def _report(self, turn: UserTurn) -> None:
         report = self._reports.make(turn)
@@ -388,7 +388,7 @@ class Conductor:
         if self.microphone is not None:
             await self.microphone.stop_recognizing()
         if turn is not None:
-            self._number(turn)
+            self._replies.number(turn)
             turn.texts.clear()
             await self._replies.fail(turn, failure)
             turn.end()

@@ -57,6 +57,8 @@ class Typed:
     """The person typed a turn."""
 
     text: str
+    input_sequence: int = 0
+    """The client's number of it; 0 when it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Shown:
     """The person sent a picture for the turn in progress or the next."""
 
     image: bytes
+    input_sequence: int = 0
+    """See Typed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from voxmesh.session.v1 import session_pb2
+
 _AHEAD_S = 1.0
 """How far ahead of the client's word a reply's echo is looked for, in seconds."""
 
@@ -17,6 +19,16 @@ class SpokenPiece:
     duration_s: float
     text_start: int
     text_end: int
+
+    def to_proto(self) -> session_pb2.SpokenPiece:
+        """The piece as it is kept, sent just now."""
+        return session_pb2.SpokenPiece(
+            text_start=self.text_start,
+            text_end=self.text_end,
+            offset_s=self.offset_s,
+            duration_s=self.duration_s,
+            sent_time_ns=time.time_ns(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,10 @@ class Ledger:
         if self._began_at is None:
             self._began_at = time.monotonic()
         self._pieces.append(piece)
+
+    def began_before(self, elapsed_s: float) -> None:
+        """Its first audio was sent so long ago, by another coordinator."""
+        self._began_at = time.monotonic() - max(0.0, elapsed_s)
 
     def timed(self, word: str, start_s: float) -> None:
         """The speech service says where the next word lies."""

@@ -7,9 +7,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.session.v1 import session_pb2
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh.turn.v1 import turn_pb2, turn_pb2_grpc
 from voxmesh_coordinator.audio_clock import AudioClock
@@ -23,6 +25,7 @@ from voxmesh_coordinator.events import (
     Transcribed,
 )
 from voxmesh_coordinator.link import Link
+from voxmesh_coordinator.needed_audio import NeededAudio
 from voxmesh_coordinator.services import Services
 from voxmesh_runtime.audio import AudioFormat, Decoder, Encoding
 from voxmesh_runtime.clock import duration, seconds_of
@@ -60,7 +63,8 @@ class Mark:
 class Microphone:
     """Forwards audio, takes a silence of `pause_s` as a pause, and gives both services' answers as events.
 
-    Offsets of the events are those of the microphone's audio.
+    Offsets of the events are those of the microphone's audio. `place` is where the audio goes on that another
+    coordinator has got before.
 
     Raises from its methods:
         ServiceFailed: a service cannot be reached.
@@ -73,6 +77,7 @@ class Microphone:
         on_event: Callable[[Event], None],
         *,
         pause_s: float,
+        place: session_pb2.Microphone,
     ) -> None:
         settings = services.settings
         self._on_event = on_event
@@ -81,7 +86,7 @@ class Microphone:
         self.shows_interim_results = config.interim_results
         self._pre_roll_s = settings.pre_roll_s
         self.pause_s = pause_s
-        self.clock = AudioClock()
+        self.clock = AudioClock(place.offset_s)
         self.last_audio_at = time.monotonic()
         self.turn = Link[TurnRequest, TurnResponse](
             services.turn,
@@ -108,7 +113,10 @@ class Microphone:
         self._recent = deque[Heard]()
         self._unheard = deque[Heard | Mark]()
         self._is_recognizing = False
-        self._next_sequence = 0
+        self._needed = NeededAudio(place)
+        self._next_sequence = place.next_sequence
+        self._may_skip = place.next_sequence > 0
+        self._stopped_s = 0.0
         self._turn_epoch = self._stt_epoch = 0
         self._turn_base_s = 0.0
         self._turn_parent = common_pb2.TraceContext()
@@ -116,21 +124,33 @@ class Microphone:
         self._stt_shift_s = 0.0
 
     @property
-    def last_sequence(self) -> int:
-        """Sequence of the latest piece of audio taken; -1 before the first."""
-        return self._next_sequence - 1
+    def next_sequence(self) -> int:
+        """Sequence of the piece of audio that is awaited."""
+        return self._next_sequence
+
+    @property
+    def needed(self) -> session_pb2.Microphone:
+        """The first piece of audio that another replica would need."""
+        return self._needed.place()
+
+    def settle(self) -> None:
+        """The turn that ended last is kept in words, or was none: its audio is needed no more."""
+        self._needed.settle()
 
     async def chunk(self, chunk: conversation_pb2.AudioChunk) -> int:
-        """Take the next piece of audio; repeats are dropped. Returns the last sequence that is safe.
+        """Take the next piece of audio; repeats are dropped. Returns the last sequence taken.
 
         Raises:
             InvalidArgument: a piece is missing, or it is no audio of the format.
         """
+        if self._may_skip and chunk.sequence > self._next_sequence:
+            self._skip(chunk)
         if chunk.sequence > self._next_sequence:
             problem = f"must be {self._next_sequence}, the next one, not {chunk.sequence}"
             raise InvalidArgument("audio.sequence", problem)
         if chunk.sequence == self._next_sequence:
             self._check(chunk.data)
+            self._may_skip = False
             self._next_sequence += 1
             await self._forward(chunk.data)
         return self._next_sequence - 1
@@ -141,6 +161,7 @@ class Microphone:
             self._turn_parent = parent
             was_recognizing, self._is_recognizing = self._is_recognizing, True
             if not was_recognizing:
+                self._needed.turn_began(offset_s)
                 begin_s = offset_s - self._pre_roll_s
                 self._unheard.clear()
                 self._unheard.extend(piece for piece in self._recent if piece.end_s > begin_s)
@@ -166,6 +187,7 @@ class Microphone:
         """The turn is over, and its transcript complete: the next speech is a new turn's."""
         async with self._sending:
             self._unheard.clear()
+            self._needed.turn_ended(min(self._stopped_s + self.pause_s, self.clock.offset_s))
             if self._is_recognizing:
                 self._is_recognizing = False
                 # Silence since the transcript; the next turn is not to begin with it.
@@ -178,6 +200,7 @@ class Microphone:
         async with self._sending:
             self._is_recognizing = False
             self._unheard.clear()
+            self._needed.turn_ended(self.clock.offset_s)
 
     async def recover(self) -> None:
         """A stream broke: open it again, maybe elsewhere, and say again what it has not answered.
@@ -198,6 +221,11 @@ class Microphone:
             size = self._format.bytes_per_frame
             raise InvalidArgument("audio.data", f"{len(data)} bytes are not 1 to 65536 in whole frames of {size}")
 
+    def _skip(self, chunk: conversation_pb2.AudioChunk) -> None:
+        """The client has not kept what is missing here, which was as long as what comes, piece by piece."""
+        self.clock.offset_s += (chunk.sequence - self._next_sequence) * self._seconds(chunk.data)
+        self._next_sequence = chunk.sequence
+
     def _seconds(self, data: bytes) -> float:
         return len(data) / self._format.bytes_per_frame / self._format.sample_rate_hertz
 
@@ -206,6 +234,7 @@ class Microphone:
             self.last_audio_at = time.monotonic()
             begin_s = self.clock.offset_s
             self.clock.arrived(self._seconds(data), time.time_ns())
+            self._needed.arrived(self._next_sequence - 1, self.clock.offset_s)
             piece = Heard(begin_s, self.clock.offset_s, data)
             self._recent.append(piece)
             while self._recent[0].end_s < self.clock.offset_s - KEPT_S:
@@ -280,9 +309,11 @@ class Microphone:
     async def _on_turn(self, response: TurnResponse) -> None:
         match response.WhichOneof("streaming_response"):
             case "speech_started":
+                self._stopped_s = inf
                 self._on_event(SpeechStarted(seconds_of(response.speech_started) + self._turn_base_s))
             case "speech_stopped":
-                self._on_event(SpeechStopped(seconds_of(response.speech_stopped) + self._turn_base_s))
+                self._stopped_s = seconds_of(response.speech_stopped) + self._turn_base_s
+                self._on_event(SpeechStopped(self._stopped_s))
             case "end_of_turn":
                 end = response.end_of_turn
                 silence_s = seconds_of(end.silence_duration)

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from voxmesh.conversation.v1 import conversation_pb2
 
 Response = conversation_pb2.ConverseResponse
-Make = Callable[[], Response]
+Make = Callable[[], Response | None]
+"""Gives None when there is nothing for the client, only something to be done in its place."""
 
 MAX_HELD_S = 20.0
 """Reply audio that may be held, in seconds; the speech service waits beyond it."""
@@ -44,7 +45,7 @@ class Outbox:
             await self._opened.wait()
         async with self._order:
             if self._is_open:
-                await self._send(make())
+                await self._make(make)
             else:
                 self._held.append(make)
                 self._held_s += audio_s
@@ -63,10 +64,14 @@ class Outbox:
         """Send what is held, and from now on everything at once."""
         async with self._order:
             while self._held:
-                await self._send(self._held.popleft()())
+                await self._make(self._held.popleft())
             self._held_s = 0.0
             self._is_open = True
             self._opened.set()
+
+    async def _make(self, make: Make) -> None:
+        if (response := make()) is not None:
+            await self._send(response)
 
     def hold(self) -> None:
         """Send nothing more until `open`."""

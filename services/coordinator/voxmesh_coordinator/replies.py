@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import grpc
 
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.session.v1 import session_pb2
+from voxmesh_coordinator.begun import Begun
 from voxmesh_coordinator.events import Event, ReplyDone, ReplyReady
 from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.history import History
@@ -69,6 +72,7 @@ class Replies:
         self._draft: Running | None = None
         self._given: Running | None = None
         self._is_ducked = False
+        self._next_index = 0
 
     @property
     def is_running(self) -> bool:
@@ -98,8 +102,11 @@ class Replies:
         draft = self._draft
         if draft is not None and not is_same_speech(draft.reply.text_answered, turn.words):
             await self.drop_prepared()
+        await self._read_ahead(turn.words)
+
+    async def _read_ahead(self, words: str = "") -> None:
         if self.speculates and self._draft is None and not self.is_running:
-            messages = self._history.messages([turn.words] if turn.words else [])
+            messages = self._history.messages([words] if words else [])
             await self._voices.language_model.prefill(messages, self._voices.tools.tools)
 
     def may_prepare(self, turn: UserTurn, *, is_early: bool) -> bool:
@@ -133,18 +140,35 @@ class Replies:
     # Giving.
 
     async def give(self, turn: UserTurn) -> None:
-        """Say the reply to a turn that is over, from what was prepared if that is of use."""
+        """Say the reply to a turn that is over, from what was prepared if that is of use, instead of the one before."""
+        await self.interrupt()
+        self.number(turn)
         draft = self.prepared(turn)
         if draft is None:
             await self.drop_prepared()
             draft = self._start(turn, is_open=True)
         self._draft = None
         self._given = draft
+        seen = turn.seen or None
+        self._voices.note(session_pb2.Record(images=turn.images if seen is None else (), seen=seen))
         ended = conversation_pb2.TurnEnded(turn_index=turn.clock.turn_index, text=turn.text)
         await self._send(Response(turn_ended=ended))
         await draft.reply.outbox.open()
         if draft.is_done:
             await self._finish(draft)
+
+    def number(self, turn: UserTurn) -> None:
+        """Give a turn that is over its index."""
+        turn.clock.turn_index, self._next_index = self._next_index, self._next_index + 1
+
+    def take_over(self, state: session_pb2.State) -> None:
+        """Give the reply that another coordinator began from where that stopped, or know what it gave."""
+        self._next_index, saved = state.next_turn_index, state.reply
+        if not state.HasField("reply"):
+            return
+        turn = UserTurn(texts=[saved.said], images=list(saved.images), seen=saved.seen)
+        turn.clock.turn_index, turn.clock.turn_ended_ns = saved.turn_index, time.time_ns()
+        self._given = self._start(turn, is_open=True, saved=saved)
 
     async def done(self, event: ReplyDone) -> None:
         """A reply came to its end or failed."""
@@ -201,10 +225,11 @@ class Replies:
         for each in running:
             await _stop(each.task)
 
-    def _start(self, turn: UserTurn, *, is_open: bool) -> Running:
+    def _start(self, turn: UserTurn, *, is_open: bool, saved: session_pb2.Reply | None = None) -> Running:
         outbox = Outbox(self._send, is_open=is_open, on_ready=lambda: self._put(ReplyReady(reply)))
-        reply = Reply(turn, self._history, self._voices, outbox)
-        return Running(reply, asyncio.create_task(self._run(reply)))
+        reply = Reply(turn, self._history, self._voices, outbox, Begun(saved))
+        is_done = saved is not None and saved.is_done
+        return Running(reply, asyncio.create_task(_nothing() if is_done else self._run(reply)), is_done=is_done)
 
     async def _run(self, reply: Reply) -> None:
         failure: ServiceFailed | None = None
@@ -225,6 +250,7 @@ class Replies:
         if failure is None:
             self._history.add_user(*turn.said)
             self._history.add_reply(given.reply.ledger.text)
+            await self._read_ahead()
         else:
             self._given = None
             await self.fail(turn, failure)
@@ -238,6 +264,10 @@ class Replies:
             turn_index=turn.clock.turn_index, code=failure.number, message=failure.message, details=failure.packed
         )
         await self._send(Response(turn_failed=failed))
+
+
+async def _nothing() -> None:
+    """What is left to do of a reply that was given to its end."""
 
 
 async def _stop(task: asyncio.Task[None]) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
+from voxmesh.session.v1 import session_pb2
 from voxmesh.tts.v1 import tts_pb2
+from voxmesh_coordinator.begun import Begun
 from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.history import History
 from voxmesh_coordinator.hop import HopClock
@@ -26,6 +28,8 @@ from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.clock import duration, seconds_of
 
 Response = conversation_pb2.ConverseResponse
+Record = session_pb2.Record
+ASSISTANT = llm_pb2.Message.ROLE_ASSISTANT
 TOOL_CALLS = llm_pb2.Finished.REASON_TOOL_CALLS
 
 REPLY_FORMAT = AudioFormat(sample_rate_hertz=24_000)
@@ -39,16 +43,25 @@ GO_ON = "Go on exactly where you stopped, and repeat nothing."
 
 
 class ReplyAudioStream:
-    """Numbers the reply audio of a session; all replies share the one sequence."""
+    """Numbers the reply audio of a session; all replies share the one sequence.
 
-    def __init__(self, send: Callable[[Response], Awaitable[None]], audio_format: AudioFormat) -> None:
-        self.send = send
-        self._next_sequence = 0
+    Args:
+        audio_format: of the audio.
+        next_sequence: number of the next piece.
+    """
+
+    def __init__(self, audio_format: AudioFormat, next_sequence: int = 0) -> None:
+        self._next_sequence = next_sequence
+        self._format = audio_format
         self._bytes_per_s = audio_format.bytes_per_frame * audio_format.sample_rate_hertz
 
     def seconds(self, data: bytes) -> float:
         """Length of a piece of audio."""
         return len(data) / self._bytes_per_s
+
+    def without(self, data: bytes, seconds: float) -> bytes:
+        """A piece of audio without so much of its start."""
+        return data[max(0, round(seconds * self._format.sample_rate_hertz)) * self._format.bytes_per_frame :]
 
     def message(self, turn: UserTurn, offset_s: float, data: bytes, *, is_last: bool = False) -> Response:
         """The next piece of a turn's reply, about to be sent."""
@@ -76,6 +89,8 @@ class Voices:
     tool_rounds: int
     filler: str = ""
     filler_after_s: float | None = None
+    note: Callable[[Record], None] = lambda _: None
+    """Keeps what another coordinator needs to go on with a reply; written with the next response."""
 
     @property
     def links(self) -> list[Link[Any, Any]]:
@@ -115,9 +130,12 @@ class Reply:
         history: what was said before it.
         voices: of the session.
         outbox: where the reply goes.
+        begun: what another coordinator did of it.
     """
 
-    def __init__(self, turn: UserTurn, history: History, voices: Voices, outbox: Outbox) -> None:
+    def __init__(
+        self, turn: UserTurn, history: History, voices: Voices, outbox: Outbox, begun: Begun | None = None
+    ) -> None:
         self.turn = turn
         self.text_answered = turn.words
         self.ledger = Ledger()
@@ -128,6 +146,16 @@ class Reply:
         self._tts_hop: HopClock | None = None
         self._made = Made()
         self._saying = asyncio.Lock()
+        self._begun = begun or Begun()
+        self._begun.fill(self.ledger)
+        for piece in self._begun.pieces:
+            self._made.add(piece)
+        self._got_s = self._made.end_s
+        for earlier in self._begun.rounds:
+            for answer in earlier.answers:
+                voices.tools.was_answered(answer.tool_call_id)
+        for call in self._begun.pending():
+            voices.tools.expect(call)
 
     async def run(self, services: Services) -> None:
         """Reply to the end.
@@ -135,9 +163,10 @@ class Reply:
         Raises:
             ServiceFailed: alone or in a group, when a service refused or broke.
         """
-        if self.turn.images:
+        if self.turn.images and not self.turn.seen:
             question, parent = self.text_answered, self.turn.trace_context
             self.turn.seen = await look(services, self.turn.images, question, self._hop, parent)
+            await self._note(Record(seen=self.turn.seen))
         messages = self._history.messages(self.turn.said_as(self.text_answered))
         speech = self._voices.speech
         if speech is None:
@@ -145,10 +174,28 @@ class Reply:
         else:
             async with speech.segment(self.turn.trace_context) as segment, asyncio.TaskGroup() as tasks:
                 filling = tasks.create_task(self._fill(segment, tasks))
+                await self._take_up(segment, tasks)
                 await self._write(messages, segment, tasks)
                 filling.cancel()
                 await segment.end()
         await self.outbox.wait_open()
+
+    async def _note(self, record: Record) -> None:
+        """Keep something in its place among what is said."""
+
+        def note() -> None:
+            self._voices.note(record)
+
+        await self.outbox.put(note)
+
+    async def _take_up(self, segment: Segment, tasks: asyncio.TaskGroup) -> None:
+        """Speak on from where another coordinator stopped: its last clause anew, without what the client has got."""
+        begun = self._begun
+        if not begun.text or begun.is_spoken:
+            return
+        clause = begun.clause
+        self._begin_to_play(segment, tasks)
+        await segment.take_up(begun.text, clause.text_start if clause else 0, clause.offset_s if clause else 0.0)
 
     def _hop(self, service: str, host: str) -> HopClock:
         hop = self.turn.clock.hop(service, host)
@@ -167,31 +214,47 @@ class Reply:
     async def _write(
         self, messages: list[llm_pb2.Message], segment: Segment | None, tasks: asyncio.TaskGroup | None
     ) -> None:
-        for _ in range(self._voices.tool_rounds):
-            calls = await self._generate(messages, segment, tasks)
+        begin = self._begun.generated_from
+        for earlier in self._begun.rounds:
+            messages += [llm_pb2.Message(role=ASSISTANT, tool_calls=earlier.calls), *earlier.answers]
+        messages += await self._call(self._begun.pending())
+        if self._begun.is_written:
+            return
+        for _ in range(self._voices.tool_rounds - len(self._begun.rounds)):
+            calls = await self._generate(messages, begin, segment, tasks)
             if not calls:
-                return
+                break
             # A tool may do things in the world: only once the turn is certain.
             await self.outbox.wait_open()
-            messages.append(llm_pb2.Message(role=llm_pb2.Message.ROLE_ASSISTANT, tool_calls=calls))
-            for call in calls:
-                await self._put(Response(tool_call=self._voices.tools.expect(call)))
-            messages += [await self._voices.tools.answer(call) for call in calls]
+            self._voices.note(Record(tool_calls=calls))
+            messages += [llm_pb2.Message(role=ASSISTANT, tool_calls=calls), *await self._call(calls)]
+            begin = len(self.ledger.text)
+        await self._note(Record(text_characters=len(self.ledger.text)))
+
+    async def _call(self, calls: Sequence[llm_pb2.ToolCall]) -> list[llm_pb2.Message]:
+        """The answers of tools that the client runs."""
+        for call in calls:
+            await self._put(Response(tool_call=self._voices.tools.expect(call)))
+        answers: list[llm_pb2.Message] = []
+        for call in calls:
+            answers.append(await self._voices.tools.answer(call))
+            self._voices.note(Record(tool_answers=answers[-1:]))
+        return answers
 
     async def _generate(
-        self, messages: list[llm_pb2.Message], segment: Segment | None, tasks: asyncio.TaskGroup | None
+        self, messages: list[llm_pb2.Message], begin: int, segment: Segment | None, tasks: asyncio.TaskGroup | None
     ) -> list[llm_pb2.ToolCall]:
-        """One generation, begun again elsewhere if it breaks; gives the tools it wants called."""
-        begin, asked = len(self.ledger.text), messages
+        """One generation, whose text begins there, begun again elsewhere if it breaks; gives the tools it wants."""
         for attempt in range(MAX_TRIES):
+            asked = messages
+            if written := self.ledger.text[begin:]:
+                so_far = llm_pb2.Message(role=ASSISTANT, text=written)
+                asked = [*messages, so_far, llm_pb2.Message(role=llm_pb2.Message.ROLE_USER, text=GO_ON)]
             try:
                 return await self._generate_once(asked, segment, tasks)
             except ServiceFailed as failure:
                 if attempt + 1 == MAX_TRIES or not failure.is_worth_another_try:
                     raise
-            if written := self.ledger.text[begin:]:
-                so_far = llm_pb2.Message(role=llm_pb2.Message.ROLE_ASSISTANT, text=written)
-                asked = [*messages, so_far, llm_pb2.Message(role=llm_pb2.Message.ROLE_USER, text=GO_ON)]
         raise AssertionError("the last try returns or raises")
 
     async def _generate_once(
@@ -224,11 +287,13 @@ class Reply:
             await self.outbox.put(lambda: self._text_message(text))
             if segment is None or tasks is None:
                 return
-            if self._tts_hop is None and self._voices.speech is not None:
-                ready = self._voices.speech.link.ready
-                self._tts_hop = self._hop(f"tts/{ready.engine}", ready.host)
-                tasks.create_task(self._play(segment, self._tts_hop))
+            self._begin_to_play(segment, tasks)
             await segment.say(text)
+
+    def _begin_to_play(self, segment: Segment, tasks: asyncio.TaskGroup) -> None:
+        if self._tts_hop is None:
+            self._tts_hop = self._hop(f"tts/{segment.ready.engine}", segment.ready.host)
+            tasks.create_task(self._play(segment, self._tts_hop))
 
     def _text_message(self, text: str) -> Response:
         return Response(reply_text=conversation_pb2.ReplyText(turn_index=self.turn.clock.turn_index, delta=text))
@@ -255,6 +320,8 @@ class Reply:
                 case "word_timing":
                     start_s = segment.base_s + seconds_of(answer.word_timing.start_offset)
                     self.ledger.timed(answer.word_timing.text, start_s)
+                    word = session_pb2.SpokenWord(text=answer.word_timing.text, start_s=start_s)
+                    await self._note(Record(words=[word]))
                 case "segment_finished":
                     hop.served_by(segment.ready)
                     hop.finish(answer.segment_finished.timing)
@@ -264,9 +331,17 @@ class Reply:
                     pass
 
     async def _put_audio(self, audio: tts_pb2.SegmentAudio, segment: Segment) -> None:
+        voice, begin_s = self._voices.audio, segment.base_s + seconds_of(audio.offset)
+        if begin_s < self._got_s and audio.text_start > 0:
+            # The clause that was begun by another coordinator is shorter this time: what follows it is not cut.
+            segment.base_s += self._made.end_s - begin_s
+            begin_s = self._made.end_s
+        data = voice.without(audio.data, self._got_s - begin_s)
+        if not data:
+            return
         piece = SpokenPiece(
-            segment.base_s + seconds_of(audio.offset),
-            self._voices.audio.seconds(audio.data),
+            max(begin_s, self._got_s),
+            voice.seconds(data),
             segment.base_text + audio.text_start,
             segment.base_text + audio.text_end,
         )
@@ -274,7 +349,8 @@ class Reply:
 
         def message() -> Response:
             self.ledger.sent(piece)
-            return self._voices.audio.message(self.turn, piece.offset_s, audio.data)
+            self._voices.note(Record(piece=piece.to_proto()))
+            return voice.message(self.turn, piece.offset_s, data)
 
         await self.outbox.put(message, piece.duration_s)
 

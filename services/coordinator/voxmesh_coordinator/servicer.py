@@ -9,6 +9,7 @@ import grpc
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.session import Request, Response
+from voxmesh_coordinator.session_store import open_store
 from voxmesh_coordinator.sessions import Sessions
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.streams import AnyContext, Streams
@@ -30,9 +31,10 @@ class CoordinatorService(conversation_pb2_grpc.ConversationServiceServicer):
         conversation_pb2_grpc.add_ConversationServiceServicer_to_server(self, server)
 
     async def start(self) -> None:
-        """Make the channels; services may come up later than the coordinator."""
+        """Open the store and make the channels; services may come up later than the coordinator."""
+        store = await open_store(self._settings.session_store)
         self._services = Services(self._settings)
-        self._sessions = Sessions(self._services)
+        self._sessions = Sessions(self._services, store)
 
     async def stop(self) -> None:
         """End what clients may have come back to, and close the channels."""

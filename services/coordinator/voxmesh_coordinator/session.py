@@ -5,27 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.session.v1 import session_pb2
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_coordinator.conductor import Conductor
 from voxmesh_coordinator.endpointing import Endpointing
 from voxmesh_coordinator.events import Event, InputEnded, InterruptAsked, LinkFailed, Shown, Typed
 from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.history import History
+from voxmesh_coordinator.journal import Journal, Writer
 from voxmesh_coordinator.language_model import LanguageModel
 from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
+from voxmesh_coordinator.origin import Origin
 from voxmesh_coordinator.outlet import Call, Outlet
 from voxmesh_coordinator.purpose import for_purpose, purpose_outcomes
 from voxmesh_coordinator.recording import NotRecorded, Recording
 from voxmesh_coordinator.reply import REPLY_FORMAT, ReplyAudioStream, Voices
 from voxmesh_coordinator.services import Services
+from voxmesh_coordinator.session_store import Tokens, digest
 from voxmesh_coordinator.speech import Speech
 from voxmesh_coordinator.tools import ToolDesk
 from voxmesh_runtime import names
@@ -54,32 +57,53 @@ WRITTEN_WITHIN_S = 5.0
 class Session:
     """A conversation from its config to its end, over one stream or several.
 
+    Args:
+        origin: what it begins from.
+        services: behind the coordinator.
+        writer: keeps it for other replicas; None keeps it in memory alone.
+
     Raises from the constructor:
         InvalidArgument: a field of the config is outside its limits.
     """
 
-    def __init__(self, config: conversation_pb2.ConversationConfig, services: Services) -> None:
-        self.id = uuid.uuid4().hex
-        self.token = ""
-        self.outlet = Outlet(self._record)
+    def __init__(self, origin: Origin, services: Services, writer: Writer | None = None) -> None:
+        state = origin.state
+        config = state.config
+        self.id = origin.session_id
+        self.token = self._previous_token = ""
+        self.is_superseded = False
+        self.journal = Journal(writer, origin.session_id, origin.epoch, origin.chronicle, self.supersede)
+        self.journal.stamp = self._stamp
+        self.outlet = Outlet(self.journal.write, self._record)
+        if origin.is_taken_over:
+            self.journal.taken_over(origin.log)
+            self.outlet.restore(origin.responses, state.response_sequence)
+        self._is_taken_over = origin.is_taken_over
         self._recording: Recording | None = None
         self._not_recorded = ""
         self._config = config
         self._services = services = for_purpose(services, config)
         self._tools = ToolDesk(list(config.tools), services.settings.tool_timeout_s)
+        self._tools.is_taken_over = origin.is_taken_over
         self._endpointing = Endpointing.from_config(config, services.settings)
-        self._voices = self._make_voices()
+        self._voices = self._make_voices(state.next_reply_sequence)
+        self._place = state.microphone
+        self._played = conversation_pb2.PlaybackPosition(turn_index=-1)
+        self._inputs_received = self._inputs_told = state.input_sequence
         prompt = config.system_prompt or services.settings.system_prompt
         self._conductor = Conductor(
             services,
             reports=services.reports.of_session(self.id),
             microphone=self._make_microphone,
             voices=self._voices,
-            history=History(_limited(prompt, "config.system_prompt"), services.settings.history_characters),
+            history=History(
+                _limited(prompt, "config.system_prompt"), services.settings.history_characters, state.history
+            ),
             endpointing=self._endpointing,
             languages=SpokenLanguages(config.recognition.language_codes),
             speculation=config.speculation if config.HasField("speculation") else services.settings.speculation,
-            send=self.outlet.send,
+            send=self._send,
+            state=state,
         )
         self._links: list[Link[Any, Any]] = self._all_links()
         self._held: asyncio.Task[None] | None = None
@@ -119,11 +143,9 @@ class Session:
         held = self._held
         if held is None:
             raise RuntimeError("a session is started before it is served")
-        self.token = secrets.token_urlsafe(24)
         await self.outlet.attach(call, self._started(), last_sequence)
-        microphone = self._conductor.microphone
-        if microphone is not None and last_sequence is not None and microphone.last_sequence >= 0:
-            await self.outlet.send(Response(audio_acknowledged=microphone.last_sequence))
+        if last_sequence is not None:
+            await self._acknowledge_audio()
         receiving = asyncio.create_task(self._receive(call))
         lost = asyncio.create_task(self.outlet.lost())
         try:
@@ -140,6 +162,22 @@ class Session:
             receiving.cancel()
             lost.cancel()
             self.outlet.lose(call, Unavailable("the stream ended"))
+
+    def give_token(self, token: str, shown: str = "") -> None:
+        """The client gets this token; the one that it has shown is good until it is known to have got the new one."""
+        self.token, self._previous_token = token, shown
+        self.journal.tokens = Tokens(digest(token), digest(shown) if shown else b"")
+
+    def is_token(self, token: str) -> bool:
+        """The client may resume with this token."""
+        good = [each for each in (self.token, self._previous_token) if each]
+        return any([secrets.compare_digest(each.encode(), token.encode()) for each in good])  # noqa: C419 # in equal time
+
+    def supersede(self) -> None:
+        """Another replica, or another copy here, has taken the session: it ends without a word."""
+        self.is_superseded = True
+        self.outlet.leave(Unavailable("the session was resumed on another stream"))
+        self.end()
 
     def rest(self) -> None:
         """While the client is away and nothing is to be done, leave the services to others."""
@@ -160,9 +198,14 @@ class Session:
 
     def _started(self) -> Response:
         services = [link.ready for link in self._links] + [self._own_ready()]
+        microphone = self._conductor.microphone
         return Response(
             session_started=conversation_pb2.SessionStarted(
-                session_id=self.id, resume_token=self.token, services=services
+                session_id=self.id,
+                resume_token=self.token,
+                services=services,
+                next_audio_sequence=microphone.next_sequence if microphone is not None else 0,
+                input_sequence=self._inputs_received,
             )
         )
 
@@ -181,7 +224,7 @@ class Session:
         for link in self._links:
             link.cancel()
 
-    def _make_voices(self) -> Voices:
+    def _make_voices(self, next_reply_sequence: int) -> Voices:
         config = self._config
         reply_format = config.reply_audio_format
         if not config.HasField("reply_audio_format"):
@@ -190,17 +233,18 @@ class Session:
         if not config.text_replies_only:
             synthesis = tts_pb2.SynthesisConfig(audio_format=reply_format, voice=config.voice, word_time_offsets=True)
             speech = Speech(self._services, synthesis)
-        audio = ReplyAudioStream(self.outlet.send, AudioFormat.from_proto(reply_format, "config.reply_audio_format"))
+        audio_format = AudioFormat.from_proto(reply_format, "config.reply_audio_format")
+        audio = ReplyAudioStream(audio_format, next_reply_sequence)
         model = LanguageModel(self._services, config.language_model)
         settings = self._services.settings
         filler = (settings.filler, settings.filler_after_s)
-        return Voices(model, speech, audio, self._tools, settings.tool_rounds, *filler)
+        return Voices(model, speech, audio, self._tools, settings.tool_rounds, *filler, note=self.journal.note)
 
     def _make_microphone(self, on_event: Callable[[Event], None]) -> Microphone | None:
         """The microphone; None in a typed conversation, whose config has no recognition."""
         if not self._config.HasField("recognition"):
             return None
-        return Microphone(self._services, self._config.recognition, on_event, pause_s=PAUSE_S)
+        return Microphone(self._services, self._config.recognition, on_event, pause_s=PAUSE_S, place=self._place)
 
     def _all_links(self) -> list[Link[Any, Any]]:
         microphone, speech = self._conductor.microphone, self._voices.speech
@@ -216,6 +260,9 @@ class Session:
 
     async def _begin_recording(self) -> None:
         if not self._config.record:
+            return
+        if self._is_taken_over:
+            self._not_recorded = "the recording ended where another coordinator took the session over"
             return
         settings, services = self._services.settings, [link.ready for link in self._links]
         try:
@@ -240,17 +287,14 @@ class Session:
     async def _receive(self, call: Call) -> None:
         async for kind, request in call:
             self._record(request)
+            await self._use_newest_token()
             match kind:
                 case "audio":
                     await self._take_audio(request.audio)
-                case "text":
-                    text = _limited(request.text, "text")
-                    if not text.strip():
-                        raise InvalidArgument("text", "is empty")
-                    self._conductor.put(Typed(text))
-                case "image":
-                    self._take_image(request.image.data)
+                case "text" | "image":
+                    self._take_input(request)
                 case "playback_position":
+                    self._played = request.playback_position
                     self._conductor.played(request.playback_position)
                 case "tool_result":
                     self._tools.result(request.tool_result)
@@ -274,12 +318,68 @@ class Session:
             self._conductor.put(LinkFailed(failure))
             return
         if sequence % ACKNOWLEDGE_EVERY == ACKNOWLEDGE_EVERY - 1:
-            await self.outlet.send(Response(audio_acknowledged=sequence))
+            await self._acknowledge_audio()
 
-    def _take_image(self, data: bytes) -> None:
+    async def _acknowledge_audio(self) -> None:
+        """Tell the client which audio no replica will need; what is in no store, all that is here."""
+        microphone = self._conductor.microphone
+        if microphone is None or not await self.journal.write_notes():
+            return
+        next_sequence = self._place.next_sequence if self.journal.is_kept else microphone.next_sequence
+        if next_sequence:
+            await self.outlet.send(Response(audio_acknowledged=next_sequence - 1))
+
+    def _stamp(self, record: session_pb2.Record) -> None:
+        """Add to a record what is done with as soon as it is written."""
+        microphone, response = self._conductor.microphone, record.response
+        is_end_of_turn = response.HasField("turn_ended") or response.HasField("turn_failed")
+        if microphone is not None:
+            if is_end_of_turn:
+                microphone.settle()
+            if (place := microphone.needed) != self._place:
+                self._place = place
+                record.microphone.CopyFrom(place)
+        if response.HasField("turn_ended"):
+            record.input_sequence = self._conductor.input_sequence
+            self.journal.received_sequence = self.outlet.sequence_played(self._played)
+
+    async def _send(self, response: Response) -> None:
+        await self.outlet.send(response)
+        if response.HasField("turn_ended") and self._conductor.input_sequence > self._inputs_told:
+            self._inputs_told = self._conductor.input_sequence
+            await self.outlet.send(Response(input_acknowledged=self._inputs_told))
+
+    async def _use_newest_token(self) -> None:
+        """The client sends something on a stream, and so has got the token that it was given there."""
+        if self._previous_token:
+            self.give_token(self.token)
+            await self.journal.write_tokens()
+
+    def _take_input(self, request: Request) -> None:
+        """Take a text or picture, unless the client has sent it before."""
+        sequence = request.input_sequence
+        if sequence > self._inputs_received + 1:
+            problem = f"must be {self._inputs_received + 1}, the next one, not {sequence}"
+            raise InvalidArgument("input_sequence", problem)
+        if 0 < sequence <= self._inputs_received:
+            return
+        if request.HasField("image"):
+            self._take_image(request)
+        else:
+            self._take_text(request)
+        self._inputs_received = max(sequence, self._inputs_received)
+
+    def _take_text(self, request: Request) -> None:
+        text = _limited(request.text, "text")
+        if not text.strip():
+            raise InvalidArgument("text", "is empty")
+        self._conductor.put(Typed(text, request.input_sequence))
+
+    def _take_image(self, request: Request) -> None:
+        data = request.image.data
         if not 1 <= len(data) <= MAX_IMAGE_BYTES:
             raise InvalidArgument("image.data", f"must have 1 to {MAX_IMAGE_BYTES} bytes, not {len(data)}")
-        self._conductor.put(Shown(data))
+        self._conductor.put(Shown(data, request.input_sequence))
 
 
 def _limited(text: str, field: str) -> str:

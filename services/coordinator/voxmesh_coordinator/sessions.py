@@ -6,14 +6,22 @@ import asyncio
 import logging
 import secrets
 from collections import OrderedDict
+from collections.abc import Coroutine
+from typing import Any
 
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh_coordinator.journal import Writer
+from voxmesh_coordinator.origin import Origin
 from voxmesh_coordinator.outlet import Call
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.session import Session
+from voxmesh_coordinator.session_store import SessionStore, digest
 from voxmesh_runtime.errors import InvalidArgument, NotFound, Unavailable
 
 log = logging.getLogger(__name__)
+
+SIGNS_OF_LIFE = 3
+"""Writes to the store in the time that a session waits for its client, of one that says nothing."""
 
 
 class Sessions:
@@ -21,42 +29,89 @@ class Sessions:
 
     Args:
         services: behind the coordinator.
+        store: shared with other replicas; None keeps sessions in memory alone.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, store: SessionStore | None) -> None:
         self._services = services
         self._settings = services.settings
+        self._store = store if services.settings.resume_s else None
+        self._writer = Writer(self._store) if self._store is not None else None
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._expiring: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._life_s = self._settings.resume_s / SIGNS_OF_LIFE
+        if self._writer is not None:
+            self._later(self._give_signs_of_life())
 
     async def begin(self, call: Call, config: conversation_pb2.ConversationConfig) -> None:
         """Serve a new session over its first stream."""
-        session = Session(config, self._services)
+        session = Session(Origin.new(config, self._settings.history_characters), self._services, self._writer)
         await session.start()
         self._sessions[session.id] = session
+        session.journal.ttl_s = self._settings.resume_s + self._life_s
+        session.give_token(secrets.token_urlsafe(24))
+        await session.journal.begin()
         await self._serve(session, call)
 
     async def resume(self, call: Call, resume: conversation_pb2.Resume) -> None:
-        """Serve a session over another stream; one that is still open is taken from it.
+        """Serve a session over another stream; one that is still open is taken from it, here or elsewhere.
 
         Raises:
-            NotFound: it is not held here, or the token is not its newest.
+            NotFound: it is not kept, or the token is not its newest.
+            StoreFailed: whether it is kept cannot be told.
         """
-        session = self._sessions.get(resume.session_id)
-        if session is None or not secrets.compare_digest(session.token.encode(), resume.resume_token.encode()):
+        session = await self._resume_own(resume) or await self._take_over(resume)
+        if session is None:
             name = resume.session_id[:100]
-            message = f"session {name!r} is not held here; start a new one with a config"
+            message = f"session {name!r} is not kept; start a new one with a config"
             raise NotFound("session", name, message)
-        session.outlet.leave(Unavailable("the session was resumed on another stream"))
-        self._keep(session)
         await self._serve(session, call, _last_sequence(session, resume))
 
     async def stop(self) -> None:
-        """End all sessions."""
+        """End all sessions here; those in the store can be resumed elsewhere."""
         sessions = list(self._sessions.values())
         for session in sessions:
-            self._forget(session)
+            self._drop(session)
+        for task in self._tasks:
+            task.cancel()
         await asyncio.gather(*(session.ended() for session in sessions))
+        if self._writer is not None and self._store is not None:
+            await self._writer.close()
+            await self._store.close()
+
+    async def _resume_own(self, resume: conversation_pb2.Resume) -> Session | None:
+        """The session as it is held here; None when it is not, or belongs to another replica by now."""
+        session = self._sessions.get(resume.session_id)
+        if session is None or session.is_over or not session.is_token(resume.resume_token):
+            return None
+        session.outlet.leave(Unavailable("the session was resumed on another stream"))
+        self._keep(session)
+        session.journal.ttl_s = self._settings.resume_s + self._life_s
+        session.give_token(secrets.token_urlsafe(24), resume.resume_token)
+        return session if await session.journal.write_tokens() else None
+
+    async def _take_over(self, resume: conversation_pb2.Resume) -> Session | None:
+        """The session as the store has it; None when it has not, or the token is another."""
+        if self._store is None:
+            return None
+        token, ttl_s = secrets.token_urlsafe(24), self._settings.resume_s + self._life_s
+        shown = digest(resume.resume_token) if resume.resume_token else b""
+        claimed = await self._store.claim(resume.session_id, shown, digest(token), ttl_s)
+        if claimed is None:
+            return None
+        old = self._sessions.get(resume.session_id)
+        if old is not None:
+            old.supersede()
+            self._drop(old)
+        origin = Origin.of_claimed(resume.session_id, claimed, self._settings.history_characters)
+        session = Session(origin, self._services, self._writer)
+        session.journal.ttl_s = ttl_s
+        session.give_token(token, resume.resume_token)
+        await session.start()
+        self._sessions[session.id] = session
+        log.info("a session was taken over", extra={"session_id": session.id, "epoch": claimed.epoch})
+        return session
 
     async def _serve(self, session: Session, call: Call, last_sequence: int | None = None) -> None:
         try:
@@ -69,14 +124,18 @@ class Sessions:
             self._forget(session)
             raise
         finally:
-            if session.is_over or session.input_ended:
+            if session.is_superseded:
+                self._drop(session)
+            elif session.is_over or session.input_ended:
                 self._forget(session)
-            elif not session.outlet.is_attached and session.id in self._sessions:
+            elif not session.outlet.is_attached and self._sessions.get(session.id) is session:
                 self._expire_later(session)
 
     def _expire_later(self, session: Session) -> None:
         # Its streams to the services are opened again when they are needed.
         session.rest()
+        session.journal.ttl_s = self._settings.resume_s
+        self._later(session.journal.touch())
         loop = asyncio.get_running_loop()
         self._expiring[session.id] = loop.call_later(self._settings.resume_s, self._forget, session)
         while len(self._expiring) > self._settings.max_streams:
@@ -90,9 +149,28 @@ class Sessions:
             timer.cancel()
 
     def _forget(self, session: Session) -> None:
-        self._keep(session)
-        self._sessions.pop(session.id, None)
+        """End a session for good."""
+        self._drop(session)
+        self._later(session.journal.end())
+
+    def _drop(self, session: Session) -> None:
+        """End a session here."""
+        if self._sessions.get(session.id) is session:
+            self._keep(session)
+            del self._sessions[session.id]
         session.end()
+
+    async def _give_signs_of_life(self) -> None:
+        """A session whose client says nothing is not to expire while its owner lives."""
+        while True:
+            await asyncio.sleep(self._life_s)
+            attached = [each for each in self._sessions.values() if each.outlet.is_attached]
+            await asyncio.gather(*(session.journal.touch() for session in attached))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 def _last_sequence(session: Session, resume: conversation_pb2.Resume) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_state_path
 from pydantic import Field, model_validator
 
 from voxmesh_coordinator.backend_settings import BackendSettings, read_backends
@@ -79,6 +80,11 @@ class CoordinatorSettings(ServerSettings):
     """Longest wait for a service to accept a stream, in seconds."""
     resume_s: float = Field(default=30.0, ge=0)
     """How long a session whose stream broke waits for its client, in seconds; 0 ends it at once."""
+    session_store: str = Field(default_factory=lambda: f"sqlite://{user_state_path('voxmesh') / 'sessions.sqlite3'}")
+    """Where sessions are kept so that another replica can resume them: sqlite:///PATH for the coordinators of one host;
+    redis://HOST:PORT/NUMBER for those of several, with voxmesh-coordinator[redis]; none keeps them in memory alone. By
+    default `voxmesh/sessions.sqlite3` in the user's state folder. What is said and answered lies there until a goodbye,
+    or until nobody came back in time."""
     system_prompt: str = SYSTEM_PROMPT
     """First system message of conversations that bring none."""
     end_of_turn_probability: float = Field(default=0.5, gt=0, lt=1)
@@ -104,7 +110,7 @@ class CoordinatorSettings(ServerSettings):
     pre_roll_s: float = Field(default=0.5, ge=0, le=2)
     """Audio before the start of speech that the recogniser gets too, in seconds."""
     history_characters: int = Field(default=4000, ge=200)
-    """Text of earlier turns that the language model gets; the oldest turns are left out first."""
+    """Text of earlier turns that the language model gets; when it grows longer, its older half is left out."""
     max_reply_tokens: int = Field(default=160, ge=1)
     """Longest reply, in tokens."""
     temperature: float = Field(default=0.2, ge=0, le=2)

@@ -52,6 +52,16 @@ class Segment:
         self._text += text
         await self._send_text(text)
 
+    async def take_up(self, text: str, text_from: int, at_s: float) -> None:
+        """Speak what another coordinator began, from a character on, that lies so far in the reply's audio.
+
+        Raises:
+            ServiceFailed: the service refuses it.
+        """
+        self.is_started, self._text = True, text
+        self.base_text, self.base_s = text_from, at_s
+        await self._send_text(text[text_from:], continues=text_from > 0)
+
     async def end(self) -> None:
         """The text is complete."""
         self._is_ended = True
@@ -71,9 +81,11 @@ class Segment:
         if self._is_ended:
             await self._send(Request(end_of_segment=tts_pb2.EndOfSegment()))
 
-    async def _send_text(self, text: str) -> None:
+    async def _send_text(self, text: str, *, continues: bool = False) -> None:
         for begin in range(0, len(text), MAX_PIECE_CHARACTERS):
-            piece = tts_pb2.SegmentText(text=text[begin : begin + MAX_PIECE_CHARACTERS], trace_context=self._parent)
+            piece = tts_pb2.SegmentText(
+                text=text[begin : begin + MAX_PIECE_CHARACTERS], trace_context=self._parent, continues=continues
+            )
             await self._send(Request(text=piece))
 
     async def _send(self, request: Request) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from voxmesh_llm_proxy.structs import Json
 
@@ -41,11 +41,15 @@ class Play:
     """Silence before each further delta."""
 
 
+Answer: TypeAlias = Play | Callable[[Json], Play]
+"""A play, or what chooses one by the body of the request."""
+
+
 class RecordedUpstream:
     """Answers each chat completion by the next of `plays`; the last one is played again and again."""
 
     def __init__(self, models: Sequence[str] | None) -> None:
-        self.plays: deque[Play] = deque([Play([text("Hello")])])
+        self.plays: deque[Answer] = deque([Play([text("Hello")])])
         self.models = models
         """What is listed; None answers 404."""
         self.requests: list[Json] = []
@@ -56,7 +60,7 @@ class RecordedUpstream:
         """Answers that the client did not wait for."""
         self.url = ""
 
-    def play(self, *plays: Play) -> None:
+    def play(self, *plays: Answer) -> None:
         """What to answer from now on; forgets the requests so far."""
         self.plays = deque(plays)
         self.requests.clear()
@@ -69,8 +73,8 @@ class RecordedUpstream:
                 self._list_models(writer)
             else:
                 self.requests.append(json.loads(body))
-                next_play = self.plays.popleft() if len(self.plays) > 1 else self.plays[0]
-                await self._answer(next_play, reader, writer)
+                answer = self.plays.popleft() if len(self.plays) > 1 else self.plays[0]
+                await self._answer(answer if isinstance(answer, Play) else answer(self.requests[-1]), reader, writer)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             self.hang_ups += 1
