@@ -81,7 +81,7 @@ async def test_a_reply_is_prepared_before_the_pause_is_judged_and_said_after_it(
 
 
 async def test_the_language_model_reads_what_is_said_while_it_is_said(settings: MeshSettings) -> None:
-    words = await spoken(settings, "Please tell me what people in the north of Italy like to eat for dinner in winter.")
+    words = await spoken(settings, "Please tell me what people in the north of Italy like to eat for lunch on Sunday.")
     async with (
         recorded_upstream() as server,
         llm_proxy(server, prefill=True) as target,
@@ -92,12 +92,12 @@ async def test_the_language_model_reads_what_is_said_while_it_is_said(settings: 
         call.say(words)
         ended = await call.until(TurnEnded)
         await call.until(TurnReport)
-    *ahead, last = server.requests
-    assert last["messages"][-1]["content"] == ended.text
-    assert last["max_tokens"] > 1
-    assert {body["max_tokens"] for body in ahead} == {1}
-    assert [message["role"] for message in ahead[0]["messages"]] == ["system"]
-    parts = [body["messages"][-1]["content"] for body in ahead[1:]]
+        # What the reply added is read while it is heard.
+        await wait_until(lambda: server.requests[-1]["messages"][-1]["role"] == "assistant")
+    (answered,) = [number for number, body in enumerate(server.requests) if body["max_tokens"] > 1]
+    assert asked(server, answered)[-1]["content"] == ended.text
+    assert [message["role"] for message in asked(server, 0)] == ["system"]
+    parts = [asked(server, number)[-1]["content"] for number in range(1, answered)]
     assert parts[0] != parts[-1]
     assert len(parts[0]) < len(ended.text)
 

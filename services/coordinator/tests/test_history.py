@@ -49,6 +49,17 @@ def test_what_is_only_supposed_leaves_no_trace() -> None:
     assert texts(history)[1:] == [(USER, "Hello.")]
 
 
+def test_what_is_told_begins_alike_for_many_turns_though_old_ones_are_forgotten() -> None:
+    history = History("", 2000)
+    beginnings: list[str] = []
+    for number in range(100):
+        history.add_user(f"This is the question with the number {number}.")
+        beginnings.append(texts(history)[1][1])
+        history.add_reply(f"And this is the answer to question {number}.")
+        assert sum(len(text) for _, text in texts(history)) <= 2000
+    assert len(set(beginnings)) < 10
+
+
 def test_the_oldest_turns_are_forgotten_first_and_whole() -> None:
     history = History("", 60)
     for number in range(10):

@@ -72,8 +72,7 @@ class LanguageModel:
 
     async def prefill(self, messages: Sequence[llm_pb2.Message], tools: Sequence[llm_pb2.Tool]) -> None:
         """Let the model read what the next generation will most likely begin with."""
-        # A reply that was heard is in the cache already.
-        if self.link.is_open and messages[-1].role != llm_pb2.Message.ROLE_ASSISTANT:
+        if self.link.is_open:
             # A stream that breaks now is opened again by the generation.
             with suppress(ServiceFailed):
                 await self.link.send(Request(prefill=llm_pb2.Generate(messages=messages, tools=tools)))

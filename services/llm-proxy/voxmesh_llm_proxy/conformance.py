@@ -230,7 +230,7 @@ class LlmConformance(StreamConformance):
 
     async def test_a_prefill_is_not_answered_and_a_generation_after_it_is(self) -> None:
         async with self.stream(sampling=llm_pb2.Sampling(max_output_tokens=4)) as (stream, _):
-            await stream.send(prefill("What is"), prefill("What is the capital"))
+            await stream.send(prefill("What is"), prefill("Hi", Message(role=Message.ROLE_ASSISTANT, text="Hello.")))
             await stream.send(generate("What is the capital of France?"))
             await stream.send(prefill("Thank"))
             await stream.half_close()

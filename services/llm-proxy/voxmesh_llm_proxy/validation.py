@@ -72,7 +72,7 @@ def check_generate(generate: llm_pb2.Generate, name: str = "generate") -> None:
         field = f"{name}.messages[{index}]"
         _check_message(field, message)
         _check_tool_calls(field, message, calls)
-    _check_order(f"{name}.messages", messages)
+    _check_order(f"{name}.messages", messages, is_answered=name == "generate")
     images = sum(len(message.images) for message in messages)
     if images > MAX_IMAGES:
         raise InvalidArgument(f"{name}.messages", f"{images} images are too many; at most {MAX_IMAGES} in all")
@@ -152,13 +152,13 @@ def _check_tool_calls(field: str, message: llm_pb2.Message, calls: set[str]) -> 
         raise InvalidArgument(f"{field}.tool_call_id", "only a tool message answers a call")
 
 
-def _check_order(messages_field: str, messages: Sequence[llm_pb2.Message]) -> None:
+def _check_order(messages_field: str, messages: Sequence[llm_pb2.Message], *, is_answered: bool) -> None:
     others = False
     for index, message in enumerate(messages):
         if message.role == llm_pb2.Message.ROLE_SYSTEM and others:
             raise InvalidArgument(f"{messages_field}[{index}].role", "system messages must come before all others")
         others = others or message.role != llm_pb2.Message.ROLE_SYSTEM
-    if messages[-1].role == llm_pb2.Message.ROLE_ASSISTANT:
+    if is_answered and messages[-1].role == llm_pb2.Message.ROLE_ASSISTANT:
         field = f"{messages_field}[{len(messages) - 1}].role"
         raise InvalidArgument(field, "the last message must not be the assistant's; there is nothing to answer")
 

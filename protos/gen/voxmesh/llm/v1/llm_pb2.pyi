@@ -51,7 +51,8 @@ class StreamingGenerateRequest(message.Message):
         that somebody has said so far. An upstream that keeps what it has read
         answers that generation sooner. Nothing is answered. While it is read the
         next generation waits for it; the newest takes the place of one that
-        waits, and a service that gains nothing by it drops it.
+        waits, and a service that gains nothing by it drops it. Its last message
+        may be the assistant's.
         """
 
     def __init__(
