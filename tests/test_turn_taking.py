@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from test_coordinator import asked, says, scripted
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_client import MeshSettings, SpeechStarted
+from voxmesh_client.sound import samples_of
 from voxmesh_llm_proxy.testing import Play, fragment
 from voxmesh_runtime.audio import Resampler, Samples
 from voxmesh_runtime.testing import wait_until
@@ -24,6 +26,7 @@ Interrupted = conversation_pb2.Interrupted
 ReplyAudio = conversation_pb2.ReplyAudio
 Duck = conversation_pb2.Duck
 
+REPLY_HERTZ = 24_000
 SENTENCES = ("Once upon a time there was a king. ", *["He had three sons and they all went away. "] * 12)
 STORY, SLOW_STORY = says(*SENTENCES, gap_s=0.1), says(*SENTENCES, gap_s=1.5)
 
@@ -41,7 +44,7 @@ def cough() -> bytes:
 def echo(reply: bytes) -> bytes:
     """A reply of 24 kHz as the microphone hears it."""
     heard: Samples = np.frombuffer(reply, "<i2").astype(np.float32) / np.float32(65536)
-    resampler = Resampler(24_000, RATE_HERTZ)
+    resampler = Resampler(REPLY_HERTZ, RATE_HERTZ)
     return pcm(np.concatenate([resampler.process(heard), resampler.flush()]))
 
 
@@ -169,6 +172,26 @@ async def test_the_replys_own_echo_does_not_interrupt_it(settings: MeshSettings)
         await call.until(SpeechStarted)
         await call.until(Duck, 2)
     assert not call.events(Interrupted)
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.25])
+async def test_a_scrap_of_the_replys_echo_does_not_interrupt_it(settings: MeshSettings, gain: float) -> None:
+    async with scripted(settings, STORY) as (_, there), talk(there) as call:
+        await begin_story(call)
+        await wait_until(lambda: len(reply_audio(call, 0)) > 6 * 2 * REPLY_HERTZ, 20)
+        began_at = next(
+            at for at, event in zip(call.arrived_at, call.heard, strict=True) if isinstance(event, ReplyAudio)
+        )
+        # From the middle of a word to the middle of another, as it is being played.
+        for _ in range(3):
+            await asyncio.sleep(0.9)
+            at_s = time.monotonic() - began_at - 0.15
+            heard = reply_audio(call, 0)[2 * round(at_s * REPLY_HERTZ) :][: 2 * round(0.7 * REPLY_HERTZ)]
+            call.say(pcm(samples_of(echo(heard)) * np.float32(gain)))
+            await asyncio.sleep(0.8)
+        await call.until(Duck, 2)
+    assert not call.events(Interrupted)
+    assert len(call.events(TurnEnded)) == 1
 
 
 async def test_words_over_a_reply_take_the_turn(settings: MeshSettings) -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from voxmesh_coordinator.echo import Source
 from voxmesh_coordinator.overlap import Overlap, judge
-from voxmesh_coordinator.settings import BACKCHANNELS
+from voxmesh_coordinator.settings import BACKCHANNELS, INTERRUPTIONS
 
 pytestmark = pytest.mark.unit
 
@@ -44,3 +45,31 @@ def test_the_last_word_of_an_interim_transcript_decides_nothing() -> None:
     assert judge("Stop", BEING_SAID, BACKCHANNELS, is_final=False) is Overlap.NOTHING
     assert judge("The capitol", BEING_SAID, BACKCHANNELS, is_final=False) is Overlap.ECHO
     assert judge("Stop talk", BEING_SAID, BACKCHANNELS, is_final=False) is Overlap.INTERRUPTION
+
+
+@pytest.mark.parametrize("said", ["King Eatonaxu.", "Brie son", "And parking who had no."])
+def test_what_sounds_like_the_reply_is_its_echo_whatever_was_understood(said: str) -> None:
+    assert judge(said, BEING_SAID, BACKCHANNELS, source=lambda: Source.REPLY) is Overlap.ECHO
+
+
+@pytest.mark.parametrize("said", ["Stop.", "A large city on the river?"])
+def test_a_persons_voice_interrupts_with_the_replys_words_too(said: str) -> None:
+    assert judge(said, BEING_SAID, BACKCHANNELS, source=lambda: Source.PERSON) is Overlap.INTERRUPTION
+
+
+def test_a_persons_murmur_is_still_one() -> None:
+    assert judge("Mm-hm.", BEING_SAID, BACKCHANNELS, source=lambda: Source.PERSON) is Overlap.BACKCHANNEL
+
+
+def test_too_little_sound_decides_nothing_yet() -> None:
+    assert judge("Stop that", BEING_SAID, BACKCHANNELS, source=lambda: Source.TOO_SHORT) is Overlap.NOTHING
+
+
+@pytest.mark.parametrize("said", ["Stop.", "No, wait!", "Hold on"])
+def test_one_word_that_means_to_interrupt_does_though_its_sound_is_a_little_like_the_reply(said: str) -> None:
+    def verdict(words: str, being_said: str) -> Overlap:
+        return judge(words, being_said, BACKCHANNELS, source=lambda: Source.LIKELY_REPLY, interruptions=INTERRUPTIONS)
+
+    assert verdict(said, BEING_SAID) is Overlap.INTERRUPTION
+    assert verdict(said, f"They cried {said}") is Overlap.ECHO
+    assert verdict("Help us", BEING_SAID) is Overlap.ECHO

@@ -39,7 +39,7 @@ from voxmesh_coordinator.history import History
 from voxmesh_coordinator.hop import HopClock
 from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.microphone import Microphone
-from voxmesh_coordinator.overlap import Overlap, judge
+from voxmesh_coordinator.overlap import Overlap
 from voxmesh_coordinator.replies import Replies
 from voxmesh_coordinator.reply import Voices
 from voxmesh_coordinator.report_log import SessionReports
@@ -172,7 +172,7 @@ class Conductor:
         turn = self._turn
         is_news = turn is None or turn.pause is not None
         if turn is None:
-            turn = self._turn = UserTurn(is_over_reply=self._replies.is_audible)
+            turn = self._turn = UserTurn(began_s=offset_s, is_over_reply=self._replies.is_audible)
             if turn.is_over_reply:
                 await self._replies.hold()
         elif turn.pause is not None:
@@ -337,7 +337,7 @@ class Conductor:
         await self._move_if_asked()
 
     def _overlap(self, turn: UserTurn) -> Overlap:
-        return judge(turn.words, self._replies.being_said, self._settings.backchannels, is_final=not turn.interim)
+        return self._replies.overlap(turn, self.microphone)
 
     async def _judge_overlap(self, turn: UserTurn) -> None:
         """Speech over a reply has paused, and its words are known."""

@@ -9,6 +9,8 @@ from voxmesh.session.v1 import session_pb2
 
 _AHEAD_S = 1.0
 """How far ahead of the client's word a reply's echo is looked for, in seconds."""
+_LATELY_S = 1.0
+"""A client that told its position so long ago, in seconds, may have stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Ledger:
         self._pieces: list[SpokenPiece] = []
         self._began_at: float | None = None
         self._played_s: float | None = None
+        self._told_at = 0.0
 
     @property
     def sent_s(self) -> float:
@@ -73,6 +76,7 @@ class Ledger:
     def played(self, offset_s: float) -> None:
         """The client has played up to `offset_s`."""
         self._played_s = min(max(offset_s, self._played_s or 0.0), self.sent_s)
+        self._told_at = time.monotonic()
 
     def position_s(self) -> float:
         """How far the reply has been played: as the client says, else as time has passed."""
@@ -81,6 +85,17 @@ class Ledger:
         if self._began_at is None:
             return 0.0
         return min(time.monotonic() - self._began_at, self.sent_s)
+
+    def sounding_s(self) -> float:
+        """Where the client is in the reply just now: it has gone on since it told so."""
+        if self._played_s is None:
+            return self.position_s()
+        return min(self._played_s + time.monotonic() - self._told_at, self.sent_s)
+
+    @property
+    def is_followed(self) -> bool:
+        """The client tells where it is in the reply, and told so a moment ago."""
+        return self._played_s is not None and time.monotonic() - self._told_at < _LATELY_S
 
     @property
     def is_playing(self) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
+import numpy as np
+
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
@@ -27,7 +29,7 @@ from voxmesh_coordinator.events import (
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.needed_audio import NeededAudio
 from voxmesh_coordinator.services import Services
-from voxmesh_runtime.audio import AudioFormat, Decoder, Encoding
+from voxmesh_runtime.audio import AudioFormat, Decoder, Encoding, Samples
 from voxmesh_runtime.clock import duration, seconds_of
 from voxmesh_runtime.errors import InvalidArgument
 
@@ -122,6 +124,20 @@ class Microphone:
         self._turn_parent = common_pb2.TraceContext()
         self._stt_sent_s = 0.0
         self._stt_shift_s = 0.0
+
+    @property
+    def sample_rate_hertz(self) -> int:
+        """Of its audio."""
+        return self._format.sample_rate_hertz
+
+    def heard(self, begin_s: float, end_s: float) -> Samples:
+        """The samples from one moment to another, as far as they are among the latest KEPT_S."""
+        pieces = [piece for piece in self._recent if piece.end_s > begin_s and piece.begin_s < end_s]
+        if not pieces:
+            return np.zeros(0, np.float32)
+        samples = np.concatenate([self._decoder.decode(piece.data) for piece in pieces])
+        first, last = ((each - pieces[0].begin_s) * self.sample_rate_hertz for each in (begin_s, end_s))
+        return samples[max(0, round(first)) : round(last)]
 
     @property
     def next_sequence(self) -> int:

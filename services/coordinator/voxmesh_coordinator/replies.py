@@ -13,10 +13,13 @@ import grpc
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.begun import Begun
+from voxmesh_coordinator.echo import source_of
 from voxmesh_coordinator.events import Event, ReplyDone, ReplyReady
 from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.history import History
+from voxmesh_coordinator.microphone import Microphone
 from voxmesh_coordinator.outbox import Outbox
+from voxmesh_coordinator.overlap import Overlap, judge
 from voxmesh_coordinator.reply import Reply, Voices
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.user_turn import UserTurn, is_same_speech
@@ -84,10 +87,19 @@ class Replies:
         """There is a reply that speech would be over: one in preparation for a turn that is over, or being played."""
         return self._given is not None and (not self._given.is_done or self._given.reply.ledger.is_playing)
 
-    @property
-    def being_said(self) -> str:
-        """What the person may hear of the reply about now."""
-        return self._given.reply.ledger.being_said() if self._given is not None else ""
+    def overlap(self, turn: UserTurn, microphone: Microphone | None) -> Overlap:
+        """What speech over the reply is by now, by its words and its sound."""
+        if self._given is None or microphone is None:
+            return judge(turn.words, "", self._services.settings.backchannels, is_final=not turn.interim)
+        ledger = self._given.reply.ledger
+        return judge(
+            turn.words,
+            ledger.being_said(),
+            self._services.settings.backchannels,
+            is_final=not turn.interim,
+            interruptions=self._services.settings.interruptions,
+            source=lambda: source_of(turn, microphone, ledger, self._voices.audio.sent),
+        )
 
     def played(self, position: conversation_pb2.PlaybackPosition) -> None:
         """The client has played a reply so far."""

@@ -12,6 +12,7 @@ from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_coordinator.begun import Begun
+from voxmesh_coordinator.echo import SentAudio
 from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.history import History
 from voxmesh_coordinator.hop import HopClock
@@ -54,6 +55,7 @@ class ReplyAudioStream:
         self._next_sequence = next_sequence
         self._format = audio_format
         self._bytes_per_s = audio_format.bytes_per_frame * audio_format.sample_rate_hertz
+        self.sent = SentAudio(audio_format)
 
     def seconds(self, data: bytes) -> float:
         """Length of a piece of audio."""
@@ -75,6 +77,7 @@ class ReplyAudioStream:
         self._next_sequence += 1
         if data:
             turn.clock.audio_sent()
+            self.sent.add(turn.clock.turn_index, offset_s, data)
         return Response(reply_audio=audio)
 
 

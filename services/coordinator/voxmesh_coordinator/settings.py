@@ -37,6 +37,11 @@ BACKCHANNELS = (
 )
 
 
+INTERRUPTIONS = (
+    *("stop", "wait", "no", "enough", "quiet", "pause", "cancel", "please", "stop it", "hold on", "hang on"),
+    *("excuse me", "wait a minute", "wait a second", "be quiet", "never mind", "shut up"),
+)
+
 UNFINISHED_ENDINGS = (
     *("a", "an", "the", "my", "your", "his", "her", "our", "their", "this", "these", "every", "some"),
     *("and", "or", "but", "because", "so", "if", "whether", "when", "while", "that", "which", "than", "as"),
@@ -103,6 +108,8 @@ class CoordinatorSettings(ServerSettings):
     """Volume of a reply while it is judged whether speech over it interrupts."""
     backchannels: tuple[str, ...] = BACKCHANNELS
     """What listeners say to go along, in lower case without punctuation; it does not interrupt a reply."""
+    interruptions: tuple[str, ...] = INTERRUPTIONS
+    """Short words that stop a reply however they sound, unless they are surely its echo; written as backchannels."""
     filler: str = "One moment, please."
     """Said when the first words of a reply take longer than `filler_after_s`."""
     filler_after_s: float | None = Field(default=None, gt=0)

@@ -69,6 +69,8 @@ class UserTurn:
     """What the pictures show, once that is known."""
     pause: Pause | None = None
     """None while the person speaks."""
+    began_s: float = 0.0
+    """Where its speech began, in seconds of the microphone's audio."""
     is_over_reply: bool = False
     """It began over a reply and may not be a turn at all."""
     needs_finalize: bool = True
