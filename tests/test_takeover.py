@@ -6,25 +6,30 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
+from google.protobuf import struct_pb2
 from hosts import free_port
-from talking import Talk, question, reply_audio, reply_text, talk
+from redis_server import redis_server
+from talking import Talk, chat, question, reply_audio, reply_text, talk
 from test_coordinator import asked, llm_proxy, says, targets_of
 from test_resume import Wire, wired
 
-from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.events import SessionReplaced
 from voxmesh_client.health import Health, check_health
 from voxmesh_coordinator.reply import GO_ON
-from voxmesh_llm_proxy.testing import Play, RecordedUpstream, recorded_upstream
+from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream
+from voxmesh_runtime.channels import open_channel
+from voxmesh_runtime.testing import exchange, wait_until
 
 pytestmark = [pytest.mark.mesh, pytest.mark.timeout(240)]
 
@@ -33,16 +38,24 @@ TurnReport = conversation_pb2.TurnReport
 TurnFailed = conversation_pb2.TurnFailed
 ReplyAudio = conversation_pb2.ReplyAudio
 
+Request = conversation_pb2.ConverseRequest
+Response = conversation_pb2.ConverseResponse
+Stub = conversation_pb2_grpc.ConversationServiceStub
+ToolCall = conversation_pb2.ToolCall
+
+TYPED = Request(config=conversation_pb2.ConversationConfig(text_replies_only=True))
 STORY = [f"This is sentence number {number}. " for number in ("one", "two", "three", "four", "five", "six")]
 
 
 class Replica:
     """A coordinator in a process of its own."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.port = free_port()
-        self.target = f"127.0.0.1:{self.port}"
-        self._environment = {**os.environ, **environment, "VOXMESH_PORT": str(self.port)}
+    def __init__(self, name: str, environment: dict[str, str]) -> None:
+        port = free_port()
+        self.name = name
+        self.target = f"127.0.0.1:{port}"
+        own = {"VOXMESH_PORT": str(port), "VOXMESH_HOST_NAME": name, "VOXMESH_PARENT_PID": str(os.getpid())}
+        self._environment = {**os.environ, **environment, **own}
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -52,6 +65,11 @@ class Replica:
         async with asyncio.timeout(60):
             while await check_health(self.target) is not Health.SERVING:  # noqa: ASYNC110 # another process's health
                 await asyncio.sleep(0.05)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to it."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     async def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
         """End it, by default without a word."""
@@ -82,7 +100,7 @@ async def stage(settings: MeshSettings, store: str, **environment: str) -> Async
     async with recorded_upstream() as upstream, llm_proxy(upstream) as proxy:
         targets = {f"VOXMESH_{name.upper()}": target for name, target in targets_of(settings).items()}
         shared = {**targets, "VOXMESH_LLM_TARGET": proxy, "VOXMESH_SESSION_STORE": store, **environment}
-        replicas = (Replica(shared), Replica(shared))
+        replicas = (Replica("one", shared), Replica("two", shared))
         try:
             await asyncio.gather(*(each.start() for each in replicas))
             there = settings.model_copy(update={"coordinator_target": replicas[0].target})
@@ -96,6 +114,25 @@ async def stage(settings: MeshSettings, store: str, **environment: str) -> Async
 def store(tmp_path: Path) -> str:
     """The embedded store."""
     return f"sqlite://{tmp_path}/sessions.sqlite3"
+
+
+@asynccontextmanager
+async def shared(store: str, folder: Path) -> AsyncGenerator[str]:
+    """A store by its name."""
+    if store == "sqlite":
+        yield f"sqlite://{folder}/sessions.sqlite3"
+        return
+    async with redis_server(folder) as url:
+        yield url
+
+
+def resume(started: conversation_pb2.SessionStarted, got: Sequence[Response] = ()) -> Request:
+    """The first message of a client that has got these responses."""
+    last = max((response.sequence for response in got), default=0)
+    again = conversation_pb2.Resume(
+        session_id=started.session_id, resume_token=started.resume_token, last_sequence=last
+    )
+    return Request(resume=again)
 
 
 def assert_seamless(call: Talk, turn_index: int) -> None:
@@ -155,10 +192,15 @@ async def told(there: Stage, call: Talk, turn_index: int) -> bytes:
     return reply_audio(call, turn_index)
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
 async def test_a_coordinator_killed_in_mid_answer_is_replaced_and_the_rest_is_said(
-    settings: MeshSettings, store: str
+    settings: MeshSettings, tmp_path: Path, kind: str
 ) -> None:
-    async with stage(settings, store) as there, talk(there.settings) as call:
+    async with (
+        shared(kind, tmp_path) as store,
+        stage(settings, store) as there,
+        talk(there.settings) as call,
+    ):
         undisturbed = await told(there, call, 0)
         await hear(call, 0)
         there.upstream.play(rest_of_story)
@@ -183,3 +225,156 @@ async def test_a_coordinator_killed_in_mid_answer_is_replaced_and_the_rest_is_sa
         "".join(STORY).strip(),
         "Thank you.",
     ]
+
+
+async def test_a_turn_whose_answer_had_not_begun_is_answered(settings: MeshSettings, store: str) -> None:
+    async with stage(settings, store) as there, chat(there.settings) as call:
+        there.upstream.play(says("Too late.", pause_s=60), says("Here I am."))
+        await call.conversation.send_text("Are you there?")
+        await call.until(TurnEnded)
+        await there.take_over()
+        await call.until(TurnReport)
+    assert reply_text(call, 0) == "Here I am."
+    assert len(call.events(TurnEnded)) == 1
+    assert asked(there.upstream, -1)[-1]["content"] == "Are you there?"
+
+
+async def test_a_text_that_the_dead_coordinator_never_read_is_answered_once(settings: MeshSettings, store: str) -> None:
+    async with stage(settings, store) as there, chat(there.settings) as call:
+        there.upstream.play(says("Yes."))
+        await call.conversation.send_text("First.")
+        await call.until(TurnReport)
+        there.replicas[0].send(signal.SIGSTOP)
+        await call.conversation.send_text("Second.")
+        await there.take_over()
+        await call.until(TurnReport, 2)
+        await call.conversation.send_text("Third.")
+        await call.until(TurnReport, 3)
+        messages = asked(there.upstream, -1)
+    assert [ended.text for ended in call.events(TurnEnded)] == ["First.", "Second.", "Third."]
+    said = ["First.", "Yes.", "Second.", "Yes.", "Third."]
+    assert [message["content"] for message in messages[1:]] == said
+
+
+@pytest.mark.parametrize("is_answered", [False, True], ids=["while it runs", "once it has run"])
+async def test_a_tool_is_not_run_twice(settings: MeshSettings, store: str, *, is_answered: bool) -> None:
+    wants = Play([fragment(0, '{"city": "Paris"}', "weather", "call-1")], finish="tool_calls")
+    tool = conversation_pb2.Tool(name="weather", description="Weather of a city", parameters=struct_pb2.Struct())
+    result = conversation_pb2.ToolResult(call_id="call-1", content="sunny")
+    async with stage(settings, store) as there, chat(there.settings, tools=[tool]) as call:
+        there.upstream.play(wants, *([says("Too late.", pause_s=60)] if is_answered else []), says("It is sunny."))
+        await call.conversation.send_text("How is the weather in Paris?")
+        await call.until(ToolCall)
+        if is_answered:
+            await call.conversation.send_tool_result(result)
+            await wait_until(lambda: len(there.upstream.requests) == 2)
+        await there.take_over()
+        await call.until(SessionReplaced)
+        if not is_answered:
+            await call.conversation.send_tool_result(result)
+        await call.until(TurnReport)
+    answer = asked(there.upstream, -1)[-1]
+    assert (answer["role"], answer["content"], answer["tool_call_id"]) == ("tool", "sunny", "call-1")
+    assert len(call.events(ToolCall)) == 1
+    assert reply_text(call, 0) == "It is sunny."
+
+
+@asynccontextmanager
+async def stubs(there: Stage) -> AsyncGenerator[tuple[Stub, Stub]]:
+    """Both replicas, without a client library."""
+    async with (
+        open_channel(there.replicas[0].target) as one,
+        open_channel(there.replicas[1].target) as two,
+    ):
+        yield Stub(one), Stub(two)
+
+
+async def test_a_session_is_taken_from_a_coordinator_that_lives(settings: MeshSettings, store: str) -> None:
+    async with stage(settings, store) as there, stubs(there) as (one, two):
+        there.upstream.play(says("One. ", "Two. ", "Three.", gap_s=1.0), says("Two. ", "Three."))
+        async with exchange(one.Converse, TYPED) as old:
+            started = await old.until("session_started")
+            await old.send(Request(text="Count."))
+            await old.until("reply_text")
+            async with exchange(two.Converse, resume(started, old.seen)) as new:
+                await new.until("turn_report")
+                error = await old.failure()
+    assert error.code() == grpc.StatusCode.UNAVAILABLE
+    got = [*old.seen, *new.seen]
+    assert "".join(response.reply_text.delta for response in got) == "One. Two. Three."
+    numbers = [response.sequence for response in got if response.sequence]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("tried", ["nothing", "a guess", "the spent one"])
+async def test_another_replica_takes_no_token_but_the_newest(settings: MeshSettings, store: str, tried: str) -> None:
+    async with stage(settings, store) as there, stubs(there) as (one, two):
+        async with exchange(one.Converse, TYPED) as stream:
+            started = await stream.until("session_started")
+        async with exchange(two.Converse, resume(started)) as stream:
+            newest = await stream.until("session_started")
+            await stream.send(Request(text="Hello."))
+            await stream.until("turn_ended")
+            tokens = {"nothing": "", "a guess": "x" * 32, "the spent one": started.resume_token}
+            started.resume_token = tokens[tried]
+            for stub in (one, two):
+                async with exchange(stub.Converse, resume(started)) as other:
+                    error = await other.failure()
+                assert error.code() == grpc.StatusCode.NOT_FOUND
+            await stream.until("turn_report")
+    assert newest.session_id == started.session_id
+
+
+async def test_of_clients_that_race_to_resume_one_gets_the_session(settings: MeshSettings, store: str) -> None:
+    async with stage(settings, store) as there, stubs(there) as replicas, AsyncExitStack() as stack:
+        there.upstream.play(says("Yes."))
+        async with exchange(replicas[0].Converse, TYPED) as stream:
+            started = await stream.until("session_started")
+        opened = [exchange(stub.Converse, resume(started)) for stub in replicas * 3]
+        streams = [await stack.enter_async_context(each) for each in opened]
+        firsts = await asyncio.gather(*(each.next() for each in streams), return_exceptions=True)
+        held = [stream for stream, first in zip(streams, firsts, strict=True) if isinstance(first, Response)]
+        assert held
+        for stream in held:
+            await stream.send(Request(text="Is it me?"))
+        ends = await asyncio.gather(*(each.until("turn_report") for each in held), return_exceptions=True)
+    assert sum(isinstance(end, conversation_pb2.TurnReport) for end in ends) == 1
+    assert len(there.upstream.requests) == 1
+
+
+@pytest.mark.parametrize("why", ["it took too long", "a goodbye was said"])
+async def test_what_is_over_is_over_on_every_replica(settings: MeshSettings, store: str, why: str) -> None:
+    async with stage(settings, store, VOXMESH_RESUME_S="0.6") as there, stubs(there) as (one, two):
+        async with exchange(one.Converse, TYPED) as stream:
+            started = await stream.until("session_started")
+            if why == "a goodbye was said":
+                await stream.send(Request(goodbye=conversation_pb2.Goodbye()))
+                await stream.rest()
+            else:
+                # A client that says nothing is there all the same.
+                await asyncio.sleep(1.5)
+                await there.replicas[0].stop()
+                await asyncio.sleep(1.0)
+        async with exchange(two.Converse, resume(started)) as stream:
+            error = await stream.failure()
+    assert error.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_coordinator_that_stops_hands_its_session_over(settings: MeshSettings, store: str) -> None:
+    async with stage(settings, store) as there:
+        both = ",".join(replica.target for replica in there.replicas)
+        far = there.settings.model_copy(update={"coordinator_target": f"ipv4:{both}"})
+        async with chat(far) as call:
+            there.upstream.play(says("Yes."))
+            await call.conversation.send_text("Are you there?")
+            await call.until(TurnReport)
+            host = call.conversation.session.services[-1].host
+            serving = next(replica for replica in there.replicas if replica.name == host)
+            await serving.stop(signal.SIGTERM)
+            replaced = await call.until(SessionReplaced)
+            await call.conversation.send_text("Still?")
+            await call.until(TurnReport, 2)
+            messages = asked(there.upstream, -1)
+    assert replaced == SessionReplaced("the coordinator asked to move", resumed=True)
+    assert call.conversation.session.services[-1].host != host
+    assert [message["content"] for message in messages[1:]] == ["Are you there?", "Yes.", "Still?"]

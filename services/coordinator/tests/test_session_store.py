@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import shutil
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from redis_server import redis_server
 
 from voxmesh_coordinator import session_store
 from voxmesh_coordinator.session_store import FIRST_EPOCH, Entry, SessionStore, StoreFailed, Tokens, Write, open_store
@@ -22,26 +21,6 @@ pytestmark = pytest.mark.unit
 TTL_S = 60.0
 FIRST, SECOND, THIRD = (bytes([number]) * 32 for number in (1, 2, 3))
 BEGIN = Write("s1", FIRST_EPOCH, TTL_S, state=b"begun", tokens=Tokens(FIRST), is_new=True)
-
-
-@asynccontextmanager
-async def redis_server(folder: Path) -> AsyncGenerator[str]:
-    """The address of a server of the test's own."""
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is missing (Debian: redis-server)")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(20):
-            while b"Ready to accept connections" not in await process.stdout.readline():
-                assert process.returncode is None
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        await process.communicate()
 
 
 @pytest.fixture(params=["sqlite", "redis"])

@@ -61,6 +61,8 @@ class Chronicle:
                 self._state.reply.text += response.reply_text.delta
             case "reply_audio":
                 self._take_audio(response.reply_audio)
+            case "duck":
+                self._state.is_ducked = response.duck.gain < 1
             case "interrupted" if self._is_of_reply(response.interrupted.turn_index):
                 self._interrupted(response.interrupted.heard_text)
             case "turn_report" if self._is_of_reply(response.turn_report.turn_index):

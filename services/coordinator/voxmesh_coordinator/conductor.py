@@ -101,8 +101,8 @@ class Conductor:
 
     async def run(self) -> None:
         """Take events until the client ended its input and all is answered."""
-        self._replies.take_over(self._origin)
         try:
+            await self._replies.take_over(self._origin)
             while not (self._input_ended and self.is_idle):
                 await self._take(await self._next_event())
         finally:

@@ -17,6 +17,7 @@ Call = StreamCall[Request, Response]
 
 MAX_KEPT_BYTES = 8 * 1024 * 1024
 """Responses kept for a client that may come back: two minutes and a half of speech at 24 kHz."""
+TAKEN = "the session was resumed on another stream"
 OF_THE_STREAM = {"session_started", "audio_acknowledged", "input_acknowledged", "going_away"}
 
 
@@ -88,6 +89,7 @@ class Outlet:
                 self._sent_sequence = last_sequence
             await call.send(first)
             self._on_sent(first)
+            self.leave(Unavailable(TAKEN))
             self._call, self._lost = call, asyncio.get_running_loop().create_future()
             self._attached.set()
             await self._flush()

@@ -173,14 +173,16 @@ class Replies:
         """Give a turn that is over its index."""
         turn.clock.turn_index, self._next_index = self._next_index, self._next_index + 1
 
-    def take_over(self, state: session_pb2.State) -> None:
+    async def take_over(self, state: session_pb2.State) -> None:
         """Give the reply that another coordinator began from where that stopped, or know what it gave."""
         self._next_index, saved = state.next_turn_index, state.reply
-        if not state.HasField("reply"):
-            return
-        turn = UserTurn(texts=[saved.said], images=list(saved.images), seen=saved.seen)
-        turn.clock.turn_index, turn.clock.turn_ended_ns = saved.turn_index, time.time_ns()
-        self._given = self._start(turn, is_open=True, saved=saved)
+        if state.HasField("reply"):
+            turn = UserTurn(texts=[saved.said], images=list(saved.images), seen=saved.seen)
+            turn.clock.turn_index, turn.clock.turn_ended_ns = saved.turn_index, time.time_ns()
+            self._given = self._start(turn, is_open=True, saved=saved)
+        # Who speaks over it is heard again, and then it is judged anew.
+        self._is_ducked = state.is_ducked
+        await self.go_on()
 
     async def done(self, event: ReplyDone) -> None:
         """A reply came to its end or failed."""

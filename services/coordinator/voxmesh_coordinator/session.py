@@ -23,7 +23,7 @@ from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
 from voxmesh_coordinator.origin import Origin
-from voxmesh_coordinator.outlet import Call, Outlet
+from voxmesh_coordinator.outlet import TAKEN, Call, Outlet
 from voxmesh_coordinator.purpose import for_purpose, purpose_outcomes
 from voxmesh_coordinator.recording import NotRecorded, Recording
 from voxmesh_coordinator.reply import REPLY_FORMAT, ReplyAudioStream, Voices
@@ -69,7 +69,7 @@ class Session:
     def __init__(self, origin: Origin, services: Services, writer: Writer | None = None) -> None:
         state = origin.state
         config = state.config
-        self.id = origin.session_id
+        self.id, self.epoch = origin.session_id, origin.epoch
         self.token = self._previous_token = ""
         self.is_superseded = False
         self.journal = Journal(writer, origin.session_id, origin.epoch, origin.chronicle, self.supersede)
@@ -176,7 +176,7 @@ class Session:
     def supersede(self) -> None:
         """Another replica, or another copy here, has taken the session: it ends without a word."""
         self.is_superseded = True
-        self.outlet.leave(Unavailable("the session was resumed on another stream"))
+        self.outlet.leave(Unavailable(TAKEN))
         self.end()
 
     def rest(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.journal import Writer
 from voxmesh_coordinator.origin import Origin
-from voxmesh_coordinator.outlet import Call
+from voxmesh_coordinator.outlet import TAKEN, Call
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.session import Session
 from voxmesh_coordinator.session_store import SessionStore, digest
@@ -41,8 +41,7 @@ class Sessions:
         self._expiring: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._life_s = self._settings.resume_s / SIGNS_OF_LIFE
-        if self._writer is not None:
-            self._later(self._give_signs_of_life())
+        self._living = asyncio.create_task(self._give_signs_of_life()) if self._writer is not None else None
 
     async def begin(self, call: Call, config: conversation_pb2.ConversationConfig) -> None:
         """Serve a new session over its first stream."""
@@ -73,9 +72,9 @@ class Sessions:
         sessions = list(self._sessions.values())
         for session in sessions:
             self._drop(session)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*(session.ended() for session in sessions))
+        if self._living is not None:
+            self._living.cancel()
+        await asyncio.gather(*(session.ended() for session in sessions), *self._tasks)
         if self._writer is not None and self._store is not None:
             await self._writer.close()
             await self._store.close()
@@ -85,11 +84,16 @@ class Sessions:
         session = self._sessions.get(resume.session_id)
         if session is None or session.is_over or not session.is_token(resume.resume_token):
             return None
-        session.outlet.leave(Unavailable("the session was resumed on another stream"))
+        session.outlet.leave(Unavailable(TAKEN))
         self._keep(session)
         session.journal.ttl_s = self._settings.resume_s + self._life_s
-        session.give_token(secrets.token_urlsafe(24), resume.resume_token)
-        return session if await session.journal.write_tokens() else None
+        token = secrets.token_urlsafe(24)
+        session.give_token(token, resume.resume_token)
+        if not await session.journal.write_tokens():
+            return None
+        if session.token != token:
+            raise Unavailable(TAKEN)
+        return session
 
     async def _take_over(self, resume: conversation_pb2.Resume) -> Session | None:
         """The session as the store has it; None when it has not, or the token is another."""
@@ -100,15 +104,18 @@ class Sessions:
         claimed = await self._store.claim(resume.session_id, shown, digest(token), ttl_s)
         if claimed is None:
             return None
-        old = self._sessions.get(resume.session_id)
-        if old is not None:
-            old.supersede()
-            self._drop(old)
         origin = Origin.of_claimed(resume.session_id, claimed, self._settings.history_characters)
         session = Session(origin, self._services, self._writer)
         session.journal.ttl_s = ttl_s
         session.give_token(token, resume.resume_token)
         await session.start()
+        old = self._sessions.get(session.id)
+        if old is not None and old.epoch > session.epoch:
+            session.end()
+            raise Unavailable(TAKEN)
+        if old is not None:
+            old.supersede()
+            self._drop(old)
         self._sessions[session.id] = session
         log.info("a session was taken over", extra={"session_id": session.id, "epoch": claimed.epoch})
         return session
@@ -124,11 +131,11 @@ class Sessions:
             self._forget(session)
             raise
         finally:
-            if session.is_superseded:
+            if session.is_superseded or self._sessions.get(session.id) is not session:
                 self._drop(session)
             elif session.is_over or session.input_ended:
                 self._forget(session)
-            elif not session.outlet.is_attached and self._sessions.get(session.id) is session:
+            elif not session.outlet.is_attached:
                 self._expire_later(session)
 
     def _expire_later(self, session: Session) -> None:

@@ -202,6 +202,7 @@ class State(message.Message):
     INPUT_SEQUENCE_FIELD_NUMBER: builtins.int
     MICROPHONE_FIELD_NUMBER: builtins.int
     REPLY_FIELD_NUMBER: builtins.int
+    IS_DUCKED_FIELD_NUMBER: builtins.int
     position: builtins.int
     """Place in the log of the last record that is in this state; 0 before the
     first.
@@ -214,6 +215,10 @@ class State(message.Message):
     """The next turn's index."""
     input_sequence: builtins.int
     """See Record."""
+    is_ducked: builtins.bool
+    """The client was asked to lower the reply's volume, and not yet to restore
+    it.
+    """
     @builtins.property
     def config(self) -> conversation_pb2.ConversationConfig:
         """What the session was begun with."""
@@ -242,10 +247,11 @@ class State(message.Message):
         input_sequence: builtins.int = ...,
         microphone: Microphone | None = ...,
         reply: Reply | None = ...,
+        is_ducked: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["config", b"config", "microphone", b"microphone", "reply", b"reply"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["config", b"config", "history", b"history", "input_sequence", b"input_sequence", "microphone", b"microphone", "next_reply_sequence", b"next_reply_sequence", "next_turn_index", b"next_turn_index", "position", b"position", "reply", b"reply", "response_sequence", b"response_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["config", b"config", "history", b"history", "input_sequence", b"input_sequence", "is_ducked", b"is_ducked", "microphone", b"microphone", "next_reply_sequence", b"next_reply_sequence", "next_turn_index", b"next_turn_index", "position", b"position", "reply", b"reply", "response_sequence", b"response_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
