@@ -8,10 +8,11 @@ import socket
 import sys
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import grpc
+import psutil
 import pytest
 from talking import chat, question, reply_audio, reply_text, talk, transcribed
 from test_coordinator import coordinator, llm_proxy, says, scripted
@@ -30,11 +31,14 @@ TurnEnded = conversation_pb2.TurnEnded
 TurnReport = conversation_pb2.TurnReport
 TurnFailed = conversation_pb2.TurnFailed
 ReplyAudio = conversation_pb2.ReplyAudio
+ReplyText = conversation_pb2.ReplyText
 APPLIED = common_pb2.OptionOutcome.OUTCOME_APPLIED
 
 Backends = tuple[BackendSettings, ...]
 
 STORY = ("Once upon a time there was a king. ", *["He had three sons and they all went away. "] * 6)
+
+LONG_STORY = "Tell me a very long story about a king and his three sons, with many adventures."
 
 
 class Process:
@@ -51,11 +55,7 @@ class Process:
         """Start and wait until it is healthy."""
         command = [sys.executable, "-m", f"voxmesh_{self._slot}", "--port", str(self.port), "--log-level", "ERROR"]
         self._process = await asyncio.create_subprocess_exec(*command)
-        for _ in range(600):
-            if await check_health(self.target) is Health.SERVING:
-                return
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"{self._slot} did not start")
+        await until_health(self.target, Health.SERVING)
 
     async def kill(self) -> None:
         """End it without a word."""
@@ -63,6 +63,13 @@ class Process:
         if process is not None:
             process.send_signal(signal.SIGKILL)
             await process.wait()
+
+    def upstream(self) -> psutil.Process:
+        """The llama.cpp server that a language model service runs; found among its own children alone."""
+        assert self._process is not None
+        children = psutil.Process(self._process.pid).children()
+        (found,) = (child for child in children if "voxmesh_llm_proxy.llama_server" in child.cmdline())
+        return found
 
 
 @asynccontextmanager
@@ -224,6 +231,85 @@ async def test_without_a_second_backend_the_turn_fails_soon_and_the_next_works_o
     assert f"{slot} at {one.target}" in failed.message
     # Two seconds are the goal; the rest is for a machine that is busy with other things.
     assert took_s < 6
+
+
+async def test_a_reply_is_finished_by_another_backend_when_llama_cpp_is_killed_in_the_midst_of_it(
+    settings: MeshSettings,
+) -> None:
+    async with (
+        process("llm_proxy") as one,
+        recorded_upstream() as other,
+        llm_proxy(other) as second,
+        coordinator(
+            settings,
+            llm_backends=(BackendSettings(target=one.target), BackendSettings(target=second)),
+            max_reply_tokens=1000,
+        ) as (_, there),
+        chat(there) as call,
+    ):
+        other.play(says("and they lived ", "happily ever after."))
+        await call.conversation.send_text(LONG_STORY)
+        await call.until(ReplyText, 10)
+        one.upstream().kill()
+        await call.until(TurnReport)
+        asked = other.requests[0]["messages"]
+    assert not call.events(TurnFailed)
+    told_before = reply_text(call, 0).removesuffix("and they lived happily ever after.")
+    assert told_before != reply_text(call, 0)
+    # What the other one was told that it had said is what the person was told, to the letter.
+    assert [message["role"] for message in asked] == ["system", "user", "assistant", "user"]
+    assert asked[2]["content"] == told_before
+
+
+async def test_without_a_second_backend_the_turn_fails_soon_while_llama_cpp_is_down_and_the_next_works_once_it_is_back(
+    settings: MeshSettings,
+) -> None:
+    async with (
+        process("llm_proxy") as one,
+        coordinator(settings, llm_target=one.target, max_reply_tokens=1000) as (_, there),
+        chat(there) as call,
+    ):
+        await call.conversation.send_text(LONG_STORY)
+        await call.until(ReplyText, 10)
+        async with kept_down(one):
+            killed_at = time.monotonic()
+            failed = await call.until(TurnFailed)
+            took_s = time.monotonic() - killed_at
+            await until_health(one.target, Health.NOT_SERVING)
+        await until_health(one.target, Health.SERVING)
+        await call.conversation.send_text("What is the capital of France?")
+        await call.until(TurnReport, where=lambda report: report.turn_index == 1)
+    assert failed.code == 14
+    assert f"llm at {one.target}" in failed.message
+    assert reply_text(call, 1)
+    assert len(call.events(TurnFailed)) == 1
+    # As above: two seconds are the goal.
+    assert took_s < 6
+
+
+@asynccontextmanager
+async def kept_down(one: Process) -> AsyncGenerator[None]:
+    """Kill the llama.cpp server of a language model service, and each that is started in its place."""
+
+    async def kill() -> None:
+        while True:
+            # Between two of them there is none.
+            with suppress(ValueError, psutil.Error):
+                one.upstream().kill()
+            await asyncio.sleep(0.02)
+
+    killing = asyncio.create_task(kill())
+    try:
+        yield
+    finally:
+        killing.cancel()
+
+
+async def until_health(target: str, health: Health) -> None:
+    """Wait for what a service tells of itself."""
+    async with asyncio.timeout(60):
+        while await check_health(target) is not health:  # noqa: ASYNC110 # another process tells it
+            await asyncio.sleep(0.1)
 
 
 async def test_a_backend_that_is_well_again_is_used_again(settings: MeshSettings) -> None:

@@ -14,7 +14,7 @@ class Health(enum.Enum):
     DOWN = "down"
     """Nothing answers."""
     NOT_SERVING = "not serving"
-    """It loads its model, or it drains."""
+    """It loads its model, has lost it for a while, or drains."""
     SERVING = "serving"
 
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,27 @@ from urllib.request import urlopen
 import grpc
 import psutil
 import pytest
+import uvloop
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
 from voxmesh_llm_proxy.conformance import LONG, cancel, generate
 from voxmesh_llm_proxy.endpoint import Address
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
-from voxmesh_llm_proxy.supervisor import LlamaCpp
+from voxmesh_llm_proxy.supervisor import LlamaCpp, hand_over_key
 from voxmesh_runtime.conformance import FREED_WITHIN_S
 from voxmesh_runtime.errors import FailedPrecondition
-from voxmesh_runtime.testing import Exchange, exchange, serving, wait_until
+from voxmesh_runtime.server import running
+from voxmesh_runtime.testing import Exchange, details, exchange, serving, wait_until
 
 pytestmark = pytest.mark.engine
 
 Request = llm_pb2.StreamingGenerateRequest
 Finished = llm_pb2.Finished
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 OPENING = Request(config=llm_pb2.GenerationConfig())
 
 
@@ -82,15 +88,79 @@ async def test_llama_cpp_stops_writing_when_the_client_vanishes() -> None:
         assert await free_within_a_second(address)
 
 
-async def test_a_server_that_is_killed_comes_back_and_the_next_generation_is_answered() -> None:
-    async with supervised() as (stream, server):
+async def test_health_tells_the_outage_of_a_server_that_is_killed_and_the_next_stream_after_it_is_answered() -> None:
+    async with unbalanced() as (channel, server):
+        method = llm_pb2_grpc.LanguageModelServiceStub(channel).StreamingGenerate
         killed = server.pid
-        assert killed is not None
-        os.kill(killed, signal.SIGKILL)
-        await stream.send(generate("Hi."))
-        finished = await stream.until("finished")
-        assert finished.reason in {Finished.REASON_STOP, Finished.REASON_LENGTH}
+        async with statuses(channel, "") as whole, statuses(channel, LlmService.names[0]) as own:
+            assert [await whole(), await own()] == [SERVING, SERVING]
+            kill(server)
+            assert [await whole(), await own()] == [NOT_SERVING, NOT_SERVING]
+            assert [await whole(), await own()] == [SERVING, SERVING]
         assert server.pid != killed
+        async with exchange(method, OPENING, generate("Hi.")) as stream:  # pyright: ignore[reportArgumentType] # untyped stub
+            finished = await stream.until("finished")
+        assert finished.reason in {Finished.REASON_STOP, Finished.REASON_LENGTH}
+
+
+async def test_while_a_server_is_away_streams_and_generations_are_refused_at_once_with_a_time_to_retry() -> None:
+    async with unbalanced() as (channel, server):
+        method = llm_pb2_grpc.LanguageModelServiceStub(channel).StreamingGenerate
+        async with exchange(method, OPENING) as before, statuses(channel, "") as health:  # pyright: ignore[reportArgumentType] # untyped stub
+            await before.until("ready")
+            assert await health() == SERVING
+            kill(server)
+            assert await health() == NOT_SERVING
+            await before.send(generate("Hi."))
+            async with exchange(method, OPENING) as after:  # pyright: ignore[reportArgumentType] # untyped stub
+                refused = [await before.failure(), await after.failure()]
+    for error in refused:
+        assert error.code() == grpc.StatusCode.UNAVAILABLE
+        assert "restarted" in str(error.details())
+        assert [type(detail) for detail in details(error)] == [error_details_pb2.RetryInfo]
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_server_that_dies_before_it_has_its_key_is_no_reason_to_stop_caring(run: Callable[..., object]) -> None:
+    async def hand_over() -> int:
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "", stdin=asyncio.subprocess.PIPE)
+        assert process.stdin is not None
+        await process.wait()
+        await process.stdin.wait_closed()
+        await hand_over_key(process, "key")
+        return await process.wait()
+
+    assert run(hand_over()) == 0
+
+
+def kill(server: LlamaCpp) -> None:
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+
+
+@asynccontextmanager
+async def unbalanced() -> AsyncGenerator[tuple[grpc.aio.Channel, LlamaCpp]]:
+    """A supervised server and a channel that does not look at health by itself."""
+    settings = LlmSettings(concurrency=1)
+    server = LlamaCpp(settings)
+    async with (
+        running(LlmService(server, settings), settings) as service,
+        grpc.aio.insecure_channel(f"127.0.0.1:{service.port}") as channel,
+    ):
+        yield channel, server
+
+
+@asynccontextmanager
+async def statuses(channel: grpc.aio.Channel, name: str) -> AsyncGenerator[Callable[[], Awaitable[int]]]:
+    """What health tells of a service, at each change."""
+    call: Any = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=name))  # pyright: ignore[reportAttributeAccessIssue] # untyped stub
+
+    async def status() -> int:
+        answer = await asyncio.wait_for(call.read(), 30)
+        return answer.status
+
+    yield status
+    call.cancel()
 
 
 async def test_a_server_that_is_killed_in_mid_answer_breaks_only_that_stream() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +46,10 @@ class Endpoint(Protocol):
         """Generations that it works on at once."""
         ...
 
+    def watch(self, on_lost: Callable[[], None], on_found: Callable[[], None]) -> None:
+        """After the start, `on_lost` is called when the server is gone, and `on_found` when it is back."""
+        ...
+
     async def start(self) -> None:
         """Make the server reachable.
 
@@ -54,7 +59,7 @@ class Endpoint(Protocol):
         ...
 
     async def address(self) -> Address:
-        """Where it is now; waits a little when it is being restarted.
+        """Where it is now.
 
         Raises:
             Unavailable: it is down.
@@ -79,6 +84,9 @@ class RemoteEndpoint:
         self.concurrency = settings.concurrency or settings.max_streams
         # The client sends no request without a key; servers that want none ignore it.
         self._address = Address(url.rstrip("/"), key.get_secret_value() if key is not None else "none")
+
+    def watch(self, on_lost: Callable[[], None], on_found: Callable[[], None]) -> None:
+        """Nothing to do: whoever runs the server watches it, and a request tells how it is."""
 
     async def start(self) -> None:
         """Nothing to do."""

@@ -28,6 +28,8 @@ Request = llm_pb2.StreamingGenerateRequest
 InfoRequest = llm_pb2.GetModelInfoRequest
 InfoResponse = llm_pb2.GetModelInfoResponse
 
+LOST = "the upstream is being restarted; health turns SERVING when it is back"
+
 
 class LlmService(llm_pb2_grpc.LanguageModelServiceServicer):
     """Serves one upstream; see `voxmesh_runtime.server.Service`."""
@@ -39,6 +41,7 @@ class LlmService(llm_pb2_grpc.LanguageModelServiceServicer):
         self._settings = settings
         self._upstream = Upstream(endpoint, settings)
         self._catalog = Catalog(self._upstream, settings.upstream_model)
+        endpoint.watch(lambda: self.streams.lost(LOST), self.streams.found)
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add the servicer."""

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,8 +29,6 @@ DEFAULT_MODEL = WheelMember(
 )
 DEFAULT_SLOTS = 4
 LOAD_TIMEOUT_S = 600.0
-OUTAGE_PATIENCE_S = 5.0
-"""A generation waits this long for a restart before it is refused."""
 FIRST_BACKOFF_S = 0.2
 MAX_BACKOFF_S = 10.0
 STEADY_AFTER_S = 60.0
@@ -53,11 +52,17 @@ class LlamaCpp:
         self._address: Address | None = None
         self._up = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
+        self._on_lost: Callable[[], None] = lambda: None
+        self._on_found: Callable[[], None] = lambda: None
 
     @property
     def pid(self) -> int | None:
         """Process id of the server; None while there is none."""
         return self._process.pid if self._process is not None else None
+
+    def watch(self, on_lost: Callable[[], None], on_found: Callable[[], None]) -> None:
+        """After the start, `on_lost` is called when the server has ended, and `on_found` when another one is up."""
+        self._on_lost, self._on_found = on_lost, on_found
 
     async def start(self) -> None:
         """Fetch the model, start the server and wait until it is healthy.
@@ -77,14 +82,11 @@ class LlamaCpp:
         self._watch = asyncio.create_task(self._keep_alive(process))
 
     async def address(self) -> Address:
-        """Where the server is; waits for a restart that is under way.
+        """Where the server is.
 
         Raises:
-            Unavailable: it takes too long.
+            Unavailable: it is being restarted; at once, for another service may answer meanwhile.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(OUTAGE_PATIENCE_S):
-                await self._up.wait()
         if not self._up.is_set() or self._address is None:
             raise Unavailable("the llama.cpp server is being restarted; try again", retry_after_s=2.0)
         return self._address
@@ -105,12 +107,18 @@ class LlamaCpp:
             started = time.monotonic()
             code = await process.wait()
             self._up.clear()
+            self._on_lost()
             if time.monotonic() - started > STEADY_AFTER_S:
                 backoff_s = FIRST_BACKOFF_S
             log.warning("llama.cpp ended, starting it again", extra={"exit_code": code, "backoff_s": backoff_s})
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
-            process = await self._launch()
+            try:
+                process = await self._launch()
+            except OSError as error:
+                log.warning("llama.cpp could not be started", extra={"reason": str(error)})
+            if self._up.is_set():
+                self._on_found()
 
     async def _launch(self) -> Process:
         """Start the process and wait until it is healthy or has ended."""
@@ -121,7 +129,7 @@ class LlamaCpp:
         )
         self._process = process
         try:
-            await self._hand_over_key(process)
+            await hand_over_key(process, self._api_key)
             logged = asyncio.create_task(_log_output(process))
             logged.add_done_callback(_retrieve)
             url = f"http://127.0.0.1:{port}"
@@ -137,14 +145,6 @@ class LlamaCpp:
             log.info("llama.cpp is up", extra={"pid": process.pid, "port": port, "load_s": load_s})
         return process
 
-    async def _hand_over_key(self, process: Process) -> None:
-        if process.stdin is None:
-            raise RuntimeError("the process has no standard input")
-        process.stdin.write(f"{self._api_key}\n".encode())
-        # A process that is gone already tells so by its exit code.
-        with suppress(ConnectionError):
-            await process.stdin.drain()
-
     def _command(self, port: int) -> list[str]:
         settings = self._settings
         options = {
@@ -159,6 +159,16 @@ class LlamaCpp:
         pairs = [str(part) for pair in options.items() for part in pair]
         gpu = [] if self.device == "cpu" else ["--gpu"]
         return [sys.executable, "-m", "voxmesh_llm_proxy.llama_server", *pairs, *gpu]
+
+
+async def hand_over_key(process: Process, key: str) -> None:
+    """Write the key to the standard input of a process; one that is gone already tells so by its exit code."""
+    if process.stdin is None:
+        raise RuntimeError("the process has no standard input")
+    # uvloop calls a pipe whose reader is gone a RuntimeError.
+    with suppress(ConnectionError, RuntimeError):
+        process.stdin.write(f"{key}\n".encode())
+        await process.stdin.drain()
 
 
 def _gguf(path: Path) -> Path:

@@ -6,10 +6,12 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
 from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
 from voxmesh_runtime import interceptor
@@ -166,6 +168,30 @@ async def test_one_stream_too_many_is_told_to_come_back_and_the_others_go_on() -
         for stream in streams:
             await stream.send(batch("abc"))
             await stream.until("batch")
+
+
+async def test_a_service_that_loses_its_model_says_so_refuses_new_streams_and_goes_on_with_those_open() -> None:
+    async with (
+        toy() as (_, service, server),
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        method = embed_pb2_grpc.EmbeddingServiceStub(channel).StreamingEmbed
+        health: Any = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())  # pyright: ignore[reportAttributeAccessIssue] # untyped stub
+        async with exchange(method, CONFIG) as before:
+            await before.until("ready")
+            assert (await health.read()).status == health_pb2.HealthCheckResponse.SERVING
+            service.streams.lost("the model is away")
+            assert (await health.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            async with exchange(method, CONFIG) as refused:
+                error = await refused.failure()
+            assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "the model is away")
+            await before.send(batch("a"))
+            await before.until("batch")
+        service.streams.found()
+        assert (await health.read()).status == health_pb2.HealthCheckResponse.SERVING
+        async with exchange(method, CONFIG) as after:
+            await after.until("ready")
+        health.cancel()
 
 
 async def test_a_drain_asks_all_to_move_refuses_new_ones_and_ends_those_that_stay() -> None:

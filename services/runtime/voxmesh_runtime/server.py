@@ -55,7 +55,7 @@ class Service(Protocol):
         ...
 
     async def start(self) -> None:
-        """Load and warm up; the service is healthy after this."""
+        """Load and warm up; the service is healthy after this, but for when its streams are told that it is not."""
         ...
 
     async def stop(self) -> None:
@@ -84,6 +84,7 @@ class RunningServer:
         )
         self.port = 0
         self._is_loaded = False
+        self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen at once, load the model, then turn SERVING.
@@ -102,7 +103,8 @@ class RunningServer:
         log.info("listening", extra={"address": self._address(self.port)})
         await self._service.start()
         self._service.streams.loaded()
-        await self._set_health(SERVING)
+        await self._tell_health()
+        self._following = asyncio.create_task(self._follow_health())
         self._is_loaded = True
         log.info("serving", extra={"address": self._address(self.port)})
 
@@ -115,6 +117,8 @@ class RunningServer:
     async def stop(self) -> bool:
         """End what is left and free the model; False when a thread is still inside the model."""
         self._service.streams.end()
+        if self._following is not None:
+            self._following.cancel()
         await self._server.stop(GRACE_S if self._is_loaded else None)
         try:
             async with asyncio.timeout(FREE_TIMEOUT_S):
@@ -140,6 +144,17 @@ class RunningServer:
     def _address(self, port: int) -> str:
         host = self._settings.host
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    async def _follow_health(self) -> None:
+        """Tell health anew whenever the service loses or finds what it needs."""
+        changed = self._service.streams.health_changed
+        while await changed.wait():
+            await self._tell_health()
+
+    async def _tell_health(self) -> None:
+        streams = self._service.streams
+        streams.health_changed.clear()
+        await self._set_health(SERVING if streams.is_able else NOT_SERVING)
 
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for name in ("", *self._service.names):

@@ -138,14 +138,17 @@ class Streams:
     """All streams of one server.
 
     Raises from `open`:
-        Unavailable: the model still loads, or the server drains.
+        Unavailable: the model still loads, is lost for a while, or the server drains.
         Overloaded: `max_streams` are open.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
         self._active: set[StreamCall[Any, Any]] = set()
+        self.health_changed = asyncio.Event()
+        """Set when `is_able` may have changed; the server that tells health clears it."""
         self._loading = True
+        self._lost = ""
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -156,9 +159,24 @@ class Streams:
         """Streams that are open now."""
         return len(self._active)
 
+    @property
+    def is_able(self) -> bool:
+        """The model is there."""
+        return not self._loading and not self._lost
+
     def loaded(self) -> None:
         """The model can serve: streams are accepted from now on."""
         self._loading = False
+
+    def lost(self, problem: str) -> None:
+        """The model, or what it runs on, is gone for a while: new streams are refused until `found`, with `problem`."""
+        self._lost = problem
+        self.health_changed.set()
+
+    def found(self) -> None:
+        """What was lost is back."""
+        self._lost = ""
+        self.health_changed.set()
 
     def check_loaded(self) -> None:
         """Refuse whatever needs the model before it is there.
@@ -197,6 +215,8 @@ class Streams:
 
     def _admit(self) -> None:
         self.check_loaded()
+        if self._lost:
+            raise Unavailable(self._lost)
         if self._draining:
             raise Unavailable("the server is stopping; use another one")
         if len(self._active) >= self.settings.max_streams:
