@@ -43,6 +43,13 @@ class SlowJudge(turn_pb2_grpc.TurnDetectionServiceServicer):
                 await self.may_judge.wait()
             yield response
 
+    async def GetModelInfo(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
+        self, request: turn_pb2.GetModelInfoRequest, context: object
+    ) -> turn_pb2.GetModelInfoResponse:
+        del context
+        call: Any = self._stub.GetModelInfo(request)
+        return await call
+
 
 @asynccontextmanager
 async def slow_judge(settings: MeshSettings) -> AsyncGenerator[tuple[SlowJudge, str]]:
