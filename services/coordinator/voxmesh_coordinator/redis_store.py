@@ -56,8 +56,6 @@ class RedisStore:
 
     def __init__(self, url: str) -> None:
         self._redis: Redis = Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
-        self._write = self._redis.register_script(WRITE)
-        self._claim = self._redis.register_script(CLAIM)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -79,7 +77,8 @@ class RedisStore:
         """See `SessionStore`."""
         async with _typed_errors(), self._redis.pipeline(transaction=False) as pipeline:
             for write in writes:
-                await self._write(keys=_keys(write.session_id), args=_arguments(write), client=pipeline)
+                # With its text: a name would have to be looked up first, and be lost when the server is restarted.
+                pipeline.eval(WRITE, 2, *_keys(write.session_id), *_arguments(write))
             return [written == 1 for written in await pipeline.execute()]
 
     async def claim(self, session_id: str, token: bytes, new_token: bytes, ttl_s: float) -> Claimed | None:
@@ -87,7 +86,8 @@ class RedisStore:
         if not token:
             return None
         async with _typed_errors():
-            found: Any = await self._claim(keys=_keys(session_id), args=[token, new_token, _milliseconds(ttl_s)])
+            arguments = [*_keys(session_id), token, new_token, _milliseconds(ttl_s)]
+            found: Any = await self._redis.eval(CLAIM, 2, *arguments)
         if found is None:
             return None
         epoch, state, entries = found
