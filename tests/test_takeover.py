@@ -66,6 +66,11 @@ class Replica:
             while await check_health(self.target) is not Health.SERVING:  # noqa: ASYNC110 # another process's health
                 await asyncio.sleep(0.05)
 
+    @property
+    def is_running(self) -> bool:
+        """It has not ended."""
+        return self._process is not None and self._process.returncode is None
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal to it."""
         assert self._process is not None
@@ -378,3 +383,23 @@ async def test_a_coordinator_that_stops_hands_its_session_over(settings: MeshSet
     assert replaced == SessionReplaced("the coordinator asked to move", resumed=True)
     assert call.conversation.session.services[-1].host != host
     assert [message["content"] for message in messages[1:]] == ["Are you there?", "Yes.", "Still?"]
+
+
+async def test_a_client_behind_one_address_moves_though_its_connection_still_stands(
+    settings: MeshSettings, store: str
+) -> None:
+    async with stage(settings, store) as there, stubs(there) as (one, _), chat(there.settings) as call:
+        there.upstream.play(says("Yes."))
+        await call.conversation.send_text("Are you there?")
+        await call.until(TurnReport)
+        async with exchange(one.Converse, TYPED) as stays:
+            await stays.until("session_started")
+            # As a Service does with a pod that is not ready: new connections lead elsewhere, old ones stay.
+            there.wire.lead_to(there.replicas[1].target)
+            there.replicas[0].send(signal.SIGTERM)
+            replaced = await call.until(SessionReplaced)
+            await call.conversation.send_text("Still?")
+            await call.until(TurnReport, 2)
+            assert call.conversation.session.services[-1].host == "two"
+            assert there.replicas[0].is_running
+    assert replaced.resumed

@@ -23,6 +23,8 @@ class Distribution:
     default: bool
     source_only: tuple[str, ...] = ()
     """Packages that are published as source alone."""
+    image_extras: tuple[str, ...] = ()
+    """Extras that its container holds, for an image cannot be given them later."""
 
 
 def read(path: Path) -> Distribution:
@@ -37,6 +39,7 @@ def read(path: Path) -> Distribution:
         tuple(project.get("scripts", ())),
         own.get("default", False),
         tuple(own.get("source-only", ())),
+        tuple(own.get("image-extras", ())),
     )
 
 

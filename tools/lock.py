@@ -63,7 +63,8 @@ def is_container(distribution: Distribution) -> bool:
 
 def lock_container(distribution: Distribution, known: dict[str, Distribution], *, upgrade: bool) -> None:
     """Write the pins of a container, and of its test environment if the default one does not hold it."""
-    needed, target = requirements([distribution], known), distribution.path / "requirements.txt"
+    extras = {line for name in distribution.image_extras for line in distribution.extras[name]}
+    needed, target = requirements([distribution], known) | extras, distribution.path / "requirements.txt"
     compile_lock(needed, target, upgrade=upgrade)
     if not distribution.default:
         tested = needed | TEST_TOOLS | set(distribution.extras.get("test", ()))

@@ -49,10 +49,13 @@ class Line:
         for response in responses:
             await self._context.write(response)
 
-    async def accept(self, session_id: str, token: str = "") -> None:
-        """Read the first message and start a session."""
+    async def accept(self, session_id: str, token: str = "", *, audio_from: int = 0, inputs: int = 0) -> None:
+        """Read the first message and start a session, where this much is there."""
         await self.read()
-        await self.write(Response(session_started=pb.SessionStarted(session_id=session_id, resume_token=token)))
+        started = pb.SessionStarted(
+            session_id=session_id, resume_token=token, next_audio_sequence=audio_from, input_sequence=inputs
+        )
+        await self.write(Response(session_started=started))
 
     @property
     def audio(self) -> list[tuple[int, bytes]]:
@@ -182,6 +185,87 @@ async def test_a_broken_stream_is_resumed_with_the_audio_that_was_not_acknowledg
     assert (resume.session_id, resume.resume_token, resume.last_sequence) == ("s1", "token-1", 7)
     assert second.audio == [(2, b"a2"), (3, b"a3")]
     assert conversation.session.resume_token.endswith("-2")
+
+
+async def test_what_is_there_is_kept_for_another_replica_but_not_sent_again() -> None:
+    async def breaks(line: Line) -> None:
+        await line.accept("s1", "t")
+        await line.read(6)
+        await line.write(Response(audio_acknowledged=0))
+        raise Unavailable("lost")
+
+    async def has_most(line: Line) -> None:
+        await line.accept("s1", "t", audio_from=2, inputs=1)
+        await line.read(2)
+        raise Unavailable("lost again")
+
+    async def has_little(line: Line) -> None:
+        await line.accept("s1", audio_from=1)
+        await line.read(4)
+
+    async with scripted(breaks, has_most, has_little) as (conversation, coordinator):
+        for data in (b"a0", b"a1", b"a2"):
+            await conversation.send_audio(data)
+        await conversation.send_text("typed")
+        await conversation.send_image(b"png")
+        await conversation.played(0, 1.5)
+        await rest(conversation)
+    typed, shown = Request(text="typed", input_sequence=1), Request(image=pb.Image(data=b"png"), input_sequence=2)
+    played = Request(playback_position=pb.PlaybackPosition(turn_index=0, offset=duration(1.5)))
+    assert coordinator.lines[1].audio == [(2, b"a2")]
+    assert coordinator.lines[1].got[2:] == [shown]
+    assert coordinator.lines[2].audio == [(1, b"a1"), (2, b"a2")]
+    assert coordinator.lines[2].got[3:] == [typed, shown]
+    assert conversation._played == played.playback_position
+
+
+async def test_an_input_that_is_part_of_a_turn_is_not_sent_again() -> None:
+    async def breaks(line: Line) -> None:
+        await line.accept("s1", "t")
+        await line.read(2)
+        await line.write(Response(input_acknowledged=1))
+        raise Unavailable("lost")
+
+    async def has_nothing(line: Line) -> None:
+        await line.read()
+        raise Unimplemented("resume", "sessions cannot be resumed here")
+
+    async def begins(line: Line) -> None:
+        await line.accept("s2")
+        await line.read()
+
+    async with scripted(breaks, has_nothing, begins) as (conversation, coordinator):
+        await conversation.send_text("first")
+        await conversation.send_text("second")
+        await rest(conversation)
+    assert coordinator.lines[2].got[1:] == [Request(text="second", input_sequence=1)]
+
+
+async def test_a_tool_that_is_asked_for_again_does_not_run_again() -> None:
+    call = Response(tool_call=pb.ToolCall(call_id="c1", name="weather"), sequence=1)
+    other = Response(tool_call=pb.ToolCall(call_id="c2", name="weather"), sequence=2)
+    result = pb.ToolResult(call_id="c1", content="sunny")
+
+    async def breaks(line: Line) -> None:
+        await line.accept("s1", "t")
+        await line.write(call, other)
+        await line.read()
+        raise Unavailable("lost")
+
+    async def asks_again(line: Line) -> None:
+        await line.accept("s1")
+        await line.read()
+        await line.write(call, other)
+        await line.read()
+
+    async with scripted(breaks, asks_again) as (conversation, coordinator):
+        events: list[Event] = []
+        async for event in conversation:
+            events.append(event)
+            if isinstance(event, pb.ToolCall) and event.call_id == "c1":
+                await conversation.send_tool_result(result)
+    assert [event.call_id for event in events if isinstance(event, pb.ToolCall)] == ["c1", "c2"]
+    assert coordinator.lines[1].got[1:] == [Request(tool_result=result)] * 2
 
 
 async def test_where_resuming_is_not_possible_a_new_session_gets_the_audio_from_sequence_0() -> None:

@@ -8,7 +8,12 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_client import SessionReplaced, SpeechStarted
 from voxmesh_client.cli.demo import likeness
 from voxmesh_client.turns import TurnLog
-from voxmesh_client.unacknowledged import MAX_KEPT_CHUNKS, Unacknowledged
+from voxmesh_client.unacknowledged import (
+    MAX_KEPT_AUDIO_BYTES,
+    MAX_KEPT_CHUNKS,
+    Unacknowledged,
+    UnacknowledgedInputs,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -71,6 +76,16 @@ def test_kept_audio_is_bounded() -> None:
     for _ in range(MAX_KEPT_CHUNKS + 10):
         kept.add(b"x")
     assert len(kept) == MAX_KEPT_CHUNKS
+    assert next(iter(kept)).sequence == 10
+    kept.add(bytes(MAX_KEPT_AUDIO_BYTES))
+    assert len(kept) == 1
+
+
+def test_kept_pictures_are_bounded() -> None:
+    kept = UnacknowledgedInputs()
+    for _ in range(6):
+        kept.add(conversation_pb2.ConverseRequest(image=conversation_pb2.Image(data=bytes(8 * 1024 * 1024))))
+    assert [request.input_sequence for request in kept.since(0)] == [4, 5, 6]
 
 
 def test_likeness_ignores_case_and_punctuation() -> None:

@@ -51,7 +51,7 @@ class Conversation:
 
     def __init__(self, endpoint: Endpoint, config: conversation_pb2.ConversationConfig) -> None:
         self._endpoint = endpoint
-        self._method = conversation_pb2_grpc.ConversationServiceStub(endpoint.channel).Converse
+        self._channel = endpoint.channel
         self._config = config
         self._stream: ConverseStream | None = None
         self._connected = asyncio.Event()
@@ -175,6 +175,8 @@ class Conversation:
 
     async def _reconnect(self, reason: str) -> SessionReplaced:
         self._connected.clear()
+        if self._open_stream().going_away:
+            self._endpoint.leave(self._channel)
         self._open_stream().cancel()
         async with self._writing:
             resumed = await self._resume()
@@ -222,7 +224,9 @@ class Conversation:
         return False
 
     async def _open(self, first: Request, patience_s: float | None = None) -> None:
-        self._stream = await self._endpoint.open(self._method, first, patience_s=patience_s)
+        self._channel = self._endpoint.channel
+        method = conversation_pb2_grpc.ConversationServiceStub(self._channel).Converse
+        self._stream = await self._endpoint.open(method, first, patience_s=patience_s)
         if self._stream.first is not None:
             self.session = self._stream.first.session_started
 

@@ -58,11 +58,18 @@ class Endpoint:
         self.slot = slot
         self.target = settings.target(slot)
         self.channel = open_channel(self.target)
+        self._left: list[grpc.aio.Channel] = []
         self._settings = settings
 
     async def close(self) -> None:
         """Close the channel; open calls are cancelled."""
-        await self.channel.close()
+        await asyncio.gather(*(channel.close() for channel in (*self._left, self.channel)))
+
+    def leave(self, channel: grpc.aio.Channel) -> None:
+        """Connect anew: behind an address for many servers, `channel` would hold on to one that is going away."""
+        if channel is self.channel:
+            self._left.append(channel)
+            self.channel = open_channel(self.target, is_apart=True)
 
     async def call(self, method: UnaryMethod[Request, Response], request: Request) -> Response:
         """The answer of a unary method.

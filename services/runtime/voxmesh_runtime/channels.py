@@ -23,10 +23,13 @@ _OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
 )
 
+_APART = (("grpc.use_local_subchannel_pool", 1),)
 
-def open_channel(target: str) -> grpc.aio.Channel:
+
+def open_channel(target: str, *, is_apart: bool = False) -> grpc.aio.Channel:
     """A channel to a gRPC target such as "127.0.0.1:50052" or "dns:///stt:50052".
 
-    Calls spread over all healthy addresses of the target; the caller closes it.
+    Calls spread over all healthy addresses of the target; the caller closes it. Channels of one process share their
+    connections, but for those that are to be apart.
     """
-    return grpc.aio.insecure_channel(target, options=_OPTIONS)
+    return grpc.aio.insecure_channel(target, options=(*_OPTIONS, *_APART) if is_apart else _OPTIONS)
