@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,15 @@ import numpy as np
 import pytest
 from google.protobuf import struct_pb2
 from hosts import free_port
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 from redis_server import redis_server
-from talking import Talk, chat, question, reply_audio, reply_text, talk
+from talking import S16, Talk, chat, question, reply_audio, reply_text, talk
 from test_coordinator import asked, llm_proxy, says, targets_of
 from test_resume import Wire, wired
 
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
+from voxmesh.stt.v1 import stt_pb2
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.events import SessionReplaced
 from voxmesh_client.health import Health, check_health
@@ -44,6 +47,7 @@ Stub = conversation_pb2_grpc.ConversationServiceStub
 ToolCall = conversation_pb2.ToolCall
 
 TYPED = Request(config=conversation_pb2.ConversationConfig(text_replies_only=True))
+HEARD = stt_pb2.RecognitionConfig(audio_format=S16)
 STORY = [f"This is sentence number {number}. " for number in ("one", "two", "three", "four", "five", "six")]
 
 
@@ -138,6 +142,11 @@ def resume(started: conversation_pb2.SessionStarted, got: Sequence[Response] = (
         session_id=started.session_id, resume_token=started.resume_token, last_sequence=last
     )
     return Request(resume=again)
+
+
+def audio(sequence: int, data: bytes) -> Request:
+    """A piece of the microphone's audio."""
+    return Request(audio=conversation_pb2.AudioChunk(sequence=sequence, data=data))
 
 
 def assert_seamless(call: Talk, turn_index: int) -> None:
@@ -363,6 +372,39 @@ async def test_what_is_over_is_over_on_every_replica(settings: MeshSettings, sto
         async with exchange(two.Converse, resume(started)) as stream:
             error = await stream.failure()
     assert error.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_audio_that_the_client_has_given_up_is_passed_over(settings: MeshSettings, store: str) -> None:
+    silence = bytes(640)
+    async with stage(settings, store) as there, stubs(there) as (one, two):
+        async with exchange(
+            one.Converse, Request(config=conversation_pb2.ConversationConfig(recognition=HEARD))
+        ) as old:
+            started = await old.until("session_started")
+            await old.send(*(audio(number, silence) for number in range(50)))
+        async with exchange(two.Converse, resume(started)) as stream:
+            again = await stream.until("session_started")
+            assert again.next_audio_sequence == 0
+            await stream.send(*(audio(number, silence) for number in range(30, 700)))
+            acknowledged = await stream.until("audio_acknowledged")
+            await stream.send(audio(710, silence))
+            error = await stream.failure()
+    assert 0 < acknowledged < 700 - 500
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "audio.sequence" in str(error.details())
+
+
+async def test_a_conversation_goes_on_when_its_store_dies(settings: MeshSettings, tmp_path: Path) -> None:
+    async with redis_server(tmp_path) as url, stage(settings, url) as there, chat(there.settings) as call:
+        there.upstream.play(says("Yes."))
+        await call.conversation.send_text("Are you there?")
+        await call.until(TurnReport)
+        with suppress(RedisError):
+            await Redis.from_url(url).shutdown(nosave=True)
+        await call.conversation.send_text("Still?")
+        await call.until(TurnReport, 2)
+    assert reply_text(call, 1) == "Yes."
+    assert not call.events(SessionReplaced)
 
 
 async def test_a_coordinator_that_stops_hands_its_session_over(settings: MeshSettings, store: str) -> None:

@@ -66,7 +66,7 @@ class Microphone:
     """Forwards audio, takes a silence of `pause_s` as a pause, and gives both services' answers as events.
 
     Offsets of the events are those of the microphone's audio. `place` is where the audio goes on that another
-    coordinator has got before.
+    coordinator has got before; if it may skip, the client need not have kept all of it since then.
 
     Raises from its methods:
         ServiceFailed: a service cannot be reached.
@@ -80,6 +80,7 @@ class Microphone:
         *,
         pause_s: float,
         place: session_pb2.Microphone,
+        may_skip: bool,
     ) -> None:
         settings = services.settings
         self._on_event = on_event
@@ -117,7 +118,7 @@ class Microphone:
         self._is_recognizing = False
         self._needed = NeededAudio(place)
         self._next_sequence = place.next_sequence
-        self._may_skip = place.next_sequence > 0
+        self._may_skip = may_skip
         self._stopped_s = 0.0
         self._turn_epoch = self._stt_epoch = 0
         self._turn_base_s = 0.0

@@ -244,7 +244,8 @@ class Session:
         """The microphone; None in a typed conversation, whose config has no recognition."""
         if not self._config.HasField("recognition"):
             return None
-        return Microphone(self._services, self._config.recognition, on_event, pause_s=PAUSE_S, place=self._place)
+        recognition, may_skip = self._config.recognition, self._is_taken_over
+        return Microphone(self._services, recognition, on_event, pause_s=PAUSE_S, place=self._place, may_skip=may_skip)
 
     def _all_links(self) -> list[Link[Any, Any]]:
         microphone, speech = self._conductor.microphone, self._voices.speech

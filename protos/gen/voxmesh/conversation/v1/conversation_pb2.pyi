@@ -539,8 +539,9 @@ class SessionStarted(message.Message):
     """For Resume; replaces any before it."""
     next_audio_sequence: builtins.int
     """Microphone audio is awaited from this sequence on. What is before it needs
-    no sending now, but keeping until it is acknowledged. When a client has it
-    no more, the audio may go on with a later sequence.
+    no sending now, but keeping until it is acknowledged. At another replica
+    than before, a client that had to give it up may go on with a later
+    sequence.
     """
     input_sequence: builtins.int
     """Highest ConverseRequest.input_sequence that is there; those after it are to
