@@ -153,7 +153,7 @@ def test_a_real_interruption_has_times_from_its_onset() -> None:
     )
     assert found.slips == []
     (barge_in,) = found.barge_ins
-    assert astuple(barge_in) == (2, pytest.approx(0.1), pytest.approx(0.6), pytest.approx(0.2))
+    assert astuple(barge_in) == (2, *(pytest.approx(seconds) for seconds in (0.1, 0.6, 0.2, 0.1)))
     assert (found.interruptions, found.questions, len(found.answers)) == (1, 2, 2)
 
 
@@ -169,6 +169,26 @@ def test_no_audio_after_the_onset_counts_as_zero() -> None:
     )
     assert found.barge_ins[0].last_audio_s == 0
     assert found.barge_ins[0].duck_s == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("gains", "seconds"),
+    [
+        ([], 0.6),
+        ([(4.9, 0.25)], 0.0),
+        ([(5.1, 0.25), (5.3, 1.0)], 0.6),
+        ([(5.1, 0.25), (5.3, 1.0), (5.5, 0.25)], 0.5),
+    ],
+    ids=["never lowered", "lowered before", "raised again", "lowered twice"],
+)
+def test_full_volume_lasts_until_the_reply_is_lowered_for_good(
+    gains: list[tuple[float, float]], seconds: float
+) -> None:
+    ducks = [(at_s, conversation_pb2.Duck(gain=gain)) for at_s, gain in gains]
+    stop = said(1, "Stop.", Expect.INTERRUPTION, 5.0, 5.5, over=0)
+    raised = conversation_pb2.Duck(gain=1.0)
+    found = score(timeline([stop], (2.5, audio(0)), *ducks, (5.6, interrupted(0)), (5.6, raised)))
+    assert found.barge_ins[0].full_volume_s == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("events", [[(6.6, interrupted(0))], []], ids=["late", "never"])

@@ -38,6 +38,7 @@ MEASURES = (
     *_waits("barge-in to lowered reply", "duck"),
     *_waits("barge-in to yield", "yield"),
     *_waits("barge-in to last reply audio", "last_audio"),
+    *_waits("barge-in to last full volume", "full_volume"),
     Measure("cut-offs", "cut_offs", "count", "questions"),
     Measure("unanswered", "unanswered", "count", "questions"),
     Measure("false interruptions", "false_interruptions", "count", "disturbances"),
@@ -96,6 +97,7 @@ def _times(score: Score) -> Figures:
         "duck": _known(each.duck_s for each in score.barge_ins),
         "yield": _known(each.yield_s for each in score.barge_ins),
         "last_audio": _known(each.last_audio_s for each in score.barge_ins),
+        "full_volume": _known(each.full_volume_s for each in score.barge_ins),
     }
     return {
         f"{name}_p{percent}_s": float(np.percentile(values, percent)) if values else None

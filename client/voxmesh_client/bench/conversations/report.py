@@ -26,7 +26,8 @@ _METHOD = f"""## How it was measured
   is when the client received it. Answers to interruptions count too.
 - End-of-turn wait: first audio less what the turn report says lies between the moment from which the turn could end
   and the first audio sent, both of the coordinator's clock. That part is what is exposed beyond the wait.
-- Barge-in: from the first voiced sample of the interruption. Last reply audio is 0 when none came after it.
+- Barge-in: from the first voiced sample of the interruption. Last reply audio is 0 when none came after it. Last full
+  volume is when the reply was lowered, and stayed so until it stopped: audio that was sent before may still be played.
 - Cut-off: a turn ended before the last voiced sample of the utterance. Missed: not stopped within {YIELD_WITHIN_S:g} s.
 - A turn belongs to the utterance before it, or to the one whose words are more like it where several wait for theirs;
   below {ALIKE:.0%} alike it was heard as something else. Transcripts do not count otherwise.

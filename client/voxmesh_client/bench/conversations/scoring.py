@@ -73,6 +73,8 @@ class BargeIn:
     """Until `interrupted` was received."""
     last_audio_s: float | None
     """Until the last audio of the reply was received; 0 when none came after the onset."""
+    full_volume_s: float | None
+    """Until the reply was last to be heard at full volume, whenever its audio was sent."""
 
 
 @dataclass(slots=True)
@@ -172,8 +174,22 @@ def _judge_barge_in(found: Score, timeline: Timeline, utterance: Utterance) -> b
         at_s for at_s, each in _all(timeline, conversation_pb2.ReplyAudio) if each.turn_index == over and each.data
     ]
     last_s = None if yield_s is None else max(0.0, max(audio, default=0.0) - onset_s)
-    found.barge_ins.append(BargeIn(utterance.step, min(lowered, default=None), yield_s, last_s))
+    full_s = None if yield_s is None else _full_volume_until(timeline, onset_s + yield_s) - onset_s
+    full_s = None if full_s is None else max(0.0, full_s)
+    found.barge_ins.append(BargeIn(utterance.step, min(lowered, default=None), yield_s, last_s, full_s))
     return True
+
+
+def _full_volume_until(timeline: Timeline, stopped_s: float) -> float:
+    """When a reply that was stopped was lowered for the last time before, or was stopped at full volume."""
+    gain, lowered_s = 1.0, stopped_s
+    for at_s, duck in _all(timeline, conversation_pb2.Duck):
+        if at_s >= stopped_s:
+            break
+        if duck.gain < 1 <= gain:
+            lowered_s = at_s
+        gain = duck.gain
+    return lowered_s if gain < 1 else stopped_s
 
 
 def _answer(timeline: Timeline, utterance: Utterance, turn: HeardTurn) -> Answer | None:
