@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import typer
 import uvloop
 from rich.console import Console
 
+from benchmarks.apart import Recall, measure_apart
 from benchmarks.machine import Machine
 from benchmarks.memory import measure_memory
 from benchmarks.mesh import SPOKEN, LocalMesh, MeshNotStarted, running_mesh
@@ -108,6 +110,18 @@ def soak(
 
 
 @app.command()
+def apart(
+    *,
+    turns: Annotated[int, typer.Option(min=2, help="Of all sessions together.")] = 200,
+    sessions: Annotated[int, typer.Option(min=2, max=4, help="Sessions at once.")] = 2,
+    json: JsonOption = None,
+) -> None:
+    """Speak in several sessions at once; the exit status is 1 when anything of one is found in another."""
+    recall = Recall()
+    _run([lambda mesh: measure_apart(mesh, recall, turns=turns, sessions=sessions)], json, upstream=recall.serving())
+
+
+@app.command()
 def wer(*, folder: FolderOption = LIBRIVOX, json: JsonOption = None) -> None:
     """Compare word error rates through the mesh and with the engine called directly."""
     clips = read_clips(folder)
@@ -130,13 +144,18 @@ def _soak(turns: int, spoken: float) -> Measure:
     return lambda mesh: measure_soak(mesh, turns=turns, spoken_share=spoken)
 
 
-def _run(measures: Sequence[Measure], to: Path | None, slots: Sequence[Slot] = SPOKEN) -> None:
+def _run(
+    measures: Sequence[Measure],
+    to: Path | None,
+    slots: Sequence[Slot] = SPOKEN,
+    upstream: AbstractAsyncContextManager[str] | None = None,
+) -> None:
     """Run benchmarks one after another on one mesh, print each table at once, and exit with 1 if one has problems."""
     machine = Machine.now()
     console = Console(highlight=False, soft_wrap=True, width=None if Console().is_terminal else _WIDTH)
     for line in machine.lines():
         console.print(line, markup=False)
-    results, problems = uvloop.run(_measured(measures, slots, console))
+    results, problems = uvloop.run(_measured(measures, slots, console, upstream))
     if to is not None:
         figures = {result.name: result.figures for result in results}
         text = json.dumps({"machine": machine.to_json(), "problems": problems, **figures}, indent=1)
@@ -148,10 +167,15 @@ def _run(measures: Sequence[Measure], to: Path | None, slots: Sequence[Slot] = S
 
 
 async def _measured(
-    measures: Sequence[Measure], slots: Sequence[Slot], console: Console
+    measures: Sequence[Measure],
+    slots: Sequence[Slot],
+    console: Console,
+    upstream: AbstractAsyncContextManager[str] | None,
 ) -> tuple[list[Result], list[str]]:
     results: list[Result] = []
-    async with running_mesh(slots) as mesh:
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(upstream) if upstream is not None else None
+        mesh = await stack.enter_async_context(running_mesh(slots, {"VOXMESH_UPSTREAM_URL": url} if url else None))
         processes = mesh.processes()
         for measure in measures:
             results.append(await measure(mesh))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,10 +44,20 @@ class Question:
         """
         with AudioFile(path) as file:
             encoder = Encoder(pcm(file.sample_rate_hertz))
-            frames = tuple(encoder.encode(block) for block in file.blocks(FRAME_S))
-            levels = np.array([np.sqrt(np.mean(samples_of(frame) ** 2)) for frame in frames])
-            loud = np.flatnonzero(levels > levels.max() * 10 ** (_SPEECH_DB / 20))
-            return cls(frames, file.sample_rate_hertz, int(loud[-1]))
+            return cls._of_frames([encoder.encode(block) for block in file.blocks(FRAME_S)], file.sample_rate_hertz)
+
+    @classmethod
+    def of(cls, audio: bytes, sample_rate_hertz: int) -> Question:
+        """A question from PCM_S16LE."""
+        size = 2 * round(FRAME_S * sample_rate_hertz)
+        frames = [audio[begin : begin + size] for begin in range(0, len(audio), size)]
+        return cls._of_frames(frames, sample_rate_hertz)
+
+    @classmethod
+    def _of_frames(cls, frames: Sequence[bytes], sample_rate_hertz: int) -> Question:
+        levels = np.array([np.sqrt(np.mean(samples_of(frame) ** 2)) for frame in frames])
+        loud = np.flatnonzero(levels > levels.max() * 10 ** (_SPEECH_DB / 20))
+        return cls(tuple(frames), sample_rate_hertz, int(loud[-1]))
 
 
 class Speaker:

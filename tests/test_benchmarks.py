@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.apart import Person, Recall, problems_of
 from benchmarks.figures import Spread, difference, slope
 from benchmarks.leaks import grows_steadily
 from benchmarks.speech import QUESTION, Question
@@ -53,8 +54,31 @@ def test_all_benchmarks_run_on_one_mesh_and_find_no_leak(clips: Path, tmp_path: 
 def test_help_names_every_benchmark() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for name in ("turn", "relay", "memory", "soak", "wer", "all"):
+    for name in ("turn", "relay", "memory", "soak", "apart", "wer", "all"):
         assert f"  {name} " in done.stdout
+
+
+def test_sessions_that_speak_at_once_keep_apart(tmp_path: Path) -> None:
+    figures_path = tmp_path / "figures.json"
+    done = run("apart", "--turns", "4", "--json", str(figures_path))
+    assert done.returncode == 0, done.stderr
+    assert "nothing of one session was found in another" in done.stdout
+    people: dict[str, Any] = json.loads(figures_path.read_text())["apart"]["people"]
+    assert {name: each["turns"] for name, each in people.items()} == {"Ada": 2, "Bob": 2}
+
+
+def test_a_word_or_a_trace_of_another_session_is_a_problem() -> None:
+    ada, bob = Person("Ada", {}), Person("Bob", {})
+    for person in (ada, bob):
+        person.found.update({"turns": 1, "replies with the own word": 1, "histories with the word before": 1})
+    assert problems_of([ada, bob], Recall()) == []
+    ada.check(3, "the history", ["river", "doctor"])
+    ada.trace_ids.append("1f")
+    bob.trace_ids.append("1f")
+    assert problems_of([ada, bob], Recall()) == [
+        "Ada, turn 3: the history has doctor of another session",
+        "trace 1f is told of 2 times",
+    ]
 
 
 def test_a_folder_without_clips_is_told_in_one_line(tmp_path: Path) -> None:
