@@ -14,6 +14,7 @@ import uvloop
 from rich.console import Console
 
 from benchmarks.apart import Recall, measure_apart
+from benchmarks.echo import measure_echo
 from benchmarks.machine import Machine
 from benchmarks.memory import measure_memory
 from benchmarks.mesh import SPOKEN, LocalMesh, MeshNotStarted, running_mesh
@@ -122,6 +123,13 @@ def apart(
 
 
 @app.command()
+def echo(*, seed: Annotated[int, typer.Option(help="Of the scenes.")] = 5) -> None:
+    """Judge echoes of replies and persons who interrupt, by words alone and by sound too; needs espeak-ng."""
+    for table in measure_echo(seed).tables:
+        table.print(_console())
+
+
+@app.command()
 def wer(*, folder: FolderOption = LIBRIVOX, json: JsonOption = None) -> None:
     """Compare word error rates through the mesh and with the engine called directly."""
     clips = read_clips(folder)
@@ -152,7 +160,7 @@ def _run(
 ) -> None:
     """Run benchmarks one after another on one mesh, print each table at once, and exit with 1 if one has problems."""
     machine = Machine.now()
-    console = Console(highlight=False, soft_wrap=True, width=None if Console().is_terminal else _WIDTH)
+    console = _console()
     for line in machine.lines():
         console.print(line, markup=False)
     results, problems = uvloop.run(_measured(measures, slots, console, upstream))
@@ -164,6 +172,10 @@ def _run(
         typer.echo(problem, err=True)
     if problems:
         raise typer.Exit(1)
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True, width=None if Console().is_terminal else _WIDTH)
 
 
 async def _measured(

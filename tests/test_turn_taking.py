@@ -54,6 +54,14 @@ async def begin_story(call: Talk) -> None:
     await call.until(ReplyAudio, 5)
 
 
+async def tell_position(call: Talk) -> None:
+    """Tell how far the first reply has been played, as a client does."""
+    began_at = time.monotonic()
+    while True:
+        await call.conversation.played(0, time.monotonic() - began_at)
+        await asyncio.sleep(0.1)
+
+
 async def test_a_pause_in_mid_sentence_does_not_end_the_turn(settings: MeshSettings) -> None:
     first, second = await spoken(settings, "I would like to know whether the"), await spoken(settings, "shop is open.")
     async with talk(settings) as call:
@@ -192,6 +200,19 @@ async def test_a_scrap_of_the_replys_echo_does_not_interrupt_it(settings: MeshSe
         await call.until(Duck, 2)
     assert not call.events(Interrupted)
     assert len(call.events(TurnEnded)) == 1
+
+
+async def test_a_person_who_asks_with_the_replys_own_words_is_heard(settings: MeshSettings) -> None:
+    quoted = await spoken(settings, "Once upon a time there was a king?")
+    async with scripted(settings, STORY, says("Yes.")) as (_, there), talk(there) as call:
+        await begin_story(call)
+        async with asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(tell_position(call))
+            await asyncio.sleep(4)
+            call.say(quoted)
+            interrupted = await call.until(Interrupted, where=lambda event: event.turn_index == 0)
+            telling.cancel()
+    assert interrupted.heard_text.startswith("Once upon a time there was a king.")
 
 
 async def test_words_over_a_reply_take_the_turn(settings: MeshSettings) -> None:
