@@ -84,7 +84,8 @@ class Replica:
         """End it, by default without a word."""
         process, self._process = self._process, None
         if process is not None:
-            process.send_signal(how)
+            with suppress(ProcessLookupError):
+                process.send_signal(how)
             await process.wait()
 
 
@@ -239,6 +240,20 @@ async def test_a_coordinator_killed_in_mid_answer_is_replaced_and_the_rest_is_sa
         "".join(STORY).strip(),
         "Thank you.",
     ]
+
+
+async def test_a_question_that_is_being_answered_is_not_heard_again(settings: MeshSettings, store: str) -> None:
+    async with stage(settings, store) as there, talk(there.settings) as call:
+        there.upstream.play(rest_of_story)
+        call.say(question())
+        await call.until(ReplyAudio, 8)
+        await there.take_over()
+        await call.until(TurnReport)
+        await asyncio.sleep(1.5)
+    assert [replaced.resumed for replaced in call.events(SessionReplaced)] == [True]
+    assert len(call.events(SpeechStarted)) == len(call.events(TurnEnded)) == 1
+    assert reply_text(call, 0) == "".join(STORY)
+    assert_seamless(call, 0)
 
 
 async def test_a_turn_whose_answer_had_not_begun_is_answered(settings: MeshSettings, store: str) -> None:

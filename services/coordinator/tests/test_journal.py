@@ -109,10 +109,11 @@ async def test_what_the_client_has_got_is_dropped_when_the_next_turn_ends(store:
     assert taken.state == owner.origin.state
 
 
-async def test_the_log_stays_within_its_bound_and_the_state_is_whole(
-    store: Fragile, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("bound", "most"), [("MAX_KEPT_BYTES", 2000), ("MAX_KEPT_ENTRIES", 20)])
+async def test_the_log_stays_within_its_bounds_and_the_state_is_whole(
+    store: Fragile, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
-    monkeypatch.setattr(journals, "MAX_KEPT_BYTES", 2000)
+    monkeypatch.setattr(journals, bound, most)
     owner = Owner(store)
     await owner.journal.begin()
     await owner.says()

@@ -22,7 +22,9 @@ Record = session_pb2.Record
 Response = conversation_pb2.ConverseResponse
 
 MAX_KEPT_BYTES = 8 * 1024 * 1024
-"""Log of one session in the store."""
+"""Log of one session in the store; beyond it the older half is given up."""
+MAX_KEPT_ENTRIES = 5000
+"""The same in entries: 40 minutes in which nothing is said but the microphone's place."""
 
 
 class Writer:
@@ -169,7 +171,7 @@ class Journal:
         self._position += 1
         entry = Entry(self._position, record.SerializeToString())
         state: bytes | None = None
-        if record.response.HasField("turn_ended") or self._kept_bytes > MAX_KEPT_BYTES:
+        if record.response.HasField("turn_ended") or self._is_full(1.0):
             state = self._chronicle.state().SerializeToString()
         self._chronicle.take(self._position, record)
         drop_through = self._drop() if state is not None else 0
@@ -213,14 +215,18 @@ class Journal:
             self._on_lost()
         return is_written
 
+    def _is_full(self, share: float) -> bool:
+        """The log has more than this share of what it may have."""
+        return self._kept_bytes > share * MAX_KEPT_BYTES or len(self._kept) > share * MAX_KEPT_ENTRIES
+
     def _keep(self, entry: Entry, record: Record) -> None:
         self._kept.append((entry.position, record.response.sequence, len(entry.record)))
         self._kept_bytes += len(entry.record)
 
     def _drop(self) -> int:
         """Entries that the state holds and no client needs; gives the last position dropped."""
-        dropped = 0
-        while self._kept and (self._kept[0][1] <= self.received_sequence or self._kept_bytes > MAX_KEPT_BYTES):
+        dropped, share = 0, 0.5 if self._is_full(1.0) else 1.0
+        while self._kept and (self._kept[0][1] <= self.received_sequence or self._is_full(share)):
             dropped, _, size = self._kept.popleft()
             self._kept_bytes -= size
         return dropped

@@ -145,6 +145,7 @@ class Session:
             raise RuntimeError("a session is started before it is served")
         await self.outlet.attach(call, self._started(), last_sequence)
         if last_sequence is not None:
+            self.journal.received_sequence = max(self.journal.received_sequence, last_sequence)
             await self._acknowledge_audio()
         receiving = asyncio.create_task(self._receive(call))
         lost = asyncio.create_task(self.outlet.lost())
@@ -342,7 +343,8 @@ class Session:
                 record.microphone.CopyFrom(place)
         if response.HasField("turn_ended"):
             record.input_sequence = self._conductor.input_sequence
-            self.journal.received_sequence = self.outlet.sequence_played(self._played)
+            heard = self.outlet.sequence_played(self._played)
+            self.journal.received_sequence = max(self.journal.received_sequence, heard)
 
     async def _send(self, response: Response) -> None:
         await self.outlet.send(response)
