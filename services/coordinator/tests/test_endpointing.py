@@ -76,13 +76,21 @@ def test_waits_that_contradict_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["I would like to know whether the", "I want to, um", "So what about", "With my sister,"]
+    "text",
+    ["I would like to know whether the", "I want to, um", "So what about", "With my sister,", "Or the.", "Wait."],
 )
 def test_nobody_stops_at_such_a_word(text: str) -> None:
     assert endpointing().believed(0.99, text) == 0.0
+    assert not endpointing().sounds_complete(text)
 
 
 @pytest.mark.parametrize("text", ["", "Yeah.", "What is the capital of France?", "Go on.", "That is all I think of."])
 def test_any_other_ending_is_left_to_the_model(text: str) -> None:
     assert endpointing().believed(0.99, text) == 0.99
     assert endpointing().believed(None, text) is None
+
+
+def test_whole_sentences_are_worth_a_reply_before_the_pause_is_judged() -> None:
+    assert endpointing().sounds_complete("Hello. What is the capital of France?")
+    assert not endpointing().sounds_complete("What is the capital of")
+    assert not endpointing().sounds_complete("")

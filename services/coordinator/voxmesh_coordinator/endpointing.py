@@ -68,13 +68,11 @@ class Endpointing:
 
     def believed(self, probability: float | None, text: str) -> float | None:
         """The probability that a turn is over, in the light of its words: nobody stops at "the"."""
-        last = text.rpartition(" ")[2].lower()
-        is_unfinished = last.endswith(_GO_ON) or last in self._unfinished
-        return 0.0 if probability is not None and is_unfinished else probability
+        return 0.0 if probability is not None and self._is_unfinished(text) else probability
 
     def sounds_complete(self, text: str) -> bool:
         """A recogniser wrote it as whole sentences: worth a reply before the turn is judged."""
-        return text.endswith(_STOPS)
+        return text.endswith(_STOPS) and not self._is_unfinished(text)
 
     def wait_s(self, probability: float | None) -> float:
         """Silence that ends the turn, by the probability that it is over; None before it is known."""
@@ -102,6 +100,10 @@ class Endpointing:
         """The turn ended and nothing spoke against it."""
         if probability is not None and probability >= self._probability:
             self._after_complete.append(0.0)
+
+    def _is_unfinished(self, text: str) -> bool:
+        last = text.rpartition(" ")[2].lower()
+        return last.endswith(_GO_ON) or last in self._unfinished
 
     def _bounded(self, wait_s: float) -> float:
         return min(max(wait_s, self.min_wait_s), self.max_wait_s)

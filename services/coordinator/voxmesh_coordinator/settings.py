@@ -33,6 +33,7 @@ BACKCHANNELS = (
         "oh",
     ),
     *("yeah", "yep", "yes", "right", "okay", "ok", "sure", "i see", "got it", "really", "wow", "great", "nice"),
+    *("thank you", "thanks", "so", "well", "you"),
     *("all right", "alright", "of course", "exactly", "true", "good", "cool", "interesting", "makes sense"),
 )
 
@@ -42,12 +43,17 @@ INTERRUPTIONS = (
     *("excuse me", "wait a minute", "wait a second", "be quiet", "never mind", "shut up"),
 )
 
+_NEVER_LAST = (
+    *("a", "an", "the", "my", "your", "our", "their", "every", "um", "uh", "er", "erm", "wait"),
+    *("and", "or", "but", "because", "if", "whether", "when", "while", "which", "than", "as", "into", "between"),
+)
 UNFINISHED_ENDINGS = (
-    *("a", "an", "the", "my", "your", "his", "her", "our", "their", "this", "these", "every", "some"),
-    *("and", "or", "but", "because", "so", "if", "whether", "when", "while", "that", "which", "than", "as"),
-    *("of", "to", "in", "on", "at", "for", "from", "with", "about", "into", "by", "between", "without"),
+    *_NEVER_LAST,
+    # A recogniser writes a full stop where it hears nothing more.
+    *(f"{word}." for word in _NEVER_LAST),
+    *("his", "her", "this", "these", "some", "so", "that", "hmm", "like", "well", "very", "really"),
+    *("of", "to", "in", "on", "at", "for", "from", "with", "about", "by", "without"),
     *("i", "we", "they", "is", "are", "was", "were", "am", "can", "could", "would", "should", "will"),
-    *("um", "uh", "er", "erm", "hmm", "like", "well", "very", "really"),
 )
 
 
@@ -99,7 +105,7 @@ class CoordinatorSettings(ServerSettings):
     max_end_of_turn_wait_s: float = Field(default=1.5, gt=0, le=10)
     """Silence after which any turn ends, in seconds."""
     unfinished_endings: tuple[str, ...] = UNFINISHED_ENDINGS
-    """Words that no turn ends with, in lower case: after one of them the longer wait holds."""
+    """Words that no turn ends with, in lower case, with a full stop or without: after them the longer wait holds."""
     speculation: bool = True
     """Prepare replies in pauses, and say them once the turn is over; a session may choose otherwise."""
     max_speculations: int = Field(default=3, ge=1)
