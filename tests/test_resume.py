@@ -28,12 +28,15 @@ RECOGNITION = stt_pb2.RecognitionConfig(audio_format=S16)
 
 
 class Wire:
-    """The connection between a client and the coordinator, which can be cut."""
+    """The connections to a service, which can be cut or fall silent."""
 
     def __init__(self, target: str) -> None:
         self._host, _, self._port = target.rpartition(":")
         self._ends: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._flow = asyncio.Event()
+        self._flow.set()
+        self._silent: list[asyncio.Event] = []
 
     def lead_to(self, target: str) -> None:
         """From now on connect to another coordinator."""
@@ -44,6 +47,15 @@ class Wire:
         for end in self._ends:
             end.transport.abort()
         self._ends.clear()
+        for flow in self._silent:
+            flow.set()
+
+    def fall_silent(self) -> None:
+        """What a router does that forgot its connections: neither end gets anything more, and new ones work."""
+        self._silent.append(self._flow)
+        self._flow.clear()
+        self._flow = asyncio.Event()
+        self._flow.set()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one connection."""
@@ -63,14 +75,17 @@ class Wire:
             writer.transport.abort()
             return
         self._ends |= {writer, away}
-        await asyncio.gather(_pass(reader, away), _pass(onward, writer))
+        flow = self._flow
+        await asyncio.gather(_pass(reader, away, flow), _pass(onward, writer, flow))
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flow: asyncio.Event) -> None:
     with suppress(ConnectionError):
         while data := await reader.read(65_536):
+            await flow.wait()
             writer.write(data)
             await writer.drain()
+    await flow.wait()
     writer.close()
 
 
@@ -84,6 +99,8 @@ async def wired(settings: MeshSettings) -> AsyncGenerator[tuple[Wire, MeshSettin
         try:
             yield wire, settings.model_copy(update={"coordinator_target": target})
         finally:
+            # First: a connection that came while those before it are cut would stay.
+            server.close()
             await wire.close()
 
 

@@ -77,6 +77,8 @@ class RunningServer:
                 ("grpc.so_reuseport", 0),
                 ("grpc.keepalive_time_ms", 10_000),
                 ("grpc.keepalive_timeout_ms", 5_000),
+                # What grpcio really waits for the answer to a ping; the option before is not heeded.
+                ("grpc.http2.ping_timeout_ms", 5_000),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.max_ping_strikes", 0),
