@@ -10,10 +10,11 @@ import time
 import jiwer
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-from talking import chat, question, reply_audio, reply_text, spoken, talk, transcribed
+from talking import S16, chat, question, reply_audio, reply_text, spoken, talk, transcribed
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_client import MeshSettings, SpeechStarted
+from voxmesh.stt.v1 import stt_pb2
+from voxmesh_client import Mesh, MeshSettings, SpeechStarted
 
 pytestmark = pytest.mark.mesh
 
@@ -151,6 +152,17 @@ async def test_two_sessions_at_once_never_mix(settings: MeshSettings) -> None:
     assert "ocean" in words(ended[1].text)
     assert "ocean" not in words(ended[0].text)
     assert reports[0].trace_id != reports[1].trace_id
+
+
+async def test_what_became_of_each_hint_is_told_before_anything_is_said(settings: MeshSettings) -> None:
+    biasing = stt_pb2.Biasing(phrases=[stt_pb2.Phrase(text="Kempegowda")], context="Bangalore")
+    recognition = stt_pb2.RecognitionConfig(audio_format=S16, biasing=biasing)
+    config = conversation_pb2.ConversationConfig(recognition=recognition)
+    async with Mesh(settings) as mesh, mesh.conversation(config) as conversation:
+        told = [option for service in conversation.session.services for option in service.options]
+    hints = {option.field: option for option in told if option.field.startswith("config.biasing")}
+    assert set(hints) == {"config.biasing.phrases", "config.biasing.context"}
+    assert all(option.outcome == option.OUTCOME_IGNORED and option.detail for option in hints.values())
 
 
 async def test_silence_is_no_turn(settings: MeshSettings) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 import psutil
 import pytest
+from google.protobuf import struct_pb2
 from talking import chat, question, reply_audio, reply_text, talk, transcribed
 from test_coordinator import coordinator, llm_proxy, says, scripted
 
@@ -23,7 +24,8 @@ from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.health import Health, check_health
 from voxmesh_coordinator.backend_settings import BackendSettings
-from voxmesh_llm_proxy.testing import RecordedUpstream, recorded_upstream
+from voxmesh_coordinator.backends import LEAST_PATIENCE_S
+from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream
 
 pytestmark = [pytest.mark.mesh, pytest.mark.timeout(240)]
 
@@ -198,6 +200,37 @@ async def test_a_language_model_that_dawdles_is_left_for_one_that_does_not(setti
         await call.until(TurnReport, 7)
     assert reply_text(call, 5) == "Yes."
     assert reply_text(call, 6) == "Here I am."
+
+
+async def test_a_turn_with_only_a_slow_tool_call_is_nobodys_failure(
+    settings: MeshSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    tool = conversation_pb2.Tool(name="lights_off", description="Turn off the light", parameters=struct_pb2.Struct())
+    wants = Play([fragment(0, "{}", "lights_off", "call-1")], finish="tool_calls")
+    voices = tuple(BackendSettings(target=target) for target in (f"127.0.0.1:{settings.base_port + 3}", "127.0.0.1:9"))
+    async with (
+        two_language_models() as (one, other, backends),
+        coordinator(settings, llm_backends=backends, tts_backends=voices) as (_, there),
+        talk(there, tools=[tool]) as call,
+    ):
+        one.play(says("Yes."))
+        other.play(says("No."))
+        for turn in range(6):
+            await call.conversation.send_text("Are you there?")
+            await call.until(TurnReport, turn + 1)
+        one.play(wants, Play(), says("It is dark."))
+        await call.conversation.send_text("Turn off the light.")
+        wanted = await call.until(conversation_pb2.ToolCall)
+        await asyncio.sleep(LEAST_PATIENCE_S + 0.5)
+        await call.conversation.send_tool_result(conversation_pb2.ToolResult(call_id=wanted.call_id, content="ok"))
+        await call.until(TurnReport, 7)
+        await call.conversation.send_text("Is it dark?")
+        await call.until(TurnReport, 8)
+        assert not other.requests
+    assert "a backend is left" not in caplog.messages
+    assert not call.events(TurnFailed)
+    assert (reply_text(call, 6), reply_text(call, 7)) == ("", "It is dark.")
+    assert reply_audio(call, 7)
 
 
 @pytest.mark.parametrize("slot", ["turn", "stt", "tts"])

@@ -64,6 +64,23 @@ async def test_turns_of_one_session_have_traces_of_their_own(settings: MeshSetti
         assert edges(await exported(collector, report.trace_id)) >= EDGES
 
 
+async def test_turns_of_sessions_at_once_have_traces_of_their_own_that_are_whole(
+    settings: MeshSettings, collector: Collector
+) -> None:
+    async with talk(settings) as one, talk(settings) as two:
+        for call in (one, two):
+            call.say(question())
+        reports = [await call.until(conversation_pb2.TurnReport) for call in (one, two)]
+        sessions = [call.conversation.session.session_id for call in (one, two)]
+    for report, session_id in zip(reports, sessions, strict=True):
+        spans = await exported(collector, report.trace_id)
+        assert edges(spans) >= EDGES
+        known = {found.span.span_id for found in spans}
+        (root,) = (found.span for found in spans if found.span.parent_span_id not in known)
+        attributes = {item.key: item.value.string_value for item in root.attributes}
+        assert attributes["gen_ai.conversation.id"] == session_id
+
+
 async def test_nothing_that_was_said_is_in_a_span(settings: MeshSettings, collector: Collector) -> None:
     async with talk(settings) as call:
         call.say(question())

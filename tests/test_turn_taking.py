@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from google.protobuf import struct_pb2
 from talking import RATE_HERTZ, Talk, pcm, question, reply_audio, reply_text, spoken, talk
-from test_coordinator import asked, says, scripted
+from test_coordinator import RECOGNITION, asked, audio, config, says, scripted
 
-from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.sound import samples_of
 from voxmesh_llm_proxy.testing import Play, fragment
 from voxmesh_runtime.audio import Resampler, Samples
-from voxmesh_runtime.testing import wait_until
+from voxmesh_runtime.channels import open_channel
+from voxmesh_runtime.testing import exchange, wait_until
 
 pytestmark = pytest.mark.mesh
 
@@ -71,6 +72,32 @@ async def test_a_pause_in_mid_sentence_does_not_end_the_turn(settings: MeshSetti
     assert len(call.events(TurnEnded)) == 1
     assert "open" in ended.text.lower()
     assert "know" in ended.text.lower()
+
+
+async def test_a_short_answer_ends_the_turn_long_before_the_longest_wait(settings: MeshSettings) -> None:
+    yeah = await spoken(settings, "Yeah.")
+    async with scripted(settings, says("Good."), max_end_of_turn_wait_s=10) as (_, there), talk(there) as call:
+        call.say(yeah)
+        report = await call.until(TurnReport)
+    # Which of the two waits was chosen, 0.2 s or 10 s, and not how quick the machine is.
+    waited_s = (report.turn_ended_time.ToNanoseconds() - report.speech_ended_time.ToNanoseconds()) / 1e9
+    assert waited_s < 5
+
+
+async def test_a_microphone_that_stops_in_mid_word_ends_the_turn(settings: MeshSettings) -> None:
+    async with (
+        scripted(settings, says("It is Paris.")) as (_, there),
+        open_channel(there.coordinator_target or "") as channel,
+    ):
+        stub = conversation_pb2_grpc.ConversationServiceStub(channel)
+        async with exchange(stub.Converse, config(recognition=RECOGNITION)) as stream:
+            await stream.until("session_started")
+            for sequence in range(20):
+                await stream.send(audio(question()[3200 * sequence :][:3200], sequence))
+                await asyncio.sleep(0.1)
+            ended = await stream.until("turn_ended")
+            await stream.until("reply_audio")
+    assert "what is the" in ended.text.lower()
 
 
 async def test_a_reply_prepared_in_a_pause_is_thrown_away_when_more_is_said(settings: MeshSettings) -> None:
@@ -228,6 +255,22 @@ async def test_words_over_a_reply_take_the_turn(settings: MeshSettings) -> None:
     assert roles[-1] == "user"
     if interrupted.heard_text:
         assert asked(server, 1)[-2]["content"] == interrupted.heard_text
+
+
+async def test_a_reply_that_was_sent_whole_is_remembered_as_far_as_it_was_played(settings: MeshSettings) -> None:
+    async with scripted(settings, says(*SENTENCES), says("Well.")) as (server, there), talk(there) as call:
+        await begin_story(call)
+        await call.until(TurnReport)
+        await call.conversation.played(0, 3.0)
+        await call.conversation.send_text("Go on.")
+        interrupted = await call.until(Interrupted)
+        # What a client says too late changes nothing.
+        await call.conversation.played(0, 20.0)
+        await call.until(TurnReport, 2)
+    told = "".join(SENTENCES)
+    assert told.startswith(interrupted.heard_text)
+    assert 0 < len(interrupted.heard_text) < len(told) / 4
+    assert asked(server, 1)[-2] == {"role": "assistant", "content": interrupted.heard_text}
 
 
 async def test_words_while_the_assistant_thinks_belong_to_the_same_turn(settings: MeshSettings) -> None:
