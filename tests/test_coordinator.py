@@ -17,6 +17,7 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_client import MeshSettings, SpeechStarted
+from voxmesh_coordinator.backend_settings import BackendSettings
 from voxmesh_coordinator.servicer import CoordinatorService
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_llm_proxy.endpoint import RemoteEndpoint
@@ -334,6 +335,24 @@ async def test_an_unknown_voice_is_refused(settings: MeshSettings) -> None:
             error = await stream.failure()
     assert error.code() == grpc.StatusCode.NOT_FOUND
     assert "nobody" in str(error.details())
+
+
+async def test_a_session_whose_language_is_named_begins_at_the_backends_for_it(
+    settings: MeshSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = BackendSettings(target="127.0.0.1:9", languages=("ta",))
+    english = (BackendSettings(target=f"127.0.0.1:{settings.base_port + slot}", languages=("en",)) for slot in (2, 3))
+    backends = {f"{slot}_backends": (other, own) for slot, own in zip(("stt", "tts"), english, strict=True)}
+    recognition = stt_pb2.RecognitionConfig(audio_format=S16, language_codes=["en"])
+    async with (
+        coordinator(settings, **backends) as (_, there),
+        open_channel(there.coordinator_target or "") as channel,
+    ):
+        stub = conversation_pb2_grpc.ConversationServiceStub(channel)
+        async with exchange(stub.Converse, config(recognition=recognition)) as stream:
+            await stream.until("session_started")
+    # Nobody is at the other one: it was not even tried.
+    assert "a backend is left" not in caplog.messages
 
 
 async def test_an_unknown_session_is_not_resumed(settings: MeshSettings) -> None:

@@ -79,8 +79,8 @@ class Conductor:
         self._reports = reports
         self._voices = voices
         self._endpointing = endpointing
-        self._languages = languages
-        self._send = send
+        self._languages, self._send = languages, send
+        go_by_language(languages, self.microphone, voices.speech)
         self._replies = Replies(
             services, voices, history, speculation=speculation, send=send, put=self.put, report=self._report
         )
