@@ -84,6 +84,16 @@ async def test_a_short_answer_ends_the_turn_long_before_the_longest_wait(setting
     assert waited_s < 5
 
 
+async def test_a_turn_that_trails_off_is_held_open(settings: MeshSettings) -> None:
+    first, second = await spoken(settings, "I would like to have, um"), await spoken(settings, "a cup of coffee.")
+    waits = {"min_end_of_turn_wait_s": 0.2, "max_end_of_turn_wait_s": 6}
+    async with scripted(settings, says("Here it is."), **waits) as (_, there), talk(there) as call:
+        call.say(first + silence(2.0) + second)
+        ended = await call.until(TurnEnded)
+    assert "like" in ended.text.lower()
+    assert "coffee" in ended.text.lower()
+
+
 async def test_a_microphone_that_stops_in_mid_word_ends_the_turn(settings: MeshSettings) -> None:
     async with (
         scripted(settings, says("It is Paris.")) as (_, there),
