@@ -172,6 +172,9 @@ class UtteranceSession(Generic[StateT]):
         self._decoded_frames = frames
 
     def _interim_is_due(self) -> bool:
+        if self._utterance.silent_frames:
+            # Speech may just have ended: an interim result now would hold up the decode that counts.
+            return False
         new_s = (self._utterance.voiced_end - self._decoded_frames) / FRAMES_PER_S
         return self._interim_results and new_s >= self._settings.interim_interval_s and self._pace.allows()
 
