@@ -239,7 +239,7 @@ class Conductor:
         if turn is not self._turn:
             return
         if turn.interim and turn.needs_finalize:
-            await self._replies.heard(turn)
+            await self._replies.heard(turn, is_whole=self._endpointing.sounds_complete(turn.words))
         if turn.is_over_reply and self._overlap(turn) is Overlap.INTERRUPTION:
             await self._interrupted_by(turn)
 

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 Response = conversation_pb2.ConverseResponse
 
+WORDS_READ_AT_ONCE = 3
+"""Words that are worth a request to the language model to read them."""
+
 
 @dataclass(slots=True, eq=False)
 class Running:
@@ -109,12 +112,21 @@ class Replies:
 
     # Preparing.
 
-    async def heard(self, turn: UserTurn) -> None:
-        """More was said: what does not answer it is thrown away, and the language model reads on."""
+    async def heard(self, turn: UserTurn, *, is_whole: bool = False) -> None:
+        """More was said: what does not answer it is thrown away, and the language model reads on.
+
+        Args:
+            turn: in progress.
+            is_whole: nothing seems to be missing of it.
+        """
         draft = self._draft
         if draft is not None and not is_same_speech(draft.reply.text_answered, turn.words):
             await self.drop_prepared()
-        await self._read_ahead(turn.words)
+        new = len(turn.words.split()) - turn.words_read
+        # What a reply is about to be prepared for is read then, and to read it now would only hold that up.
+        if turn.pause is None and not is_whole and (new >= WORDS_READ_AT_ONCE or not turn.words):
+            turn.words_read += new
+            await self._read_ahead(turn.words)
 
     async def _read_ahead(self, words: str = "") -> None:
         if self.speculates and self._draft is None and not self.is_running:

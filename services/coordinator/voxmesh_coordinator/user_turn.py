@@ -79,6 +79,8 @@ class UserTurn:
     """Transcripts asked for and not complete."""
     interim: str = ""
     """The latest interim transcript, of what was said since the last final one."""
+    words_read: int = 0
+    """How many of the words the language model was given to read."""
     speculations: int = 0
     stt_hop: HopClock | None = None
 
