@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voxmesh_stt.utterances.utterance import LEAD_FRAMES, TAIL_FRAMES, Utterance
+from voxmesh_stt.utterances.utterance import LEAD_FRAMES, Utterance
 from voxmesh_stt.utterances.voice import FRAME_SAMPLES
 
 pytestmark = pytest.mark.unit
 
+TAIL_FRAMES = 6
+
 
 def _heard(pattern: str, levels: list[float] | None = None) -> Utterance:
     """An utterance of one frame a character: `v` is voiced."""
-    utterance = Utterance()
+    utterance = Utterance(TAIL_FRAMES)
     for index, character in enumerate(pattern):
         level = levels[index] if levels else float(index)
         utterance.add(np.full(FRAME_SAMPLES, level, np.float32), is_voiced=character == "v")

@@ -2,7 +2,7 @@
 
     idle ──voiced frame──► speaking ──a pause, or too long──► final, idle
                               │ new speech: interim, if the pace allows
-                              └ 0.1 s of silence: decode now what a finalize would decode
+                              └ a short silence: decode now what a finalize would decode
 
 The last is why a final result mostly costs nothing: more silence does not change what is
 decoded, so when `finalize` comes its text is already there, and an interim result has told it.
@@ -60,7 +60,8 @@ class UtteranceSession(Generic[StateT]):
         self._number = -1
         self._samples = 0
         self._rest = np.zeros(0, np.float32)
-        self._begin(Utterance())
+        self._tail_frames = round(settings.settle_s * FRAMES_PER_S)
+        self._begin(self._silence())
 
     def work(self, samples: Samples, *, is_final: bool) -> Work[StateT]:
         """Take audio of the utterance in progress, and its end if `is_final`."""
@@ -72,13 +73,16 @@ class UtteranceSession(Generic[StateT]):
         """Forget the utterance in progress."""
         self._rest = np.zeros(0, np.float32)
         self._voice.reset()
-        self._begin(Utterance())
+        self._begin(self._silence())
 
     def close(self) -> None:
         """Give the detector back and close the engine's state."""
-        self._begin(Utterance())
+        self._begin(self._silence())
         self._voice.close()
         self._close_state(self.state)
+
+    def _silence(self) -> Utterance:
+        return Utterance(self._tail_frames)
 
     def _begin(self, utterance: Utterance) -> None:
         self._end_utterance(self.state)
@@ -131,7 +135,7 @@ class UtteranceSession(Generic[StateT]):
         begin = heard - len(utterance.frames) * FRAME_SAMPLES
         if utterance.silent_frames >= self._pause_frames():
             final = [(yield from self._final(utterance, begin))] if utterance.has_speech else []
-            self._begin(Utterance())
+            self._begin(self._silence())
             return final
         if len(utterance.frames) < self._settings.max_utterance_s * FRAMES_PER_S:
             return []

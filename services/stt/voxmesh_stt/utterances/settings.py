@@ -17,6 +17,9 @@ class UtteranceSettings(BaseSettings):
     """Least new speech, in seconds, between two interim results of one stream."""
     interim_share: float = Field(default=0.3, gt=0, le=1)
     """Largest share of the model's time that interim results of all streams may take."""
+    settle_s: float = Field(default=0.2, ge=0.05, le=0.5)
+    """Silence, in seconds, after which speech is decoded as if it were over: the sooner, the sooner its text is there,
+    and the oftener for nothing."""
     pause_s: float = Field(default=1.5, ge=0.3)
     """Silence, in seconds, after which the engine itself ends a short utterance."""
     max_utterance_s: float = Field(default=20.0, ge=5)

@@ -13,8 +13,6 @@ SAMPLE_RATE_HERTZ = 16000
 FRAMES_PER_S = SAMPLE_RATE_HERTZ / FRAME_SAMPLES
 LEAD_FRAMES = 10
 """Frames kept from before the first voiced one: soft consonants lie there."""
-TAIL_FRAMES = 3
-"""Unvoiced frames kept after the last voiced one; more silence changes nothing in what is decoded."""
 MIN_VOICED_FRAMES = 3
 """Fewer voiced frames are a click."""
 
@@ -25,6 +23,8 @@ _CUT_WITHIN_FRAMES = round(5 * FRAMES_PER_S)
 class Utterance:
     """Frames of 512 samples with whether each is voiced; bounded by its owner."""
 
+    tail_frames: int
+    """Unvoiced frames kept after the last voiced one; more silence changes nothing in what is decoded."""
     frames: list[Samples] = field(default_factory=list[Samples])
     voiced: list[bool] = field(default_factory=list[bool])
     voiced_end: int = 0
@@ -54,12 +54,12 @@ class Utterance:
     @property
     def is_settled(self) -> bool:
         """The tail is complete: more silence leaves `speech()` as it is."""
-        return self.silent_frames >= TAIL_FRAMES
+        return self.silent_frames >= self.tail_frames
 
     @property
     def speech_frames(self) -> int:
         """Frames of speech with its tail as far as it came."""
-        return min(len(self.frames), self.voiced_end + TAIL_FRAMES)
+        return min(len(self.frames), self.voiced_end + self.tail_frames)
 
     def speech(self) -> Samples:
         """The audio to decode."""
@@ -75,13 +75,12 @@ class Utterance:
         loudness = [float(np.dot(frame, frame)) for frame in self.frames[begin:]]
         smooth = np.convolve(loudness, np.ones(3), mode="valid")
         at = begin + 1 + int(np.argmin(smooth))
-        head = _of(self.frames[:at], self.voiced[:at])
-        rest = _of(self.frames[at:], self.voiced[at:])
+        head = self._of(self.frames[:at], self.voiced[:at])
+        rest = self._of(self.frames[at:], self.voiced[at:])
         self.frames, self.voiced = rest.frames, rest.voiced
         self.voiced_end, self.voiced_count = rest.voiced_end, rest.voiced_count
         return head
 
-
-def _of(frames: list[Samples], voiced: list[bool]) -> Utterance:
-    end = max((index + 1 for index, is_voiced in enumerate(voiced) if is_voiced), default=0)
-    return Utterance(frames, voiced, end, sum(voiced))
+    def _of(self, frames: list[Samples], voiced: list[bool]) -> Utterance:
+        end = max((index + 1 for index, is_voiced in enumerate(voiced) if is_voiced), default=0)
+        return Utterance(self.tail_frames, frames, voiced, end, sum(voiced))

@@ -14,6 +14,8 @@ from voxmesh_stt_moonshine.model import SAMPLE_RATE_HERTZ, Model, find_model
 from voxmesh_stt_moonshine.settings import MoonshineSettings
 
 LANGUAGE = "en"
+STEP_S = 0.032
+"""Of voice activity detection, which finds the end of speech: it waits for no more audio than that."""
 
 
 class MoonshineEngine:
@@ -25,7 +27,7 @@ class MoonshineEngine:
         self._folder = find_model(context.model)
         self._model: Model | None = None
         self._utterances = Utterances[None](self._decode, settings)
-        self.info = EngineInfo(_facts(self._folder.name, self._folder.license, context.device))
+        self.info = EngineInfo(_facts(self._folder.name, self._folder.license, context.device), step_s=STEP_S)
 
     def load(self) -> None:
         """Load the model; does nothing when it is loaded."""

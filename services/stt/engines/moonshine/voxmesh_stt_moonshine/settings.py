@@ -13,5 +13,7 @@ class MoonshineSettings(UtteranceSettings):
 
     model_config = SettingsConfigDict(env_prefix="VOXMESH_MOONSHINE_")
 
+    settle_s: float = Field(default=0.064, ge=0.05, le=0.5)
+    """Silence, in seconds, after which speech is decoded as if it were over. The model takes 0.1 s for an utterance."""
     max_utterance_s: float = Field(default=20.0, ge=5, le=30)
     """Longest utterance, in seconds; longer speech is cut at its quietest place. The model was made for 30 s."""
