@@ -383,3 +383,27 @@ async def streams_at(target: str) -> int:
     async with grpc.aio.insecure_channel(target) as channel:
         stub = stt_pb2_grpc.SpeechToTextServiceStub(channel)
         return (await stub.GetModelInfo(stt_pb2.GetModelInfoRequest())).model_info.active_streams
+
+
+async def test_the_client_is_told_of_another_server_and_how_it_takes_the_config(settings: MeshSettings) -> None:
+    async with (
+        recorded_upstream() as one,
+        recorded_upstream() as two,
+        llm_proxy(one, host_name="near") as near,
+        llm_proxy(two, host_name="far") as far,
+        coordinator(settings, llm_backends=(BackendSettings(target=near), BackendSettings(target=far))) as (_, there),
+        chat(there) as call,
+    ):
+        one.play(says("Once upon a time ", finish=None))
+        two.play(says("there was a king."))
+        await call.conversation.send_text("Tell me a story.")
+        await call.until(TurnReport)
+        await call.conversation.send_text("And then?")
+        await call.until(TurnReport, 2)
+        (changed,) = call.events(conversation_pb2.ServiceChanged)
+    told = call.conversation.session
+    assert [service.host for service in told.services if service.engine == changed.ready.engine] == ["near"]
+    assert (changed.slot, changed.ready.host) == ("llm", "far")
+    assert {option.field for option in changed.ready.options} >= {"config.sampling.temperature"}
+    order = [type(event) for event in call.heard]
+    assert order.index(conversation_pb2.ServiceChanged) < order.index(TurnReport)

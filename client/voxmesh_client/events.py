@@ -39,6 +39,7 @@ Event: TypeAlias = (
     | conversation_pb2.ToolCall
     | conversation_pb2.TurnReport
     | conversation_pb2.TurnFailed
+    | conversation_pb2.ServiceChanged
 )
 
 

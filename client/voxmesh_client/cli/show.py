@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
-from voxmesh.common.v1.common_pb2 import OptionOutcome
-from voxmesh.conversation.v1.conversation_pb2 import SessionStarted, TurnReport
+from voxmesh.common.v1.common_pb2 import OptionOutcome, Ready
+from voxmesh.conversation.v1.conversation_pb2 import ServiceChanged, SessionStarted, TurnReport
 from voxmesh_client.cli.console import err, out, to_dict
 from voxmesh_client.events import Event, SessionReplaced
 from voxmesh_client.turns import Turn
@@ -48,15 +48,24 @@ def print_failure(turn: Turn) -> None:
 
 
 def print_replaced(event: Event) -> None:
-    """Tell when the conversation moved to another stream."""
+    """Tell when the conversation moved to another stream, or a service to another server."""
     if isinstance(event, SessionReplaced):
         outcome = "resumed" if event.resumed else "a new session began; it knows no earlier turn"
         err.print(f"voxmesh: {event.reason}: {outcome}", style="yellow", markup=False)
+    elif isinstance(event, ServiceChanged):
+        server = event.ready
+        err.print(f"voxmesh: {event.slot} is now {server.engine} at {server.host}", style="yellow", markup=False)
+        _print_ignored(server)
 
 
 def print_ignored(session: SessionStarted) -> None:
     """Tell which options the coordinator itself does not apply, and why."""
-    for option in session.services[-1].options if session.services else ():
+    if session.services:
+        _print_ignored(session.services[-1])
+
+
+def _print_ignored(ready: Ready) -> None:
+    for option in ready.options:
         if option.outcome == OptionOutcome.OUTCOME_IGNORED:
             err.print(
                 f"voxmesh: {_IGNORED.get(option.field, option.field)}: {option.detail}", style="yellow", markup=False

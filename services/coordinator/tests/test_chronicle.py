@@ -10,6 +10,8 @@ from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.begun import Begun
 from voxmesh_coordinator.chronicle import Chronicle, Record, Response, State
 from voxmesh_coordinator.ledger import Ledger
+from voxmesh_coordinator.user_turn import UserTurn
+from voxmesh_runtime.telemetry import start_span
 
 pytestmark = pytest.mark.unit
 
@@ -71,6 +73,13 @@ def test_a_reply_that_was_given_is_in_the_history_and_may_still_be_cut() -> None
     assert turns(state) == ["How are you?", "I am well."]
     assert (state.reply.is_done, state.reply.is_spoken, len(state.reply.pieces)) == (True, True, 1)
     assert turns(state_after(*given, interrupted("I am"))) == ["How are you?", "I am"]
+
+
+def test_a_turn_that_is_taken_over_goes_on_in_its_trace() -> None:
+    end = ended("How are you?")
+    end.trace_context.traceparent = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    state = state_after(end, text("I am "))
+    assert UserTurn(start_span("turn", state.reply.trace_context)).trace_id == "ab" * 16
 
 
 def test_an_interrupted_reply_leaves_what_was_heard_once() -> None:

@@ -106,6 +106,8 @@ class Chronicle:
     def _take_notes(self, record: Record, *, is_new: bool) -> None:
         reply = self._state.reply
         reply.images.extend(record.images)
+        if record.HasField("trace_context"):
+            reply.trace_context.CopyFrom(record.trace_context)
         if record.HasField("seen"):
             reply.seen = record.seen
             del reply.images[:]

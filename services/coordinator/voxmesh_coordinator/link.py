@@ -51,6 +51,7 @@ class Link(Generic[Request, Response]):
         settings: CoordinatorSettings,
         languages: Sequence[str] = (),
     ) -> None:
+        self.slot = slot.name
         self.ready = common_pb2.Ready()
         self.is_going_away = False
         self.epoch = 0

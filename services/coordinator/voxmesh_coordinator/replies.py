@@ -23,8 +23,10 @@ from voxmesh_coordinator.overlap import Overlap, judge
 from voxmesh_coordinator.reply import Reply, Voices
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.user_turn import UserTurn, is_same_speech
+from voxmesh_runtime import names
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.errors import first_error
+from voxmesh_runtime.telemetry import start_span
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +176,8 @@ class Replies:
         self._draft = None
         self._given = draft
         seen = turn.seen or None
-        self._voices.note(session_pb2.Record(images=turn.images if seen is None else (), seen=seen))
+        images = turn.images if seen is None else ()
+        self._voices.note(session_pb2.Record(images=images, seen=seen, trace_context=turn.trace_context))
         ended = conversation_pb2.TurnEnded(turn_index=turn.clock.turn_index, text=turn.text)
         await self._send(Response(turn_ended=ended))
         await draft.reply.outbox.open()
@@ -189,7 +192,8 @@ class Replies:
         """Give the reply that another coordinator began from where that stopped, or know what it gave."""
         self._next_index, saved = state.next_turn_index, state.reply
         if state.HasField("reply"):
-            turn = UserTurn(texts=[saved.said], images=list(saved.images), seen=saved.seen)
+            span = start_span(names.SPAN_TURN, saved.trace_context)
+            turn = UserTurn(span, texts=[saved.said], images=list(saved.images), seen=saved.seen)
             turn.clock.turn_index, turn.clock.turn_ended_ns = saved.turn_index, time.time_ns()
             self._given = self._start(turn, is_open=True, saved=saved)
         # Who speaks over it is heard again, and then it is judged anew.

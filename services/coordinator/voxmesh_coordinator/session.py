@@ -106,6 +106,7 @@ class Session:
             state=state,
         )
         self._links: list[Link[Any, Any]] = self._all_links()
+        self._services_told: list[common_pb2.Ready] = []
         self._held: asyncio.Task[None] | None = None
         self.input_ended = False
 
@@ -122,6 +123,7 @@ class Session:
         """
         try:
             await self._open()
+            self._services_told = [link.ready for link in self._links]
             await self._begin_recording()
         except BaseException:
             self._cancel_links()
@@ -198,13 +200,13 @@ class Session:
             await asyncio.to_thread(self._recording.join, WRITTEN_WITHIN_S)
 
     def _started(self) -> Response:
-        services = [link.ready for link in self._links] + [self._own_ready()]
+        self._services_told = [link.ready for link in self._links]
         microphone = self._conductor.microphone
         return Response(
             session_started=conversation_pb2.SessionStarted(
                 session_id=self.id,
                 resume_token=self.token,
-                services=services,
+                services=[*self._services_told, self._own_ready()],
                 next_audio_sequence=microphone.next_sequence if microphone is not None else 0,
                 input_sequence=self._inputs_received,
             )
@@ -347,10 +349,20 @@ class Session:
             self.journal.received_sequence = max(self.journal.received_sequence, heard)
 
     async def _send(self, response: Response) -> None:
+        if response.HasField("turn_report") or response.HasField("turn_failed"):
+            await self._tell_changes()
         await self.outlet.send(response)
         if response.HasField("turn_ended") and self._conductor.input_sequence > self._inputs_told:
             self._inputs_told = self._conductor.input_sequence
             await self.outlet.send(Response(input_acknowledged=self._inputs_told))
+
+    async def _tell_changes(self) -> None:
+        """A service's new server may take the config otherwise than the one before."""
+        for index, link in enumerate(self._links):
+            if link.ready != self._services_told[index]:
+                self._services_told[index] = link.ready
+                changed = conversation_pb2.ServiceChanged(slot=link.slot, ready=link.ready)
+                await self.outlet.send(Response(service_changed=changed))
 
     async def _use_newest_token(self) -> None:
         """The client sends something on a stream, and so has got the token that it was given there."""

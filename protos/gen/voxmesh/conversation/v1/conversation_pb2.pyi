@@ -437,6 +437,7 @@ class ConverseResponse(message.Message):
     TURN_FAILED_FIELD_NUMBER: builtins.int
     GOING_AWAY_FIELD_NUMBER: builtins.int
     INPUT_ACKNOWLEDGED_FIELD_NUMBER: builtins.int
+    SERVICE_CHANGED_FIELD_NUMBER: builtins.int
     SEQUENCE_FIELD_NUMBER: builtins.int
     audio_acknowledged: builtins.int
     """Microphone audio up to this sequence needs no repeating, on any replica."""
@@ -495,6 +496,12 @@ class ConverseResponse(message.Message):
     def going_away(self) -> common_pb2.GoingAway:
         """Move the stream elsewhere with Resume."""
 
+    @builtins.property
+    def service_changed(self) -> ServiceChanged:
+        """Another server of a service serves the session from now on. Sent before
+        the report, or the failure, of the turn in which it took over.
+        """
+
     def __init__(
         self,
         *,
@@ -512,15 +519,46 @@ class ConverseResponse(message.Message):
         turn_failed: TurnFailed | None = ...,
         going_away: common_pb2.GoingAway | None = ...,
         input_acknowledged: builtins.int = ...,
+        service_changed: ServiceChanged | None = ...,
         sequence: builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "input_acknowledged", b"input_acknowledged", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_text", b"reply_text", "session_started", b"session_started", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "input_acknowledged", b"input_acknowledged", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_text", b"reply_text", "service_changed", b"service_changed", "session_started", b"session_started", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "input_acknowledged", b"input_acknowledged", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_text", b"reply_text", "sequence", b"sequence", "session_started", b"session_started", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "input_acknowledged", b"input_acknowledged", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_text", b"reply_text", "sequence", b"sequence", "service_changed", b"service_changed", "session_started", b"session_started", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_converse_response: _TypeAlias = typing.Literal["session_started", "audio_acknowledged", "speech_started", "transcript", "turn_ended", "reply_text", "reply_audio", "interrupted", "duck", "tool_call", "turn_report", "turn_failed", "going_away", "input_acknowledged"]  # noqa: Y015
+    _WhichOneofReturnType_converse_response: _TypeAlias = typing.Literal["session_started", "audio_acknowledged", "speech_started", "transcript", "turn_ended", "reply_text", "reply_audio", "interrupted", "duck", "tool_call", "turn_report", "turn_failed", "going_away", "input_acknowledged", "service_changed"]  # noqa: Y015
     _WhichOneofArgType_converse_response: _TypeAlias = typing.Literal["converse_response", b"converse_response"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_converse_response) -> _WhichOneofReturnType_converse_response | None: ...
+
+@typing.final
+class ServiceChanged(message.Message):
+    """ServiceChanged tells of a server that took over from one that failed, went
+    away or fits the language less.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SLOT_FIELD_NUMBER: builtins.int
+    READY_FIELD_NUMBER: builtins.int
+    slot: builtins.str
+    """What it serves: "turn", "stt", "llm" or "tts"."""
+    @builtins.property
+    def ready(self) -> common_pb2.Ready:
+        """Its own acknowledgement: it may take the config otherwise than the server
+        before it did.
+        """
+
+    def __init__(
+        self,
+        *,
+        slot: builtins.str = ...,
+        ready: common_pb2.Ready | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["ready", b"ready"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["ready", b"ready", "slot", b"slot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class SessionStarted(message.Message):

@@ -9,6 +9,7 @@ from collections import abc as abc
 from google.protobuf import descriptor as descriptor
 from google.protobuf import message as message
 from google.protobuf.internal import containers as containers
+from voxmesh.common.v1 import common_pb2 as common_pb2
 from voxmesh.conversation.v1 import conversation_pb2 as conversation_pb2
 from voxmesh.llm.v1 import llm_pb2 as llm_pb2
 import builtins as builtins
@@ -38,6 +39,7 @@ class Record(message.Message):
     TEXT_CHARACTERS_FIELD_NUMBER: builtins.int
     TOOL_CALLS_FIELD_NUMBER: builtins.int
     TOOL_ANSWERS_FIELD_NUMBER: builtins.int
+    TRACE_CONTEXT_FIELD_NUMBER: builtins.int
     input_sequence: builtins.int
     """Highest ConverseRequest.input_sequence that is done with; unset when that
     is as before.
@@ -76,6 +78,12 @@ class Record(message.Message):
     def tool_answers(self) -> containers.RepeatedCompositeFieldContainer[llm_pb2.Message]:
         """Answer of a tool, as the language model gets it."""
 
+    @builtins.property
+    def trace_context(self) -> common_pb2.TraceContext:
+        """Span of the turn that ends with the response: the replica that goes on with
+        it continues its trace.
+        """
+
     def __init__(
         self,
         *,
@@ -89,10 +97,11 @@ class Record(message.Message):
         text_characters: builtins.int | None = ...,
         tool_calls: abc.Iterable[llm_pb2.ToolCall] | None = ...,
         tool_answers: abc.Iterable[llm_pb2.Message] | None = ...,
+        trace_context: common_pb2.TraceContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "microphone", b"microphone", "piece", b"piece", "response", b"response", "seen", b"seen", "text_characters", b"text_characters"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "microphone", b"microphone", "piece", b"piece", "response", b"response", "seen", b"seen", "text_characters", b"text_characters", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "images", b"images", "input_sequence", b"input_sequence", "microphone", b"microphone", "piece", b"piece", "response", b"response", "seen", b"seen", "text_characters", b"text_characters", "tool_answers", b"tool_answers", "tool_calls", b"tool_calls", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "images", b"images", "input_sequence", b"input_sequence", "microphone", b"microphone", "piece", b"piece", "response", b"response", "seen", b"seen", "text_characters", b"text_characters", "tool_answers", b"tool_answers", "tool_calls", b"tool_calls", "trace_context", b"trace_context", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seen: _TypeAlias = typing.Literal["seen"]  # noqa: Y015
     _WhichOneofArgType__seen: _TypeAlias = typing.Literal["_seen", b"_seen"]  # noqa: Y015
@@ -272,6 +281,7 @@ class Reply(message.Message):
     ROUNDS_FIELD_NUMBER: builtins.int
     IS_SPOKEN_FIELD_NUMBER: builtins.int
     IS_DONE_FIELD_NUMBER: builtins.int
+    TRACE_CONTEXT_FIELD_NUMBER: builtins.int
     turn_index: builtins.int
     """The turn it answers."""
     said: builtins.str
@@ -302,6 +312,10 @@ class Reply(message.Message):
     def rounds(self) -> containers.RepeatedCompositeFieldContainer[ToolRound]:
         """The times that the language model waited for tools, in order."""
 
+    @builtins.property
+    def trace_context(self) -> common_pb2.TraceContext:
+        """See Record."""
+
     def __init__(
         self,
         *,
@@ -316,10 +330,11 @@ class Reply(message.Message):
         rounds: abc.Iterable[ToolRound] | None = ...,
         is_spoken: builtins.bool = ...,
         is_done: builtins.bool = ...,
+        trace_context: common_pb2.TraceContext | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "seen", b"seen", "text_characters", b"text_characters"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "seen", b"seen", "text_characters", b"text_characters", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "images", b"images", "is_done", b"is_done", "is_spoken", b"is_spoken", "pieces", b"pieces", "rounds", b"rounds", "said", b"said", "seen", b"seen", "text", b"text", "text_characters", b"text_characters", "turn_index", b"turn_index", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "images", b"images", "is_done", b"is_done", "is_spoken", b"is_spoken", "pieces", b"pieces", "rounds", b"rounds", "said", b"said", "seen", b"seen", "text", b"text", "text_characters", b"text_characters", "trace_context", b"trace_context", "turn_index", b"turn_index", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seen: _TypeAlias = typing.Literal["seen"]  # noqa: Y015
     _WhichOneofArgType__seen: _TypeAlias = typing.Literal["_seen", b"_seen"]  # noqa: Y015
