@@ -136,8 +136,8 @@ class Replies:
             await self._voices.language_model.prefill(messages, self._voices.tools.tools)
 
     def may_prepare(self, turn: UserTurn, *, is_early: bool) -> bool:
-        """Nothing is being prepared, and not too much was in this turn; the last try is not for an early one."""
-        tries = self._services.settings.max_speculations - is_early
+        """Nothing is being prepared, and not too much was in this turn; only the first try may be an early one."""
+        tries = 1 if is_early else self._services.settings.max_speculations
         return self.speculates and self._draft is None and turn.speculations < tries
 
     def prepare(self, turn: UserTurn) -> None:
