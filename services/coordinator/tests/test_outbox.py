@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.outbox import MAX_HELD_S, Outbox
+from voxmesh_coordinator.outbox import MAX_HELD_S, Outbox, Text
+from voxmesh_coordinator.user_turn import UserTurn
 
 pytestmark = pytest.mark.unit
 
@@ -49,6 +50,20 @@ async def test_what_is_held_comes_first_when_it_opens() -> None:
     assert client.texts == []
     await asyncio.gather(outbox.open(), outbox.put(lambda: text("c")))
     assert client.texts == ["a", "b", "c"]
+
+
+async def test_pieces_of_text_that_are_held_in_a_row_become_one() -> None:
+    client, turn = Client(), UserTurn()
+    outbox = client.outbox(is_open=False)
+    for piece in ("a", "b"):
+        await outbox.put(Text(turn, piece))
+    await outbox.put(lambda: text("-"))
+    for piece in ("c", "d"):
+        await outbox.put(Text(turn, piece))
+    await outbox.open()
+    await outbox.put(Text(turn, "e"))
+    await outbox.put(Text(turn, "f"))
+    assert client.texts == ["ab", "-", "cd", "e", "f"]
 
 
 async def test_messages_are_made_when_they_are_sent() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh_coordinator.user_turn import UserTurn
 
 Response = conversation_pb2.ConverseResponse
 Make = Callable[[], Response | None]
@@ -14,6 +16,18 @@ Make = Callable[[], Response | None]
 
 MAX_HELD_S = 20.0
 """Reply audio that may be held, in seconds; the speech service waits beyond it."""
+
+
+@dataclass(slots=True)
+class Text:
+    """A piece of the reply's text; pieces that are held in a row become one."""
+
+    turn: UserTurn
+    text: str
+
+    def __call__(self) -> Response:
+        """The message."""
+        return Response(reply_text=conversation_pb2.ReplyText(turn_index=self.turn.clock.turn_index, delta=self.text))
 
 
 class Outbox:
@@ -46,6 +60,9 @@ class Outbox:
         async with self._order:
             if self._is_open:
                 await self._make(make)
+            elif isinstance(make, Text) and self._held and isinstance(before := self._held[-1], Text):
+                # One message instead of one a word: those that wait for the first audio wait for each of them.
+                before.text += make.text
             else:
                 self._held.append(make)
                 self._held_s += audio_s

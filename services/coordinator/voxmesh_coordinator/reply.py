@@ -19,7 +19,7 @@ from voxmesh_coordinator.hop import HopClock
 from voxmesh_coordinator.language_model import LanguageModel
 from voxmesh_coordinator.ledger import Ledger, SpokenPiece
 from voxmesh_coordinator.link import Link
-from voxmesh_coordinator.outbox import Outbox
+from voxmesh_coordinator.outbox import Outbox, Text
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.speech import Segment, Speech
 from voxmesh_coordinator.tools import ToolDesk
@@ -287,7 +287,7 @@ class Reply:
     async def _say(self, text: str, segment: Segment | None, tasks: asyncio.TaskGroup | None) -> None:
         async with self._saying:
             self.ledger.text += text
-            await self.outbox.put(lambda: self._text_message(text))
+            await self.outbox.put(Text(self.turn, text))
             if segment is None or tasks is None:
                 return
             self._begin_to_play(segment, tasks)
@@ -297,9 +297,6 @@ class Reply:
         if self._tts_hop is None:
             self._tts_hop = self._hop(f"tts/{segment.ready.engine}", segment.ready.host)
             tasks.create_task(self._play(segment, self._tts_hop))
-
-    def _text_message(self, text: str) -> Response:
-        return Response(reply_text=conversation_pb2.ReplyText(turn_index=self.turn.clock.turn_index, delta=text))
 
     async def _play(self, segment: Segment, hop: HopClock) -> None:
         """Pass the audio on; if the service breaks, the words it did not get to are spoken by another."""
