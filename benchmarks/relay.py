@@ -11,12 +11,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import psutil
 
 from benchmarks.figures import Spread
-from benchmarks.mesh import LocalMesh
+from benchmarks.mesh import LocalMesh, running_mesh
 from benchmarks.relay_load import ACKNOWLEDGED_EVERY, FRAME, Load, Target, cost_us
 from benchmarks.result import Result, Table
 from benchmarks.speech import FRAME_S
-from voxmesh_client.slots import COORDINATOR
+from voxmesh_client.slots import COORDINATOR, LLM, STT, TTS, TURN
 
+OTHERS = (TURN, STT, TTS, LLM)
 GOAL = 1.3
 BARE = "bare grpc.aio echo, uvloop"
 RUNTIME = "echo on the runtime's streams"
@@ -44,8 +45,11 @@ async def _targets(mesh: LocalMesh) -> AsyncGenerator[list[Target]]:
         echoes = [
             await stack.enter_async_context(_echo(kind, name)) for kind, name in (("bare", BARE), ("runtime", RUNTIME))
         ]
-        address = mesh.client.settings.target(COORDINATOR)
-        yield [*echoes, Target(FORWARD, address, mesh.process(COORDINATOR), acknowledges=True)]
+        others = {f"VOXMESH_{slot.name.upper()}_TARGET": mesh.client.settings.target(slot) for slot in OTHERS}
+        # With a store it would acknowledge only what no other replica may need: by that no frame can be counted.
+        own = await stack.enter_async_context(running_mesh((COORDINATOR,), {**others, "VOXMESH_SESSION_STORE": "none"}))
+        address = own.client.settings.target(COORDINATOR)
+        yield [*echoes, Target(FORWARD, address, own.process(COORDINATOR), acknowledges=True)]
 
 
 @asynccontextmanager
