@@ -11,13 +11,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import psutil
 
 from benchmarks.figures import Spread
-from benchmarks.mesh import LocalMesh, running_mesh
+from benchmarks.mesh import SPOKEN, LocalMesh, running_mesh
 from benchmarks.relay_load import ACKNOWLEDGED_EVERY, FRAME, Load, Target, cost_us
 from benchmarks.result import Result, Table
 from benchmarks.speech import FRAME_S
-from voxmesh_client.slots import COORDINATOR, LLM, STT, TTS, TURN
+from voxmesh_client.slots import COORDINATOR
 
-OTHERS = (TURN, STT, TTS, LLM)
 GOAL = 1.3
 BARE = "bare grpc.aio echo, uvloop"
 RUNTIME = "echo on the runtime's streams"
@@ -45,9 +44,12 @@ async def _targets(mesh: LocalMesh) -> AsyncGenerator[list[Target]]:
         echoes = [
             await stack.enter_async_context(_echo(kind, name)) for kind, name in (("bare", BARE), ("runtime", RUNTIME))
         ]
-        others = {f"VOXMESH_{slot.name.upper()}_TARGET": mesh.client.settings.target(slot) for slot in OTHERS}
+        others = [slot for slot in SPOKEN if slot is not COORDINATOR]
+        targets = {f"VOXMESH_{slot.name.upper()}_TARGET": mesh.client.settings.target(slot) for slot in others}
         # With a store it would acknowledge only what no other replica may need: by that no frame can be counted.
-        own = await stack.enter_async_context(running_mesh((COORDINATOR,), {**others, "VOXMESH_SESSION_STORE": "none"}))
+        own = await stack.enter_async_context(
+            running_mesh((COORDINATOR,), {**targets, "VOXMESH_SESSION_STORE": "none"})
+        )
         address = own.client.settings.target(COORDINATOR)
         yield [*echoes, Target(FORWARD, address, own.process(COORDINATOR), acknowledges=True)]
 

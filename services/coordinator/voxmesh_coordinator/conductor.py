@@ -397,4 +397,4 @@ class Conductor:
         """Nobody speaks now: the time for streams to move to better servers."""
         await move_if_better(self._voices.links)
         if self.microphone is not None and self._turn is None:
-            await move_if_better([self.microphone.turn, self.microphone.stt])
+            await move_if_better(self.microphone.links)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -125,6 +126,11 @@ class Microphone:
         self._turn_parent = common_pb2.TraceContext()
         self._stt_sent_s = 0.0
         self._stt_shift_s = 0.0
+
+    @property
+    def links(self) -> list[Link[Any, Any]]:
+        """The streams to the services."""
+        return [self.turn, self.stt]
 
     @property
     def sample_rate_hertz(self) -> int:

@@ -105,7 +105,8 @@ class Session:
             send=self._send,
             state=state,
         )
-        self._links: list[Link[Any, Any]] = self._all_links()
+        listening = self._conductor.microphone
+        self._links: list[Link[Any, Any]] = [*(listening.links if listening is not None else ()), *self._voices.links]
         self._services_told: list[common_pb2.Ready] = []
         self._held: asyncio.Task[None] | None = None
         self.input_ended = False
@@ -249,12 +250,6 @@ class Session:
             return None
         recognition, may_skip = self._config.recognition, self._is_taken_over
         return Microphone(self._services, recognition, on_event, pause_s=PAUSE_S, place=self._place, may_skip=may_skip)
-
-    def _all_links(self) -> list[Link[Any, Any]]:
-        microphone, speech = self._conductor.microphone, self._voices.speech
-        listening = [microphone.turn, microphone.stt] if microphone is not None else []
-        speaking = [speech.link] if speech is not None else []
-        return [*listening, self._voices.language_model.link, *speaking]
 
     async def _open(self) -> None:
         """Open the streams to all services at once; the first that fails ends the session."""
