@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.apart import Person, Recall, problems_of
+from benchmarks.endings import AMBIGUOUS, FIT, HELD_OUT, Judgement, Text, called_over, growing, read_texts
 from benchmarks.figures import Spread, difference, slope
 from benchmarks.leaks import grows_steadily
 from benchmarks.speech import QUESTION, Question
@@ -54,7 +55,7 @@ def test_all_benchmarks_run_on_one_mesh_and_find_no_leak(clips: Path, tmp_path: 
 def test_help_names_every_benchmark() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for name in ("turn", "relay", "memory", "soak", "apart", "echo", "wer", "all"):
+    for name in ("turn", "relay", "memory", "soak", "apart", "echo", "endings", "wer", "all"):
         assert f"  {name} " in done.stdout
 
 
@@ -79,6 +80,35 @@ def test_a_word_or_a_trace_of_another_session_is_a_problem() -> None:
         "Ada, turn 3: the history has doctor of another session",
         "trace 1f is told of 2 times",
     ]
+
+
+def test_endings_are_judged_by_sound_and_by_words() -> None:
+    done = run("endings", "--quick")
+    assert done.returncode == 0, done.stderr
+    for title in ("endings: turns called over", "held out, unfinished", "ambiguous, unfinished", "the next word"):
+        assert title in done.stdout
+
+
+def test_a_text_of_endings_is_in_one_part_only_and_is_cut_at_its_bar() -> None:
+    texts = read_texts()
+    assert len({text.words for text in texts}) == len(texts)
+    for part in (FIT, HELD_OUT):
+        assert {text.is_whole for text in texts if text.part == part} == {True, False}
+    assert "Turn on the radio" in {text.words for text in texts if text.part == AMBIGUOUS}
+
+
+def test_a_turn_is_counted_by_its_part_its_kind_and_its_way() -> None:
+    whole, begun = Text(FIT, is_whole=True, words="Stop."), Text(FIT, is_whole=False, words="Stop the")
+    judgements = [Judgement(whole, "hibari", (0.4, 0.9, 0.6)), Judgement(begun, "hibari", (0.7, 0.1, 0.2))]
+    assert called_over(judgements, [FIT], "sound", is_whole=True) == "0 of 1"
+    assert called_over(judgements, [FIT], "sound", is_whole=False) == "1 of 1"
+    assert called_over(judgements, [FIT], "both", is_whole=True) == "1 of 1"
+    assert called_over(judgements, [HELD_OUT], "both", is_whole=True) == "-"
+
+
+def test_an_interim_transcript_grows_by_a_word() -> None:
+    assert list(growing("Turn it off.")) == ["Turn", "Turn it", "Turn it off."]
+    assert not list(growing(""))
 
 
 def test_a_folder_without_clips_is_told_in_one_line(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ TurnReport = conversation_pb2.TurnReport
 
 
 class SlowJudge(turn_pb2_grpc.TurnDetectionServiceServicer):
-    """The real turn detection, whose judgement of pauses comes only when it is allowed to."""
+    """The real turn detection by sound alone, whose judgement of pauses comes only when it is allowed to."""
 
     def __init__(self, stub: turn_pb2_grpc.TurnDetectionServiceStub) -> None:
         self.may_judge = asyncio.Event()
@@ -37,7 +37,7 @@ class SlowJudge(turn_pb2_grpc.TurnDetectionServiceServicer):
         self, request_iterator: AsyncIterator[turn_pb2.StreamingDetectRequest], context: object
     ) -> AsyncGenerator[turn_pb2.StreamingDetectResponse]:
         del context
-        call: Any = self._stub.StreamingDetect(request_iterator)  # pyright: ignore[reportArgumentType] # untyped stub
+        call: Any = self._stub.StreamingDetect(_without_words(request_iterator))  # pyright: ignore[reportArgumentType] # untyped stub
         async for response in call:
             if response.HasField("end_of_turn"):
                 await self.may_judge.wait()
@@ -49,6 +49,15 @@ class SlowJudge(turn_pb2_grpc.TurnDetectionServiceServicer):
         del context
         call: Any = self._stub.GetModelInfo(request)
         return await call
+
+
+async def _without_words(
+    requests: AsyncIterator[turn_pb2.StreamingDetectRequest],
+) -> AsyncGenerator[turn_pb2.StreamingDetectRequest]:
+    async for request in requests:
+        if request.HasField("config"):
+            request.config.ClearField("transcripts")
+        yield request
 
 
 @asynccontextmanager

@@ -176,9 +176,9 @@ class Conductor:
             if turn.is_over_reply:
                 await self._replies.hold()
         elif turn.pause is not None:
-            believed = self._endpointing.believed(turn.pause.probability, turn.words)
+            believed = self._endpointing.believed(turn.pause.verdict(turn.latest_words), turn.words)
             self._endpointing.went_on(believed, max(0.0, offset_s - turn.pause.offset_s))
-        turn.pause, turn.needs_finalize = None, True
+        turn.pause, turn.needs_finalize, turn.interim_hop = None, True, None
         turn.clock.turn_endable_ns = None
         if is_news:
             await self._send(Response(speech_started=duration(offset_s)))
@@ -196,14 +196,14 @@ class Conductor:
         if pause is None or self.microphone is None:
             return
         pause.lasts(judged.silence_s)
-        if pause.hop is None:
-            # The first judgement is the model's; those that follow only tell of longer silence.
+        pause.probability, pause.judged_words = judged.probability, judged.words
+        if pause.hop is None and judged.is_of_sound:
+            # The sound is judged once; those that follow tell of longer silence, and of words.
             ready = self.microphone.turn.ready
             pause.hop = HopClock(f"turn/{ready.engine}", ready.host)
-            pause_ended_s = pause.offset_s + self.microphone.pause_s
-            pause.hop.sent_ns = judged.sent_ns or self.microphone.clock.time_ns(pause_ended_s) or time.time_ns()
+            told_s = pause.offset_s + self.microphone.pause_s
+            pause.hop.sent_ns = judged.sent_ns or self.microphone.clock.time_ns(told_s) or time.time_ns()
             pause.hop.finish(judged.timing)
-            pause.probability = judged.probability
 
     def _notice_stall(self) -> None:
         """The client sends no audio in mid-speech: that is a pause too."""
@@ -236,8 +236,10 @@ class Conductor:
             if self._languages.heard(result.language_code, result.transcript):
                 go_by_language(self._languages, self.microphone, self._voices.speech)
         turn.interim = "" if result.is_final else result.transcript
-        if turn is not self._turn:
+        if turn is not self._turn or self.microphone is None:
             return
+        turn.heard(event, self.microphone.stt.ready)
+        await self.microphone.understood(turn.latest_words, result.language_code or self._languages.only)
         if turn.interim and turn.needs_finalize:
             await self._replies.heard(turn, is_whole=self._endpointing.sounds_complete(turn.words))
         if turn.is_over_reply and self._overlap(turn) is Overlap.INTERRUPTION:
@@ -257,25 +259,27 @@ class Conductor:
 
     async def _look_at_turn(self) -> None:
         """Do what is due for a turn that pauses."""
-        turn = self._turn
-        if turn is None or turn.pause is None or self.microphone is None:
+        turn, microphone = self._turn, self.microphone
+        if turn is None or turn.pause is None or microphone is None:
             return
-        pause, endpointing = turn.pause, self._endpointing
-        probability = endpointing.believed(pause.probability, turn.words)
-        is_over = pause.silence_s >= endpointing.wait_s(probability)
-        if not is_over or turn.clock.turn_endable_ns is None:
-            turn.clock.turn_endable_ns = time.time_ns() if is_over else None
-        is_worth_it = self._replies.speculates and pause.silence_s >= endpointing.prepare_s(probability)
-        if not is_over and not turn.is_over_reply and (not is_worth_it or pause.probability is None):
-            if pause.probability is None and endpointing.sounds_complete(turn.words):
-                self._prepare(turn, is_early=True)
-            return
+        pause = turn.pause
+        outlook = self._endpointing.outlook(pause, turn, judges_words=microphone.judges_words)
+        if not outlook.is_over or turn.clock.turn_endable_ns is None:
+            turn.clock.turn_endable_ns = time.time_ns() if outlook.is_over else None
+        if not turn.is_over_reply:
+            if turn.needs_finalize and outlook.is_worth_a_try:
+                self._prepare(turn, is_early=not outlook.is_judged)
+            if not outlook.is_over and not (self._replies.speculates and outlook.is_worth_a_reply):
+                return
         if turn.needs_finalize:
-            await self._finalize(turn, self.microphone)
+            # A final transcript cuts the sentence in two, should the person go on before there is an answer.
+            if not self._is_said_soon(turn, pause):
+                return
+            await self._finalize(turn, microphone)
         if turn.is_transcribed:
-            await self._go_ahead(turn, pause, is_over=is_over)
+            await self._go_ahead(turn, pause, is_over=outlook.is_over)
         else:
-            await leave_dawdler(turn, self.microphone)
+            await leave_dawdler(turn, microphone)
 
     async def _finalize(self, turn: UserTurn, microphone: Microphone) -> None:
         if turn.stt_hop is not None:
@@ -311,16 +315,14 @@ class Conductor:
 
     def _is_said_soon(self, turn: UserTurn, pause: Pause) -> bool:
         """Nothing is gained by ending a turn before there is an answer; until then the person may go on."""
-        draft = self._replies.prepared(turn)
-        return draft is None or draft.reply.outbox.is_ready or pause.silence_s >= self._endpointing.max_wait_s
+        return not self._replies.is_awaited(turn) or pause.silence_s >= self._endpointing.max_wait_s
 
     async def _give(self, turn: UserTurn, pause: Pause) -> None:
         self._turn = None
         self._endpointing.ended(pause.probability)
         clock = turn.clock
         clock.turn_ended_ns = time.time_ns() if self._replies.prepared(turn) is not None else clock.turn_endable_ns
-        if pause.hop is not None:
-            clock.hops.append(pause.hop)
+        clock.hops += [hop for hop in (pause.hop, turn.interim_hop) if hop is not None]
         if self.microphone is not None:
             await self.microphone.end_turn()
         await self._answer(turn)
@@ -365,9 +367,9 @@ class Conductor:
         await self._replies.give(turn)
 
     async def _report(self, turn: UserTurn) -> None:
-        report = self._reports.make(turn)
+        report = Response(turn_report=self._reports.make(turn))
         turn.end()
-        await self._send(Response(turn_report=report))
+        await self._send(report)
 
     # Trouble, and moving between turns.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from google.protobuf import duration_pb2
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_coordinator.user_turn import Pause, UserTurn
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.errors import InvalidArgument
 
@@ -27,6 +29,22 @@ _STOPS = (".", "?", "!", "\u3002", "\u0964")
 """What it writes after whole sentences."""
 PREPARATION_S = 0.8
 """Time a reply takes to prepare: so long before the turn can end, preparing is worth it."""
+CATCH_OF_BREATH_S = 0.3
+"""Shorter silences lie within sentences, which a final transcript would cut in two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a pause calls for."""
+
+    is_over: bool
+    """The wait is over: the turn ends as soon as there is an answer."""
+    is_judged: bool
+    """It is known how likely the turn is over."""
+    is_worth_a_try: bool
+    """The interim transcript is worth a reply, which is thrown away if it is not the final one."""
+    is_worth_a_reply: bool
+    """A final transcript and a reply to it are worth their cost."""
 
 
 class Endpointing:
@@ -70,13 +88,36 @@ class Endpointing:
         """The probability that a turn is over, in the light of its words: nobody stops at "the"."""
         return 0.0 if probability is not None and self._is_unfinished(text) else probability
 
+    def outlook(self, pause: Pause, turn: UserTurn, *, judges_words: bool) -> Outlook:
+        """What the pause in a turn calls for by now.
+
+        Args:
+            pause: the silence in progress.
+            turn: that it is in.
+            judges_words: the turn detector judges words as soon as they are known.
+        """
+        probability = self.believed(pause.verdict(turn.latest_words), turn.words)
+        is_judged = probability is not None
+        # Where the sound alone is judged, that takes longer than a first try of a reply should wait.
+        is_promising = self.is_likely(probability) if is_judged else not judges_words
+        return Outlook(
+            is_over=pause.silence_s >= self.wait_s(probability),
+            is_judged=is_judged,
+            is_worth_a_try=is_promising and self.sounds_complete(turn.words),
+            is_worth_a_reply=is_judged and pause.silence_s >= self.prepare_s(probability),
+        )
+
     def sounds_complete(self, text: str) -> bool:
-        """A recogniser wrote it as whole sentences: worth a reply before the turn is judged."""
+        """A recogniser wrote it as whole sentences: maybe worth a reply before the turn is judged."""
         return text.endswith(_STOPS) and not self._is_unfinished(text)
+
+    def is_likely(self, probability: float | None) -> bool:
+        """A turn of this probability counts as over; not so before it is known."""
+        return probability is not None and probability >= self._probability
 
     def wait_s(self, probability: float | None) -> float:
         """Silence that ends the turn, by the probability that it is over; None before it is known."""
-        if probability is not None and probability >= self._probability:
+        if self.is_likely(probability):
             learned = max(self._after_complete, default=0.0)
             return self._bounded(learned + MARGIN_S if learned else self.min_wait_s)
         if len(self._after_unfinished) < ENOUGH:
@@ -84,21 +125,21 @@ class Endpointing:
         return self._bounded(max(LEAST_UNFINISHED_WAIT_S, 1.5 * max(self._after_unfinished) + MARGIN_S))
 
     def prepare_s(self, probability: float | None) -> float:
-        """Silence from which a reply is worth preparing."""
-        if probability is not None and probability >= self._probability:
-            return 0.0
+        """Silence from which a reply to a final transcript is worth preparing."""
+        if self.is_likely(probability):
+            return min(CATCH_OF_BREATH_S, self.wait_s(probability))
         return max(self.min_wait_s, self.wait_s(probability) - PREPARATION_S)
 
     def went_on(self, probability: float | None, silence_s: float) -> None:
         """The person spoke again after a pause in which the turn was not over."""
-        if probability is not None and probability >= self._probability:
+        if self.is_likely(probability):
             self._after_complete.append(min(silence_s, self.max_wait_s))
         else:
             self._after_unfinished.append(min(silence_s, self.max_wait_s))
 
     def ended(self, probability: float | None) -> None:
         """The turn ended and nothing spoke against it."""
-        if probability is not None and probability >= self._probability:
+        if self.is_likely(probability):
             self._after_complete.append(0.0)
 
     def _is_unfinished(self, text: str) -> bool:

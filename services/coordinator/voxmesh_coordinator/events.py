@@ -36,6 +36,10 @@ class PauseJudged:
     timing: common_pb2.Timing
     sent_ns: int | None = None
     """When the audio that it is of was sent; None when the service does not tell which that was."""
+    words: str | None = None
+    """The words that were judged beside the sound; None where the sound alone is."""
+    is_of_sound: bool = True
+    """The times are those of audio, not of words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Transcribed:
     """An interim or final transcript; offsets are the microphone's."""
 
     result: stt_pb2.RecognitionResult
+    sent_ns: int | None = None
+    """When the audio that the work on it waited for was sent; None when the service does not tell which that was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,11 @@ class SpokenLanguages:
         self._is_fixed = bool(configured)
         self._heard = deque[str](maxlen=REMEMBERED)
 
+    @property
+    def only(self) -> str:
+        """The one language that is spoken; empty where there are several or nothing is known."""
+        return self.current[0] if len(self.current) == 1 else ""
+
     def heard(self, language_code: str, text: str) -> bool:
         """Take a final transcript; True if the languages changed.
 

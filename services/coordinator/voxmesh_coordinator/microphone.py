@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -30,6 +29,7 @@ from voxmesh_coordinator.events import (
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.needed_audio import NeededAudio
 from voxmesh_coordinator.services import Services
+from voxmesh_coordinator.unheard import Heard, Mark, Unheard
 from voxmesh_runtime.audio import AudioFormat, Decoder, Encoding, Samples
 from voxmesh_runtime.clock import duration, seconds_of
 from voxmesh_runtime.errors import InvalidArgument
@@ -39,28 +39,12 @@ TurnResponse = turn_pb2.StreamingDetectResponse
 SttRequest = stt_pb2.StreamingRecognizeRequest
 SttResponse = stt_pb2.StreamingRecognizeResponse
 
+APPLIED = common_pb2.OptionOutcome.OUTCOME_APPLIED
+
 ROUNDING_S = 0.001
 """More than rounding moves an offset, and less than the shortest piece of audio, in seconds."""
 KEPT_S = 10.0
 """Latest audio that is kept, in seconds: speech is told of late, and a client may run ahead."""
-MAX_UNHEARD_S = 60.0
-"""Longest speech, in seconds, that is said again to another recogniser when one breaks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A piece of the microphone's audio, by its place in it, in seconds."""
-
-    begin_s: float
-    end_s: float
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A final transcript was asked for here."""
-
-    parent: common_pb2.TraceContext
 
 
 class Microphone:
@@ -97,7 +81,7 @@ class Microphone:
             lambda channel: turn_pb2_grpc.TurnDetectionServiceStub(channel).StreamingDetect(),
             TurnRequest(
                 config=turn_pb2.TurnDetectionConfig(
-                    audio_format=config.audio_format, min_silence_duration=duration(self.pause_s)
+                    audio_format=config.audio_format, min_silence_duration=duration(self.pause_s), transcripts=True
                 )
             ),
             on_response=self._on_turn,
@@ -115,7 +99,7 @@ class Microphone:
         )
         self._sending = asyncio.Lock()
         self._recent = deque[Heard]()
-        self._unheard = deque[Heard | Mark]()
+        self._unheard = Unheard()
         self._is_recognizing = False
         self._needed = NeededAudio(place)
         self._next_sequence = place.next_sequence
@@ -124,6 +108,7 @@ class Microphone:
         self._turn_epoch = self._stt_epoch = 0
         self._turn_base_s = 0.0
         self._turn_parent = common_pb2.TraceContext()
+        self._words = turn_pb2.Transcript()
         self._stt_sent_s = 0.0
         self._stt_shift_s = 0.0
 
@@ -186,14 +171,13 @@ class Microphone:
             if not was_recognizing:
                 self._needed.turn_began(offset_s)
                 begin_s = offset_s - self._pre_roll_s
-                self._unheard.clear()
-                self._unheard.extend(piece for piece in self._recent if piece.end_s > begin_s)
+                self._unheard.begin(piece for piece in self._recent if piece.end_s > begin_s)
             await self.turn.send(TurnRequest(trace_context=parent))
             if was_recognizing:
                 return
             if self.stt.is_open and self._stt_epoch == self.stt.epoch:
-                self._stt_shift_s = self._unheard_begin_s() - self._stt_sent_s
-                for piece in list(self._unheard):
+                self._stt_shift_s = self._unheard.begin_s(self.clock.offset_s) - self._stt_sent_s
+                for piece in self._unheard:
                     await self._to_stt(piece)
             else:
                 await self._ensure_stt()
@@ -202,27 +186,35 @@ class Microphone:
         """What was said so far is wanted as final; recognition goes on."""
         async with self._sending:
             mark = Mark(parent)
-            self._unheard.append(mark)
+            self._unheard.add(mark)
             if not await self._ensure_stt():
                 await self._to_stt(mark)
+
+    async def understood(self, text: str, language_code: str) -> None:
+        """The latest words of the turn in progress are these by now: turn detection judges by them, too."""
+        async with self._sending:
+            if self._is_recognizing and text != self._words.text:
+                self._words = turn_pb2.Transcript(text=text, language_code=language_code)
+                await self._tell_words()
 
     async def end_turn(self) -> None:
         """The turn is over, and its transcript complete: the next speech is a new turn's."""
         async with self._sending:
-            self._unheard.clear()
+            self._unheard.begin()
             self._needed.turn_ended(min(self._stopped_s + self.pause_s, self.clock.offset_s))
             if self._is_recognizing:
                 self._is_recognizing = False
                 # Silence since the transcript; the next turn is not to begin with it.
                 if self.stt.is_open:
                     await self.stt.send(SttRequest(discard=stt_pb2.Discard()))
+            self._words = turn_pb2.Transcript()
             await self.turn.send(TurnRequest(new_turn=turn_pb2.NewTurn()))
 
     async def stop_recognizing(self) -> None:
         """The turn failed: recognition gets no more of it."""
         async with self._sending:
             self._is_recognizing = False
-            self._unheard.clear()
+            self._unheard.begin()
             self._needed.turn_ended(self.clock.offset_s)
 
     async def recover(self) -> None:
@@ -263,8 +255,7 @@ class Microphone:
             while self._recent[0].end_s < self.clock.offset_s - KEPT_S:
                 self._recent.popleft()
             if self._is_recognizing:
-                self._unheard.append(piece)
-                self._forget_beyond(MAX_UNHEARD_S)
+                self._unheard.add(piece)
             try:
                 if not await self._ensure_turn():
                     await self.turn.send(TurnRequest(audio=data))
@@ -272,13 +263,6 @@ class Microphone:
                 # One service that broke is no reason to leave a gap in what the other hears.
                 if self._is_recognizing and not await self._ensure_stt():
                     await self._to_stt(piece)
-
-    def _forget_beyond(self, length_s: float) -> None:
-        """Bound what would be said again; a recogniser that says nothing for so long has lost it."""
-        while self._unheard and isinstance(first := self._unheard[0], Heard):
-            if first.end_s >= self.clock.offset_s - length_s:
-                return
-            self._unheard.popleft()
 
     async def _ensure_turn(self) -> bool:
         """Open turn detection if it is not; True if it was opened, and has heard all again that matters."""
@@ -293,9 +277,20 @@ class Microphone:
         self._turn_base_s = again[0].begin_s if again else self.clock.offset_s
         if self._is_recognizing:
             await self.turn.send(TurnRequest(trace_context=self._turn_parent))
+            await self._tell_words()
         for piece in again:
             await self.turn.send(TurnRequest(audio=piece.data))
         return True
+
+    @property
+    def judges_words(self) -> bool:
+        """Turn detection judges by the words, too."""
+        options = self.turn.ready.options
+        return any(each.field == "config.transcripts" and each.outcome == APPLIED for each in options)
+
+    async def _tell_words(self) -> None:
+        if self.judges_words and self._words.text:
+            await self.turn.send(TurnRequest(transcript=self._words))
 
     async def _ensure_stt(self) -> bool:
         """Open recognition if it is not; True if it was opened, and has heard all again that it owes an answer to."""
@@ -303,13 +298,10 @@ class Microphone:
         if self._stt_epoch == self.stt.epoch:
             return False
         self._stt_epoch, self._stt_sent_s = self.stt.epoch, 0.0
-        self._stt_shift_s = self._unheard_begin_s()
-        for entry in list(self._unheard):
+        self._stt_shift_s = self._unheard.begin_s(self.clock.offset_s)
+        for entry in self._unheard:
             await self._to_stt(entry)
         return True
-
-    def _unheard_begin_s(self) -> float:
-        return next((piece.begin_s for piece in self._unheard if isinstance(piece, Heard)), self.clock.offset_s)
 
     async def _to_stt(self, entry: Heard | Mark) -> None:
         if isinstance(entry, Mark):
@@ -317,17 +309,6 @@ class Microphone:
         else:
             await self.stt.send(SttRequest(audio=entry.data))
             self._stt_sent_s += entry.end_s - entry.begin_s
-
-    def _answered(self, up_to_s: float) -> None:
-        """The recogniser has told what was said up to there."""
-        while self._unheard and isinstance(first := self._unheard[0], Heard) and first.end_s <= up_to_s:
-            self._unheard.popleft()
-
-    def _finalize_answered(self) -> None:
-        """The recogniser has answered the first finalize."""
-        while self._unheard:
-            if isinstance(self._unheard.popleft(), Mark):
-                return
 
     async def _on_turn(self, response: TurnResponse) -> None:
         match response.WhichOneof("streaming_response"):
@@ -339,27 +320,34 @@ class Microphone:
                 self._on_event(SpeechStopped(self._stopped_s))
             case "end_of_turn":
                 end = response.end_of_turn
-                silence_s = seconds_of(end.silence_duration)
-                self._on_event(PauseJudged(end.probability, silence_s, end.timing, self._sent_ns(end)))
+                self._on_event(
+                    PauseJudged(
+                        end.probability,
+                        seconds_of(end.silence_duration),
+                        end.timing,
+                        sent_ns=self._sent_ns(end, self._turn_base_s),
+                        words=end.transcript if self.judges_words else None,
+                        is_of_sound=end.HasField("received_audio_duration") or not self.judges_words,
+                    )
+                )
             case _:
                 pass
 
-    def _sent_ns(self, end: turn_pb2.EndOfTurn) -> int | None:
-        """When the audio that completed a pause went to turn detection, and not after that."""
-        if not end.HasField("received_audio_duration"):
+    def _sent_ns(self, answer: turn_pb2.EndOfTurn | stt_pb2.RecognitionResult, base_s: float) -> int | None:
+        """When the audio that an answer rests on went to its service, and not after that."""
+        if not answer.HasField("received_audio_duration"):
             return None
-        end_s = seconds_of(end.received_audio_duration) + self._turn_base_s
-        return self.clock.time_ns(end_s - ROUNDING_S)
+        return self.clock.time_ns(seconds_of(answer.received_audio_duration) + base_s - ROUNDING_S)
 
     async def _on_stt(self, response: SttResponse) -> None:
         match response.WhichOneof("streaming_response"):
             case "result":
                 result = self._shifted(response.result)
                 if result.is_final:
-                    self._answered(seconds_of(result.end_offset))
-                self._on_event(Transcribed(result))
+                    self._unheard.answered(seconds_of(result.end_offset))
+                self._on_event(Transcribed(result, self._sent_ns(result, self._stt_shift_s)))
             case "finalized":
-                self._finalize_answered()
+                self._unheard.finalize_answered()
                 self._on_event(Finalized(response.finalized.timing))
             case _:
                 pass

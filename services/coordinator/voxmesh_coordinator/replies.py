@@ -146,12 +146,17 @@ class Replies:
         self._draft = self._start(turn, is_open=False)
 
     def prepared(self, turn: UserTurn) -> Running | None:
-        """The reply in preparation, if it answers all that was said in the turn."""
+        """The reply in preparation, if it answers all that was said in the turn, as far as that is known."""
         draft = self._draft
         if draft is None or draft.failure is not None:
             return None
-        is_answer = draft.reply.turn is turn and is_same_speech(draft.reply.text_answered, turn.text)
+        is_answer = draft.reply.turn is turn and is_same_speech(draft.reply.text_answered, turn.words)
         return draft if is_answer else None
+
+    def is_awaited(self, turn: UserTurn) -> bool:
+        """A reply to all that was said is in preparation, and has nothing to say yet."""
+        draft = self.prepared(turn)
+        return draft is not None and not draft.reply.outbox.is_ready
 
     async def drop_prepared(self) -> None:
         """Throw away the reply in preparation, without a trace but for its cost."""

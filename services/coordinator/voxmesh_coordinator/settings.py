@@ -100,7 +100,7 @@ class CoordinatorSettings(ServerSettings):
     """First system message of conversations that bring none."""
     end_of_turn_probability: float = Field(default=0.5, gt=0, lt=1)
     """Probability from which a pause counts as the end of the turn."""
-    min_end_of_turn_wait_s: float = Field(default=0.2, ge=0, le=10)
+    min_end_of_turn_wait_s: float = Field(default=0.4, ge=0, le=10)
     """Silence after which a turn that sounds complete ends, in seconds."""
     max_end_of_turn_wait_s: float = Field(default=1.5, gt=0, le=10)
     """Silence after which any turn ends, in seconds."""

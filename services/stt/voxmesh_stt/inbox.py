@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -35,6 +36,14 @@ class Portion:
 
     samples: Samples
     command: Finalize | Discard | None
+    received_ns: int
+    """When the last of it arrived, in nanoseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Audio:
+    samples: Samples
+    received_ns: int = field(default_factory=time.time_ns)
 
 
 class Inbox:
@@ -48,7 +57,7 @@ class Inbox:
     def __init__(self, step_samples: int, max_samples: int) -> None:
         self._step_samples = step_samples
         self._max_samples = max_samples
-        self._entries: deque[Samples | Finalize | Discard] = deque()
+        self._entries: deque[_Audio | Finalize | Discard] = deque()
         self._commands = 0
         self._samples = 0
         self._closed = False
@@ -60,7 +69,7 @@ class Inbox:
             return
         async with self._changed:
             await self._changed.wait_for(lambda: not self._is_full())
-            self._entries.append(samples)
+            self._entries.append(_Audio(samples))
             self._samples += len(samples)
             self._changed.notify_all()
 
@@ -98,13 +107,15 @@ class Inbox:
             return None
         audio: list[Samples] = []
         command: Finalize | Discard | None = None
+        received_ns = 0
         while self._entries and command is None:
             entry = self._entries.popleft()
-            if isinstance(entry, np.ndarray):
-                audio.append(entry)
+            if isinstance(entry, _Audio):
+                audio.append(entry.samples)
+                received_ns = entry.received_ns
             else:
                 command = entry
                 self._commands -= 1
         samples = np.concatenate(audio) if audio else np.zeros(0, np.float32)
         self._samples -= len(samples)
-        return Portion(samples, command)
+        return Portion(samples, command, received_ns or time.time_ns())

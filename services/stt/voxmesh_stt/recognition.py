@@ -53,8 +53,10 @@ class Recognition:
                     self._since_finalized = 0
                     self._utterance_index += 1
                 case None:
+                    clock = WorkClock(portion.received_ns)
                     completed = await self._worker.run(Step(self._session, portion.samples, is_final=False))
-                    await self._send(completed.result)
+                    _count(clock, completed)
+                    await self._send(completed.result, clock)
 
     async def _finalize(self, portion: Portion, finalize: Finalize) -> None:
         clock = finalize.clock
@@ -68,10 +70,14 @@ class Recognition:
         finalized = stt_pb2.Finalized(utterance_index=self._utterance_index - 1, timing=clock.to_proto(is_output=True))
         await self._call.send(Response(finalized=finalized))
 
-    async def _send(self, transcripts: Iterable[Transcript]) -> None:
+    async def _send(self, transcripts: Iterable[Transcript], clock: WorkClock | None = None) -> None:
         for transcript in transcripts:
             if transcript.is_final or self._options.interim_results:
-                await self._call.send(Response(result=self._result(transcript)))
+                result = self._result(transcript)
+                if clock is not None:
+                    result.timing.CopyFrom(clock.to_proto(is_output=True))
+                    result.received_audio_duration.CopyFrom(duration(self._seconds(self._samples)))
+                await self._call.send(Response(result=result))
             if transcript.is_final:
                 self._utterance_index += 1
 

@@ -330,6 +330,19 @@ class TurnConformance(StreamConformance):
             await neighbour.send(*self.work())
             await neighbour.until("end_of_turn")
 
+    async def test_a_transcript_over_the_limit_is_refused(self) -> None:
+        long = Request(transcript=turn_pb2.Transcript(text="a" * 20_001))
+        async with self.served() as (method, _, _), exchange(method, self.config(transcripts=True), long) as stream:
+            assert_refused(await stream.failure(), "transcript.text")
+
+    async def test_transcripts_are_taken_by_every_engine_and_it_says_whether_it_heeds_them(self) -> None:
+        words = Request(transcript=turn_pb2.Transcript(text="Can you tell me"))
+        async with self.served() as (method, _, _), exchange(method, self.config(transcripts=True)) as stream:
+            ready = await stream.until("ready")
+            await stream.send(words, *self.work())
+            await stream.until("end_of_turn")
+        assert "config.transcripts" in {option.field for option in ready.options}
+
     async def test_extreme_samples_are_harmless(self) -> None:
         extreme = np.tile(np.array([1.0, -1.0], np.float32), RATE)
         responses = await self.heard(extreme, silence(0.5), speech(), silence(0.5))

@@ -3,8 +3,8 @@
 Voice activity runs here on the event loop, not on a thread. Measured with the default engine, a
 hop to a thread and back costs 80 us of CPU, and a frame of digital silence 6 us; where there is
 sound, its detector takes 1.2 ms a window and holds the interpreter's lock all the while, so that a
-thread of its own would let nothing run beside it. The end-of-turn model, 90 ms that release the
-lock, has a worker.
+thread of its own would let nothing run beside it. The end-of-turn models, which release the lock,
+have workers.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import time
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh_runtime.audio import ModelInput, Samples
-from voxmesh_runtime.clock import duration
+from voxmesh_runtime.clock import WorkClock, duration
 from voxmesh_runtime.streams import StreamCall
 from voxmesh_turn.engine import Event, Session, SpeechStarted, SpeechStopped
+from voxmesh_turn.options import transcript_of
 from voxmesh_turn.pause import Arrival, Judge, Pause, Request, Response
+from voxmesh_turn.words import Words
 
 STEP_S = 0.1
 """Most audio given to a session at once, in seconds; other streams run between two steps."""
@@ -33,6 +35,7 @@ class Detection:
         self._session = session
         self._judge = judge
         self._model_input = model_input
+        self._words = None if judge.words is None else Words(*judge.words, self._words_judged)
         self._parent: common_pb2.TraceContext | None = None
         self._pause: Pause | None = None
         self._samples = 0
@@ -46,6 +49,10 @@ class Detection:
                         await self._listen(self._model_input.feed(request.audio), tasks)
                     case "trace_context":
                         self._parent = request.trace_context
+                    case "transcript":
+                        transcript = transcript_of(request.transcript)
+                        if self._words is not None:
+                            self._words.heard(transcript, tasks)
                     case _:
                         self._new_turn()
             await self._listen(self._model_input.flush(), tasks)
@@ -74,13 +81,19 @@ class Detection:
                 await self._call.send(Response(speech_started=duration(event.offset_s)))
             case SpeechStopped():
                 await self._call.send(Response(speech_stopped=duration(event.offset_s)))
-                self._pause = Pause(self._call, self._judge, event, arrival, self._parent)
+                self._pause = Pause(self._call, self._judge, event, arrival, self._parent, words=self._words)
                 tasks.create_task(self._pause.judge())
 
     def _new_turn(self) -> None:
         self._end_pause()
         self._parent = None
+        if self._words is not None:
+            self._words.new_turn()
         self._session.new_turn()
+
+    async def _words_judged(self, clock: WorkClock) -> None:
+        if self._pause is not None:
+            await self._pause.words_judged(clock)
 
     def _end_pause(self) -> None:
         if self._pause is not None:

@@ -1,12 +1,14 @@
 """What a turn detector must offer to be served.
 
-    Engine   the loaded models, shared by all streams; judges whether a person has finished
-     └─ Session   all state of one stream, opened by the engine and closed exactly once
+    Engine   the loaded models, shared by all streams; judges by the sound whether a person has finished
+     ├─ Session   all state of one stream, opened by the engine and closed exactly once
+     └─ WordJudge   judges by the words, where the engine can
 
 An engine's distribution has an entry point in the group `voxmesh.turn.engines` that names a
 `create(EngineContext) -> Engine`. `load`, `warm_up`, `judge` and `close` are called on the
-engine's one worker thread and may block; `open` on any thread, beside them. The methods of a
-session are called on the server's event loop: see `Session.feed`.
+engine's one worker thread and may block; `open` on any thread, beside them; those of its judge of
+words on another worker thread. The methods of a session are called on the server's event loop: see
+`Session.feed`.
 """
 
 from __future__ import annotations
@@ -40,6 +42,17 @@ class DetectionOptions:
     """Probability of speech in (0, 1)."""
     min_speech_s: float | None = None
     min_silence_s: float | None = None
+    transcripts: bool = False
+    """The caller sends the words, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The words of a turn up to now."""
+
+    text: str
+    language_code: str = ""
+    """BCP-47; empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +99,45 @@ class Session(Protocol):
         ...
 
 
+class WordJudge(Protocol):
+    """A model of what people say; its blocking methods are called on a worker thread of its own."""
+
+    def load(self) -> None:
+        """Fetch and load the model; does nothing when it is loaded."""
+        ...
+
+    def warm_up(self) -> None:
+        """Run once, so that the first caller does not pay for it."""
+        ...
+
+    def judge(self, transcripts: Sequence[Transcript]) -> Sequence[float | None]:
+        """The probability in [0, 1] that a turn with these words is over; None where the words tell nothing.
+
+        Args:
+            transcripts: one, with words in it.
+        """
+        ...
+
+    def weigh(self, by_sound: float, by_words: float) -> float:
+        """The probability in [0, 1] from both; called on the event loop."""
+        ...
+
+    def close(self) -> None:
+        """Free the model."""
+        ...
+
+
 class Engine(Protocol):
     """The loaded models."""
 
     @property
     def info(self) -> EngineInfo:
         """What the models are and can do; complete after `load`."""
+        ...
+
+    @property
+    def words(self) -> WordJudge | None:
+        """Judges words beside the sound; None where the engine judges by sound alone."""
         ...
 
     def load(self) -> None:

@@ -9,9 +9,10 @@ from google.protobuf import duration_pb2
 from voxmesh.turn.v1 import turn_pb2
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.errors import InvalidArgument
-from voxmesh_turn.engine import DetectionOptions
+from voxmesh_turn.engine import DetectionOptions, Transcript
 
 MAX_DURATION_S = 10.0
+MAX_TRANSCRIPT_CHARACTERS = 20_000
 
 
 def detection_options(config: turn_pb2.TurnDetectionConfig) -> DetectionOptions:
@@ -24,7 +25,20 @@ def detection_options(config: turn_pb2.TurnDetectionConfig) -> DetectionOptions:
         activation_threshold=_threshold(config),
         min_speech_s=_length(config, "min_speech_duration"),
         min_silence_s=_length(config, "min_silence_duration"),
+        transcripts=config.transcripts,
     )
+
+
+def transcript_of(transcript: turn_pb2.Transcript) -> Transcript:
+    """A caller's words.
+
+    Raises:
+        InvalidArgument: there are too many of them.
+    """
+    if len(transcript.text) > MAX_TRANSCRIPT_CHARACTERS:
+        problem = f"has {len(transcript.text)} characters; {MAX_TRANSCRIPT_CHARACTERS} are allowed"
+        raise InvalidArgument("transcript.text", problem)
+    return Transcript(transcript.text, transcript.language_code)
 
 
 def _threshold(config: turn_pb2.TurnDetectionConfig) -> float | None:

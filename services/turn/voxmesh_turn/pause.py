@@ -1,8 +1,9 @@
-"""The silence after speech: judged once by the model, told again while it lasts.
+"""The silence after speech: its sound judged once by the model, told again while it lasts.
 
 A verdict is on what was said, and that does not change while nobody speaks: Smart Turn asked
 again after a second of silence calls many an unfinished sentence finished. So the model runs
-once a pause, and what grows from one message to the next is the silence.
+once a pause, and what grows from one message to the next is the silence. Words may come late:
+they are recognised meanwhile, and weighed as soon as they are judged.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from voxmesh_runtime.clock import WorkClock, duration
 from voxmesh_runtime.streams import StreamCall
 from voxmesh_runtime.telemetry import work_span
 from voxmesh_runtime.worker import Completed, Worker
-from voxmesh_turn.engine import EngineInfo, SpeechStopped
+from voxmesh_turn.engine import EngineInfo, SpeechStopped, WordJudge
+from voxmesh_turn.words import Words, WordWorker
 
 Request = turn_pb2.StreamingDetectRequest
 Response = turn_pb2.StreamingDetectResponse
@@ -41,10 +43,12 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The end-of-turn model of a service, on its worker."""
+    """The end-of-turn models of a service, on their workers."""
 
     worker: Worker[Samples, float]
     info: EngineInfo
+    words: tuple[WordJudge, WordWorker] | None = None
+    """None where the sound alone is judged."""
 
 
 class Pause:
@@ -56,6 +60,7 @@ class Pause:
         stopped: the stop that the pause follows.
         arrival: of the audio that completed the stop.
         parent: of the judgement's span.
+        words: of the turn; None where the sound alone is judged.
     """
 
     def __init__(
@@ -65,6 +70,8 @@ class Pause:
         stopped: SpeechStopped,
         arrival: Arrival,
         parent: common_pb2.TraceContext | None,
+        *,
+        words: Words | None,
     ) -> None:
         self._call = call
         self._judge = judge
@@ -72,8 +79,9 @@ class Pause:
         self._arrival = arrival
         self._clock = WorkClock(arrival.received_ns)
         self._parent = parent
+        self._words = words
         self._run: asyncio.Future[Completed[float]] | None = None
-        self._probability: float | None = None
+        self._by_sound: float | None = None
         self._silence_s = 0.0
         self._told_s = 0.0
         self._ended = False
@@ -88,16 +96,20 @@ class Pause:
             if completed is None:
                 return
             self._clock.worked(completed.started_ns, completed.compute_s, completed.queued_s, completed.batch_size)
-            self._probability = completed.result
-            await self._tell(completed.result, self._clock, self._arrival)
+            self._by_sound = completed.result
+            await self._tell(self._clock, self._arrival)
+
+    async def words_judged(self, clock: WorkClock) -> None:
+        """The turn's words were judged: that may change the verdict, or give one before the sound does."""
+        await self._tell(clock, None)
 
     async def last(self, position_s: float, arrival: Arrival) -> None:
         """The silence has lasted up to `position_s` of the stream's audio, by a message that arrived."""
         self._silence_s = position_s - self._stopped.offset_s
-        if self._probability is None:
+        if self._by_sound is None:
             return
         if self._silence_s - self._told_s >= max(REPEAT_S, self._silence_s * REPEAT_SHARE):
-            await self._tell(self._probability, WorkClock(arrival.received_ns), arrival)
+            await self._tell(WorkClock(arrival.received_ns), arrival)
 
     def end(self) -> None:
         """Speech resumed or the turn is over: a verdict that is still to come is dropped."""
@@ -116,12 +128,17 @@ class Pause:
             self._run.cancel()
         return None if self._ended else self._run.result()
 
-    async def _tell(self, probability: float, clock: WorkClock, arrival: Arrival) -> None:
+    async def _tell(self, clock: WorkClock, arrival: Arrival | None) -> None:
+        words = self._words
+        probability = self._by_sound if words is None else words.weigh(self._by_sound)
+        if probability is None:
+            return
         self._told_s = self._silence_s
         verdict = turn_pb2.EndOfTurn(
             probability=probability,
             silence_duration=duration(self._silence_s),
             timing=clock.to_proto(is_output=True),
-            received_audio_duration=duration(arrival.end_s),
+            received_audio_duration=None if arrival is None else duration(arrival.end_s),
+            transcript="" if words is None else words.considered,
         )
         await self._call.send(Response(end_of_turn=verdict))

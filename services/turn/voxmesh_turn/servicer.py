@@ -10,17 +10,21 @@ import grpc
 from voxmesh.common.v1 import common_pb2
 from voxmesh.turn.v1 import turn_pb2, turn_pb2_grpc
 from voxmesh_runtime.audio import AudioFormat, ModelInput, Samples
-from voxmesh_runtime.outcomes import ready
+from voxmesh_runtime.outcomes import applied, ignored, ready
 from voxmesh_runtime.streams import AnyContext, Streams
 from voxmesh_runtime.worker import Worker
 from voxmesh_turn.detection import Detection
-from voxmesh_turn.engine import Engine, Session
+from voxmesh_turn.engine import DetectionOptions, Engine, Session
 from voxmesh_turn.options import detection_options
 from voxmesh_turn.pause import Judge, Request, Response
 from voxmesh_turn.settings import TurnSettings
+from voxmesh_turn.words import WordWorker
 
 InfoRequest = turn_pb2.GetModelInfoRequest
 InfoResponse = turn_pb2.GetModelInfoResponse
+
+TRANSCRIPTS = "config.transcripts"
+SOUND_ALONE = "the engine judges by sound alone"
 
 
 class TurnService(turn_pb2_grpc.TurnDetectionServiceServicer):
@@ -33,6 +37,8 @@ class TurnService(turn_pb2_grpc.TurnDetectionServiceServicer):
         self._engine = engine
         self._settings = settings
         self._worker = Worker[Samples, float](engine.judge, name="turn")
+        words = engine.words
+        self._words = None if words is None else (words, WordWorker(words.judge, name="words"))
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add the servicer."""
@@ -41,10 +47,16 @@ class TurnService(turn_pb2_grpc.TurnDetectionServiceServicer):
     async def start(self) -> None:
         """Load and warm up the models on their worker."""
         await self._worker.load(self._engine)
+        if self._words is not None:
+            judge, worker = self._words
+            await worker.load(judge)
         self._worker.max_batch_size = self._engine.info.max_batch_size
 
     async def stop(self) -> None:
         """Free the models."""
+        if self._words is not None:
+            judge, worker = self._words
+            await worker.free(judge)
         await self._worker.free(self._engine)
 
     async def StreamingDetect(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
@@ -59,8 +71,9 @@ class TurnService(turn_pb2_grpc.TurnDetectionServiceServicer):
             # Not on the worker: a new stream need not wait for the judgements of others.
             session = await asyncio.to_thread(self._engine.open, options)
             try:
-                await call.send(Response(ready=self._ready(session)))
-                await Detection(call, session, Judge(self._worker, info), model_input).run()
+                await call.send(Response(ready=self._ready(session, options)))
+                judge = Judge(self._worker, info, self._words if options.transcripts else None)
+                await Detection(call, session, judge, model_input).run()
             finally:
                 session.close()
 
@@ -69,9 +82,13 @@ class TurnService(turn_pb2_grpc.TurnDetectionServiceServicer):
         del request, context
         info = self._engine.info
         return InfoResponse(
-            model_info=info.facts.to_proto(self.streams), semantic_end_of_turn=info.semantic_end_of_turn
+            model_info=info.facts.to_proto(self.streams),
+            semantic_end_of_turn=info.semantic_end_of_turn,
+            judges_transcripts=self._words is not None,
         )
 
-    def _ready(self, session: Session) -> common_pb2.Ready:
-        facts = self._engine.info.facts
-        return ready(facts.model, facts.engine, self._settings.host_name, session.outcomes)
+    def _ready(self, session: Session, options: DetectionOptions) -> common_pb2.Ready:
+        facts, outcomes = self._engine.info.facts, list(session.outcomes)
+        if options.transcripts:
+            outcomes.append(ignored(TRANSCRIPTS, SOUND_ALONE) if self._words is None else applied(TRANSCRIPTS))
+        return ready(facts.model, facts.engine, self._settings.host_name, outcomes)

@@ -8,10 +8,12 @@ from voxmesh_runtime.models.errors import (
     WrongHashError,
 )
 from voxmesh_runtime.models.progress import ProgressCallback, progress_bar
+from voxmesh_runtime.models.shared import SMOLLM2
 from voxmesh_runtime.models.sources import HubSnapshot, LocalPath, ModelSource, WheelMember, parse_source
 from voxmesh_runtime.models.store import ModelStore
 
 __all__ = [
+    "SMOLLM2",
     "CodeRefusedError",
     "HubSnapshot",
     "InvalidSourceError",

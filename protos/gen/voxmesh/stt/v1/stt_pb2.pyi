@@ -267,6 +267,8 @@ class RecognitionResult(message.Message):
     LANGUAGE_CODE_FIELD_NUMBER: builtins.int
     WORDS_FIELD_NUMBER: builtins.int
     END_OFFSET_FIELD_NUMBER: builtins.int
+    TIMING_FIELD_NUMBER: builtins.int
+    RECEIVED_AUDIO_DURATION_FIELD_NUMBER: builtins.int
     utterance_index: builtins.int
     """Numbered from 0 in the stream; the same from interim to final."""
     transcript: builtins.str
@@ -289,6 +291,18 @@ class RecognitionResult(message.Message):
     def end_offset(self) -> duration_pb2.Duration:
         """End of the recognised audio, from the start of the stream."""
 
+    @builtins.property
+    def timing(self) -> common_pb2.Timing:
+        """When the work on it passed through the service; on results that no
+        finalize asked for, whose timing Finalized has.
+        """
+
+    @builtins.property
+    def received_audio_duration(self) -> duration_pb2.Duration:
+        """The audio that `timing.received_time` is of ended here, from the start of
+        the stream: by it the caller knows when it had sent it.
+        """
+
     def __init__(
         self,
         *,
@@ -300,10 +314,12 @@ class RecognitionResult(message.Message):
         language_code: builtins.str = ...,
         words: abc.Iterable[Word] | None = ...,
         end_offset: duration_pb2.Duration | None = ...,
+        timing: common_pb2.Timing | None = ...,
+        received_audio_duration: duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "end_offset", b"end_offset"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "end_offset", b"end_offset", "received_audio_duration", b"received_audio_duration", "timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "end_offset", b"end_offset", "is_final", b"is_final", "language_code", b"language_code", "stable_character_count", b"stable_character_count", "transcript", b"transcript", "utterance_index", b"utterance_index", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "end_offset", b"end_offset", "is_final", b"is_final", "language_code", b"language_code", "received_audio_duration", b"received_audio_duration", "stable_character_count", b"stable_character_count", "timing", b"timing", "transcript", b"transcript", "utterance_index", b"utterance_index", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = typing.Literal["_confidence", b"_confidence"]  # noqa: Y015

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from voxmesh.common.v1 import common_pb2 as voxmesh_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1avoxmesh/turn/v1/turn.proto\x12\x0fvoxmesh.turn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1evoxmesh/common/v1/common.proto\"\xde\x01\n\x16StreamingDetectRequest\x12\x36\n\x06\x63onfig\x18\x01 \x01(\x0b\x32$.voxmesh.turn.v1.TurnDetectionConfigH\x00\x12\x0f\n\x05\x61udio\x18\x02 \x01(\x0cH\x00\x12,\n\x08new_turn\x18\x03 \x01(\x0b\x32\x18.voxmesh.turn.v1.NewTurnH\x00\x12\x38\n\rtrace_context\x18\x04 \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContextH\x00\x42\x13\n\x11streaming_request\"\t\n\x07NewTurn\"\xf8\x01\n\x13TurnDetectionConfig\x12\x34\n\x0c\x61udio_format\x18\x01 \x01(\x0b\x32\x1e.voxmesh.common.v1.AudioFormat\x12!\n\x14\x61\x63tivation_threshold\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x36\n\x13min_speech_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x14min_silence_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x17\n\x15_activation_threshold\"\xab\x02\n\x17StreamingDetectResponse\x12)\n\x05ready\x18\x01 \x01(\x0b\x32\x18.voxmesh.common.v1.ReadyH\x00\x12\x33\n\x0espeech_started\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x33\n\x0espeech_stopped\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x31\n\x0b\x65nd_of_turn\x18\x04 \x01(\x0b\x32\x1a.voxmesh.turn.v1.EndOfTurnH\x00\x12\x32\n\ngoing_away\x18\x05 \x01(\x0b\x32\x1c.voxmesh.common.v1.GoingAwayH\x00\x42\x14\n\x12streaming_response\"\xbc\x01\n\tEndOfTurn\x12\x13\n\x0bprobability\x18\x01 \x01(\x02\x12\x33\n\x10silence_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06timing\x18\x03 \x01(\x0b\x32\x19.voxmesh.common.v1.Timing\x12:\n\x17received_audio_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x15\n\x13GetModelInfoRequest\"f\n\x14GetModelInfoResponse\x12\x30\n\nmodel_info\x18\x01 \x01(\x0b\x32\x1c.voxmesh.common.v1.ModelInfo\x12\x1c\n\x14semantic_end_of_turn\x18\x02 \x01(\x08\x32\xdd\x01\n\x14TurnDetectionService\x12h\n\x0fStreamingDetect\x12\'.voxmesh.turn.v1.StreamingDetectRequest\x1a(.voxmesh.turn.v1.StreamingDetectResponse(\x01\x30\x01\x12[\n\x0cGetModelInfo\x12$.voxmesh.turn.v1.GetModelInfoRequest\x1a%.voxmesh.turn.v1.GetModelInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1avoxmesh/turn/v1/turn.proto\x12\x0fvoxmesh.turn.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1evoxmesh/common/v1/common.proto\"\x91\x02\n\x16StreamingDetectRequest\x12\x36\n\x06\x63onfig\x18\x01 \x01(\x0b\x32$.voxmesh.turn.v1.TurnDetectionConfigH\x00\x12\x0f\n\x05\x61udio\x18\x02 \x01(\x0cH\x00\x12,\n\x08new_turn\x18\x03 \x01(\x0b\x32\x18.voxmesh.turn.v1.NewTurnH\x00\x12\x38\n\rtrace_context\x18\x04 \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContextH\x00\x12\x31\n\ntranscript\x18\x05 \x01(\x0b\x32\x1b.voxmesh.turn.v1.TranscriptH\x00\x42\x13\n\x11streaming_request\"1\n\nTranscript\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x15\n\rlanguage_code\x18\x02 \x01(\t\"\t\n\x07NewTurn\"\xa2\x02\n\x13TurnDetectionConfig\x12\x34\n\x0c\x61udio_format\x18\x01 \x01(\x0b\x32\x1e.voxmesh.common.v1.AudioFormat\x12!\n\x14\x61\x63tivation_threshold\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x36\n\x13min_speech_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x14min_silence_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x0btranscripts\x18\x05 \x01(\x08H\x01\x88\x01\x01\x42\x17\n\x15_activation_thresholdB\x0e\n\x0c_transcripts\"\xab\x02\n\x17StreamingDetectResponse\x12)\n\x05ready\x18\x01 \x01(\x0b\x32\x18.voxmesh.common.v1.ReadyH\x00\x12\x33\n\x0espeech_started\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x33\n\x0espeech_stopped\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x31\n\x0b\x65nd_of_turn\x18\x04 \x01(\x0b\x32\x1a.voxmesh.turn.v1.EndOfTurnH\x00\x12\x32\n\ngoing_away\x18\x05 \x01(\x0b\x32\x1c.voxmesh.common.v1.GoingAwayH\x00\x42\x14\n\x12streaming_response\"\xd0\x01\n\tEndOfTurn\x12\x13\n\x0bprobability\x18\x01 \x01(\x02\x12\x33\n\x10silence_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06timing\x18\x03 \x01(\x0b\x32\x19.voxmesh.common.v1.Timing\x12:\n\x17received_audio_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\ntranscript\x18\x05 \x01(\t\"\x15\n\x13GetModelInfoRequest\"\x82\x01\n\x14GetModelInfoResponse\x12\x30\n\nmodel_info\x18\x01 \x01(\x0b\x32\x1c.voxmesh.common.v1.ModelInfo\x12\x1c\n\x14semantic_end_of_turn\x18\x02 \x01(\x08\x12\x1a\n\x12judges_transcripts\x18\x03 \x01(\x08\x32\xdd\x01\n\x14TurnDetectionService\x12h\n\x0fStreamingDetect\x12\'.voxmesh.turn.v1.StreamingDetectRequest\x1a(.voxmesh.turn.v1.StreamingDetectResponse(\x01\x30\x01\x12[\n\x0cGetModelInfo\x12$.voxmesh.turn.v1.GetModelInfoRequest\x1a%.voxmesh.turn.v1.GetModelInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,19 +34,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'voxmesh.turn.v1.turn_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STREAMINGDETECTREQUEST']._serialized_start=112
-  _globals['_STREAMINGDETECTREQUEST']._serialized_end=334
-  _globals['_NEWTURN']._serialized_start=336
-  _globals['_NEWTURN']._serialized_end=345
-  _globals['_TURNDETECTIONCONFIG']._serialized_start=348
-  _globals['_TURNDETECTIONCONFIG']._serialized_end=596
-  _globals['_STREAMINGDETECTRESPONSE']._serialized_start=599
-  _globals['_STREAMINGDETECTRESPONSE']._serialized_end=898
-  _globals['_ENDOFTURN']._serialized_start=901
-  _globals['_ENDOFTURN']._serialized_end=1089
-  _globals['_GETMODELINFOREQUEST']._serialized_start=1091
-  _globals['_GETMODELINFOREQUEST']._serialized_end=1112
-  _globals['_GETMODELINFORESPONSE']._serialized_start=1114
-  _globals['_GETMODELINFORESPONSE']._serialized_end=1216
-  _globals['_TURNDETECTIONSERVICE']._serialized_start=1219
-  _globals['_TURNDETECTIONSERVICE']._serialized_end=1440
+  _globals['_STREAMINGDETECTREQUEST']._serialized_end=385
+  _globals['_TRANSCRIPT']._serialized_start=387
+  _globals['_TRANSCRIPT']._serialized_end=436
+  _globals['_NEWTURN']._serialized_start=438
+  _globals['_NEWTURN']._serialized_end=447
+  _globals['_TURNDETECTIONCONFIG']._serialized_start=450
+  _globals['_TURNDETECTIONCONFIG']._serialized_end=740
+  _globals['_STREAMINGDETECTRESPONSE']._serialized_start=743
+  _globals['_STREAMINGDETECTRESPONSE']._serialized_end=1042
+  _globals['_ENDOFTURN']._serialized_start=1045
+  _globals['_ENDOFTURN']._serialized_end=1253
+  _globals['_GETMODELINFOREQUEST']._serialized_start=1255
+  _globals['_GETMODELINFOREQUEST']._serialized_end=1276
+  _globals['_GETMODELINFORESPONSE']._serialized_start=1279
+  _globals['_GETMODELINFORESPONSE']._serialized_end=1409
+  _globals['_TURNDETECTIONSERVICE']._serialized_start=1412
+  _globals['_TURNDETECTIONSERVICE']._serialized_end=1633
 # @@protoc_insertion_point(module_scope)

@@ -28,6 +28,7 @@ class StreamingDetectRequest(message.Message):
     AUDIO_FIELD_NUMBER: builtins.int
     NEW_TURN_FIELD_NUMBER: builtins.int
     TRACE_CONTEXT_FIELD_NUMBER: builtins.int
+    TRANSCRIPT_FIELD_NUMBER: builtins.int
     audio: builtins.bytes
     """Whole samples in the config's format; 1 sample to 64 KiB."""
     @builtins.property
@@ -42,6 +43,12 @@ class StreamingDetectRequest(message.Message):
     def trace_context(self) -> common_pb2.TraceContext:
         """Parent of the spans that judgements from here on cause, until new_turn."""
 
+    @builtins.property
+    def transcript(self) -> Transcript:
+        """The turn's words up to now, where the config announced them: each
+        replaces the one before.
+        """
+
     def __init__(
         self,
         *,
@@ -49,18 +56,45 @@ class StreamingDetectRequest(message.Message):
         audio: builtins.bytes = ...,
         new_turn: NewTurn | None = ...,
         trace_context: common_pb2.TraceContext | None = ...,
+        transcript: Transcript | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "new_turn", b"new_turn", "streaming_request", b"streaming_request", "trace_context", b"trace_context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "new_turn", b"new_turn", "streaming_request", b"streaming_request", "trace_context", b"trace_context", "transcript", b"transcript"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "new_turn", b"new_turn", "streaming_request", b"streaming_request", "trace_context", b"trace_context"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["audio", b"audio", "config", b"config", "new_turn", b"new_turn", "streaming_request", b"streaming_request", "trace_context", b"trace_context", "transcript", b"transcript"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_streaming_request: _TypeAlias = typing.Literal["config", "audio", "new_turn", "trace_context"]  # noqa: Y015
+    _WhichOneofReturnType_streaming_request: _TypeAlias = typing.Literal["config", "audio", "new_turn", "trace_context", "transcript"]  # noqa: Y015
     _WhichOneofArgType_streaming_request: _TypeAlias = typing.Literal["streaming_request", b"streaming_request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_streaming_request) -> _WhichOneofReturnType_streaming_request | None: ...
 
 @typing.final
+class Transcript(message.Message):
+    """Transcript is what a recogniser made of the turn in progress so far."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    LANGUAGE_CODE_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """All words of the turn, interim ones too; at most 20000 characters."""
+    language_code: builtins.str
+    """BCP-47 code; empty: not known."""
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        language_code: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["language_code", b"language_code", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class NewTurn(message.Message):
-    """NewTurn forgets the audio of the turn before; offsets go on counting."""
+    """NewTurn forgets the audio and the words of the turn before; offsets go on
+    counting.
+    """
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -83,8 +117,13 @@ class TurnDetectionConfig(message.Message):
     ACTIVATION_THRESHOLD_FIELD_NUMBER: builtins.int
     MIN_SPEECH_DURATION_FIELD_NUMBER: builtins.int
     MIN_SILENCE_DURATION_FIELD_NUMBER: builtins.int
+    TRANSCRIPTS_FIELD_NUMBER: builtins.int
     activation_threshold: builtins.float
     """Speech probability in (0, 1) above which a frame counts; unset: engine's."""
+    transcripts: builtins.bool
+    """The caller will send transcripts. Where the option is applied, words are
+    judged beside the sound.
+    """
     @builtins.property
     def audio_format(self) -> common_pb2.AudioFormat:
         """Format of every audio message."""
@@ -106,14 +145,20 @@ class TurnDetectionConfig(message.Message):
         activation_threshold: builtins.float | None = ...,
         min_speech_duration: duration_pb2.Duration | None = ...,
         min_silence_duration: duration_pb2.Duration | None = ...,
+        transcripts: builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_activation_threshold", b"_activation_threshold", "activation_threshold", b"activation_threshold", "audio_format", b"audio_format", "min_silence_duration", b"min_silence_duration", "min_speech_duration", b"min_speech_duration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_activation_threshold", b"_activation_threshold", "_transcripts", b"_transcripts", "activation_threshold", b"activation_threshold", "audio_format", b"audio_format", "min_silence_duration", b"min_silence_duration", "min_speech_duration", b"min_speech_duration", "transcripts", b"transcripts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_activation_threshold", b"_activation_threshold", "activation_threshold", b"activation_threshold", "audio_format", b"audio_format", "min_silence_duration", b"min_silence_duration", "min_speech_duration", b"min_speech_duration"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_activation_threshold", b"_activation_threshold", "_transcripts", b"_transcripts", "activation_threshold", b"activation_threshold", "audio_format", b"audio_format", "min_silence_duration", b"min_silence_duration", "min_speech_duration", b"min_speech_duration", "transcripts", b"transcripts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__activation_threshold: _TypeAlias = typing.Literal["activation_threshold"]  # noqa: Y015
     _WhichOneofArgType__activation_threshold: _TypeAlias = typing.Literal["_activation_threshold", b"_activation_threshold"]  # noqa: Y015
+    _WhichOneofReturnType__transcripts: _TypeAlias = typing.Literal["transcripts"]  # noqa: Y015
+    _WhichOneofArgType__transcripts: _TypeAlias = typing.Literal["_transcripts", b"_transcripts"]  # noqa: Y015
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__activation_threshold) -> _WhichOneofReturnType__activation_threshold | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__transcripts) -> _WhichOneofReturnType__transcripts | None: ...
 
 @typing.final
 class StreamingDetectResponse(message.Message):
@@ -140,7 +185,9 @@ class StreamingDetectResponse(message.Message):
 
     @builtins.property
     def end_of_turn(self) -> EndOfTurn:
-        """Judgement after a stop, repeated while silence lasts."""
+        """Judgement after a stop, repeated while silence lasts and when words were
+        judged anew.
+        """
 
     @builtins.property
     def going_away(self) -> common_pb2.GoingAway:
@@ -173,8 +220,13 @@ class EndOfTurn(message.Message):
     SILENCE_DURATION_FIELD_NUMBER: builtins.int
     TIMING_FIELD_NUMBER: builtins.int
     RECEIVED_AUDIO_DURATION_FIELD_NUMBER: builtins.int
+    TRANSCRIPT_FIELD_NUMBER: builtins.int
     probability: builtins.float
     """Probability in [0, 1] that the turn is over."""
+    transcript: builtins.str
+    """The latest transcript that was considered: a judgement on other words than
+    the caller knows by now will soon be followed by another.
+    """
     @builtins.property
     def silence_duration(self) -> duration_pb2.Duration:
         """Silence so far."""
@@ -196,10 +248,11 @@ class EndOfTurn(message.Message):
         silence_duration: duration_pb2.Duration | None = ...,
         timing: common_pb2.Timing | None = ...,
         received_audio_duration: duration_pb2.Duration | None = ...,
+        transcript: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["received_audio_duration", b"received_audio_duration", "silence_duration", b"silence_duration", "timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["probability", b"probability", "received_audio_duration", b"received_audio_duration", "silence_duration", b"silence_duration", "timing", b"timing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["probability", b"probability", "received_audio_duration", b"received_audio_duration", "silence_duration", b"silence_duration", "timing", b"timing", "transcript", b"transcript"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -226,8 +279,11 @@ class GetModelInfoResponse(message.Message):
 
     MODEL_INFO_FIELD_NUMBER: builtins.int
     SEMANTIC_END_OF_TURN_FIELD_NUMBER: builtins.int
+    JUDGES_TRANSCRIPTS_FIELD_NUMBER: builtins.int
     semantic_end_of_turn: builtins.bool
     """False when only silence is measured and no probability is judged."""
+    judges_transcripts: builtins.bool
+    """Transcripts are judged beside the sound."""
     @builtins.property
     def model_info(self) -> common_pb2.ModelInfo:
         """What every service tells of its model."""
@@ -237,9 +293,10 @@ class GetModelInfoResponse(message.Message):
         *,
         model_info: common_pb2.ModelInfo | None = ...,
         semantic_end_of_turn: builtins.bool = ...,
+        judges_transcripts: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["model_info", b"model_info"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["model_info", b"model_info", "semantic_end_of_turn", b"semantic_end_of_turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["judges_transcripts", b"judges_transcripts", "model_info", b"model_info", "semantic_end_of_turn", b"semantic_end_of_turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

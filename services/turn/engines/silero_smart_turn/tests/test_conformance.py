@@ -8,15 +8,15 @@ import pytest
 
 from voxmesh_runtime.engines import EngineContext, load_engine
 from voxmesh_runtime.settings import ServerSettings
-from voxmesh_turn.conformance import TurnConformance
+from voxmesh_turn.conformance_words import WordConformance
 from voxmesh_turn.servicer import TurnService
 from voxmesh_turn.settings import TurnSettings
 
 pytestmark = pytest.mark.engine
 
 
-class TestSileroSmartTurn(TurnConformance):
-    """Silero VAD and Smart Turn."""
+class TestSileroSmartTurn(WordConformance):
+    """Silero VAD, Smart Turn and SmolLM2."""
 
     def server_settings(self, **changes: Any) -> TurnSettings:
         return TurnSettings(**{**self.settings, **changes})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from voxmesh_runtime.engines import EngineContext
 from voxmesh_turn.engine import Engine
 from voxmesh_turn_silero_smart_turn.engine import SileroSmartTurn
+from voxmesh_turn_silero_smart_turn.settings import SileroSmartTurnSettings
 
 
 def create(context: EngineContext) -> Engine:
@@ -13,4 +14,4 @@ def create(context: EngineContext) -> Engine:
     Raises:
         FailedPrecondition: the operator's model is not written as a source of one.
     """
-    return SileroSmartTurn(context)
+    return SileroSmartTurn(context, SileroSmartTurnSettings())

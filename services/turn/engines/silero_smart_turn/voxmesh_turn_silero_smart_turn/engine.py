@@ -10,21 +10,26 @@ from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import InvalidSourceError, ModelSource, ModelStore, parse_source
 from voxmesh_turn.engine import DetectionOptions, EngineInfo
 from voxmesh_turn_silero_smart_turn.session import SileroSession
+from voxmesh_turn_silero_smart_turn.settings import SileroSmartTurnSettings
 from voxmesh_turn_silero_smart_turn.smart_turn import DEFAULT_SOURCE, SAMPLE_RATE_HERTZ, TURN_S, SmartTurn
 from voxmesh_turn_silero_smart_turn.voice import Detectors
+from voxmesh_turn_silero_smart_turn.words import SmolWords
 
 MODEL = "silero-v6+smart-turn-v3.2"
+LICENSE = "MIT AND BSD-2-Clause"
 
 
 class SileroSmartTurn:
     """One Smart Turn for all streams, one detector a stream; see `voxmesh_turn.engine.Engine`."""
 
-    def __init__(self, context: EngineContext) -> None:
+    def __init__(self, context: EngineContext, settings: SileroSmartTurnSettings) -> None:
         self._context = context
         self._source = _source(context.model)
+        self.words = SmolWords(context, settings.words_model) if settings.words else None
         self._detectors = Detectors()
         self._smart_turn: SmartTurn | None = None
-        self.info = EngineInfo(_facts(self._source, context.device), SAMPLE_RATE_HERTZ)
+        facts = _facts(self._source, context.device, self.words)
+        self.info = EngineInfo(facts, SAMPLE_RATE_HERTZ)
 
     def load(self) -> None:
         """Fetch Smart Turn and load it; does nothing when it is loaded."""
@@ -64,12 +69,14 @@ def _source(wanted: str | None) -> ModelSource:
         raise FailedPrecondition("model", str(wanted), str(error)) from error
 
 
-def _facts(source: ModelSource, device: str) -> ModelFacts:
-    is_default = source == DEFAULT_SOURCE
+def _facts(source: ModelSource, device: str, words: SmolWords | None) -> ModelFacts:
+    model, license_name = (MODEL, LICENSE) if source == DEFAULT_SOURCE else (f"silero-v6+{source}", "unknown")
+    if words is not None:
+        model, license_name = f"{model}+{words.name}", f"{license_name} AND {words.license}"
     return ModelFacts(
-        model=MODEL if is_default else f"silero-v6+{source}",
+        model=model,
         engine="silero_smart_turn",
         distribution="voxmesh-turn-silero-smart-turn",
-        license="MIT AND BSD-2-Clause" if is_default else "unknown",
+        license=license_name,
         device_reason="" if device in {"auto", "cpu"} else f"the engine runs on the CPU only, not on {device}",
     )
