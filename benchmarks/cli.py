@@ -15,6 +15,7 @@ from rich.console import Console
 
 from benchmarks.apart import Recall, measure_apart
 from benchmarks.echo import measure_echo
+from benchmarks.endings import measure_endings
 from benchmarks.machine import Machine
 from benchmarks.memory import measure_memory
 from benchmarks.mesh import SPOKEN, LocalMesh, MeshNotStarted, running_mesh
@@ -126,6 +127,13 @@ def apart(
 def echo(*, seed: Annotated[int, typer.Option(help="Of the scenes.")] = 5) -> None:
     """Judge echoes of replies and persons who interrupt, by words alone and by sound too; needs espeak-ng."""
     for table in measure_echo(seed).tables:
+        table.print(_console())
+
+
+@app.command()
+def endings(*, quick: QuickOption = False) -> None:
+    """Judge whether spoken turns are over, by sound, by words and by both; needs espeak-ng."""
+    for table in measure_endings(quick=quick).tables:
         table.print(_console())
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from voxmesh_runtime.audio import Resampler, Samples, read_audio_file
-from voxmesh_runtime.engines import EngineContext
-from voxmesh_tts.engine import SynthesisOptions
-from voxmesh_tts_hibari import create
+from benchmarks.voices import ESPEAK, ESPEAK_BRITISH, HIBARI, PERSON_DB, RATE_HERTZ, Voices, leveled, noise, trimmed
+from voxmesh_runtime.audio import Samples
 
-RATE_HERTZ = 16_000
-REPLY_DB, PERSON_DB = -20.0, -23.0
+__all__ = ["RATE_HERTZ", "REPLIES", "Scene", "Studio"]
+
+REPLY_DB = -20.0
 """Loudness, against full scale."""
 
 REPLIES = (
@@ -61,7 +57,6 @@ INTERRUPTIONS = (
 )
 ESPEAK_REPLIES = (4, 5)
 ECHOES = 120
-FULL_DB, TAIL_S = 40.0, 0.03
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,10 +78,9 @@ class Studio:
 
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
-        self._engine = create(EngineContext())
-        self._engine.load()
+        self._voices = Voices()
         self.replies = [
-            _level(self._say(text, "en-us" if number in ESPEAK_REPLIES else "hibari"), REPLY_DB)
+            leveled(self._voices.say(text, ESPEAK if number in ESPEAK_REPLIES else HIBARI), REPLY_DB)
             for number, text in enumerate(REPLIES)
         ]
 
@@ -98,17 +92,17 @@ class Studio:
             gain_db, noise_db = rng.choice([0, -6, -12, -18, -24]), rng.choice([-70, -60, -50])
             echo, delay_s = self._echo(number % 6, gain_db, in_room=number % 2 > 0, is_suppressed=number % 5 == 0)
             heard = _part(echo, begin_s, begin_s + length_s)
-            yield Scene("echo", number % 6, heard, delay_s, self._noise(len(echo), noise_db), None)
-        for voice in ("hibari", "en-us", "en-gb-x-rp"):
+            yield Scene("echo", number % 6, heard, delay_s, noise(rng, len(echo), noise_db), None)
+        for voice in (HIBARI, ESPEAK, ESPEAK_BRITISH):
             for number, text in enumerate(INTERRUPTIONS):
                 yield from self._person("interruption", number % 6, text, voice, rng.uniform(0.8, 3.5))
-        for voice in ("hibari", "en-gb-x-rp"):
+        for voice in (HIBARI, ESPEAK_BRITISH):
             for number, text in enumerate(QUOTES):
                 yield from self._person("quotation", number % 6, text, voice, rng.uniform(2.5, 5.0))
 
     def _person(self, kind: str, reply: int, text: str, voice: str, at_s: float) -> Iterator[Scene]:
-        speech = _level(_trimmed(self._say(text, voice)), PERSON_DB + float(self._rng.choice([0, -6, -12])))
-        own = self._noise(len(self.replies[reply]), -65)
+        speech = leveled(trimmed(self._voices.say(text, voice)), PERSON_DB + float(self._rng.choice([0, -6, -12])))
+        own = noise(self._rng, len(self.replies[reply]), -65)
         at = round(at_s * RATE_HERTZ)
         own[at : at + len(speech)] += speech[: len(own) - at]
         yield Scene(kind, reply, None, 0.0, own, at_s)
@@ -130,37 +124,6 @@ class Studio:
             gains = self._rng.choice([1, 0.5, 0.15, 0.03], len(echo) // step + 1, p=[0.3, 0.25, 0.25, 0.2])
             echo = echo * np.convolve(np.repeat(gains, step)[: len(echo)], np.full(320, 1 / 320), "same")
         return (echo * 10 ** (gain_db / 20)).astype(np.float32), float(self._rng.choice([0.04, 0.12, 0.25, 0.4, 0.55]))
-
-    def _noise(self, length: int, level_db: float) -> Samples:
-        return (self._rng.standard_normal(length) * 10 ** (level_db / 20)).astype(np.float32)
-
-    def _say(self, text: str, voice: str) -> Samples:
-        if voice == "hibari":
-            session = self._engine.open(SynthesisOptions(voice="af_heart", language_code="en-US"))
-            samples = np.concatenate(list(session.synthesize(text)))
-            return _resampled(samples, self._engine.info.sample_rate_hertz)
-        with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-            subprocess.run(["espeak-ng", "-v", voice, "-s", "150", "-w", file.name, text], check=True)
-            return _resampled(*read_audio_file(Path(file.name)))
-
-
-def _resampled(samples: Samples, hertz: int) -> Samples:
-    resampler = Resampler(hertz, RATE_HERTZ)
-    return np.concatenate([resampler.process(samples), resampler.flush()])
-
-
-def _level(samples: Samples, level_db: float) -> Samples:
-    return samples * np.float32(10 ** (level_db / 20) / np.sqrt(np.mean(samples**2)))
-
-
-def _trimmed(samples: Samples) -> Samples:
-    """Without the silence around speech."""
-    step = RATE_HERTZ // 100
-    frames = samples[: len(samples) // step * step].reshape(-1, step)
-    level_db = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-12)
-    loud: Sequence[int] = np.flatnonzero(level_db > level_db.max() - FULL_DB).tolist()
-    tail = round(TAIL_S * RATE_HERTZ)
-    return samples[max(0, loud[0] * step - tail) : loud[-1] * step + tail]
 
 
 def _part(samples: Samples, begin_s: float, end_s: float) -> Samples:

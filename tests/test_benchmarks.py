@@ -82,6 +82,7 @@ def test_a_word_or_a_trace_of_another_session_is_a_problem() -> None:
     ]
 
 
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="Debian's package espeak-ng is not installed")
 def test_endings_are_judged_by_sound_and_by_words() -> None:
     done = run("endings", "--quick")
     assert done.returncode == 0, done.stderr
