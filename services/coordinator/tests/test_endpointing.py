@@ -4,7 +4,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.endpointing import CATCH_OF_BREATH_S, Endpointing
+from voxmesh_coordinator.endpointing import Endpointing
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.errors import InvalidArgument
 
@@ -59,10 +59,8 @@ def test_what_is_learned_stays_between_the_bounds() -> None:
     assert learning.wait_s(0.1) <= 1.5
 
 
-def test_a_reply_is_worth_preparing_soon_after_a_complete_sentence_and_later_else() -> None:
-    patient = endpointing(min_end_of_turn_wait=Duration(seconds=1))
-    assert patient.prepare_s(0.9) == CATCH_OF_BREATH_S
-    assert endpointing().prepare_s(0.9) == 0.2
+def test_a_final_transcript_is_asked_for_when_the_wait_is_over_or_in_a_long_one_before() -> None:
+    assert endpointing().prepare_s(0.9) == endpointing().wait_s(0.9) == 0.2
     assert 0.2 < endpointing().prepare_s(0.1) < 1.5
 
 

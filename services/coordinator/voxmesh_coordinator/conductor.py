@@ -135,7 +135,7 @@ class Conductor:
             case SpeechStarted(offset_s):
                 await self._speech_started(offset_s)
             case SpeechStopped(offset_s):
-                self._speech_stopped(offset_s)
+                await self._speech_stopped(offset_s)
             case PauseJudged():
                 self._pause_judged(event)
             case Transcribed():
@@ -160,7 +160,6 @@ class Conductor:
             case InterruptAsked():
                 await self._replies.interrupt()
             case InputEnded():
-                self._input_ended = True
                 self._stop_waiting()
             case _:
                 self._notice_stall()
@@ -186,10 +185,10 @@ class Conductor:
         if self.microphone is not None:
             await self.microphone.start_recognizing(offset_s, turn.trace_context)
 
-    def _speech_stopped(self, offset_s: float) -> None:
-        turn = self._turn
-        if turn is not None and self.microphone is not None:
-            turn.pauses_at(self.microphone.clock, offset_s, self.microphone.pause_s)
+    async def _speech_stopped(self, offset_s: float) -> None:
+        if self._turn is not None and self.microphone is not None:
+            self._turn.pauses_at(self.microphone.clock, offset_s, self.microphone.pause_s)
+            await self._replies.paused(self._turn)
 
     def _pause_judged(self, judged: PauseJudged) -> None:
         pause = self._turn.pause if self._turn is not None else None
@@ -216,6 +215,7 @@ class Conductor:
 
     def _stop_waiting(self) -> None:
         """Nothing will be said any more: the turn in progress is over, however it sounds."""
+        self._input_ended = True
         turn, microphone = self._turn, self.microphone
         if turn is None or microphone is None:
             return
@@ -263,11 +263,13 @@ class Conductor:
         if turn is None or turn.pause is None or microphone is None:
             return
         pause = turn.pause
-        outlook = self._endpointing.outlook(pause, turn, judges_words=microphone.judges_words)
+        outlook = self._endpointing.outlook(pause, turn)
         if not outlook.is_over or turn.clock.turn_endable_ns is None:
             turn.clock.turn_endable_ns = time.time_ns() if outlook.is_over else None
         if not turn.is_over_reply:
-            if turn.needs_finalize and outlook.is_worth_a_try:
+            if outlook.is_doubtful:
+                await self._replies.give_up_early(turn)
+            elif turn.needs_finalize and outlook.is_worth_a_try:
                 self._prepare(turn, is_early=not outlook.is_judged)
             if not outlook.is_over and not (self._replies.speculates and outlook.is_worth_a_reply):
                 return
@@ -307,14 +309,12 @@ class Conductor:
             await self._give(turn, pause)
 
     def _prepare(self, turn: UserTurn, *, is_early: bool = False) -> None:
-        if not self._replies.may_prepare(turn, is_early=is_early):
-            return
-        turn.images = [*turn.images, *self._images]
-        self._images = []
-        self._replies.prepare(turn)
+        if self._replies.may_prepare(turn, is_early=is_early):
+            turn.images, self._images = [*turn.images, *self._images], []
+            self._replies.prepare(turn, is_early=is_early)
 
     def _is_said_soon(self, turn: UserTurn, pause: Pause) -> bool:
-        """Nothing is gained by ending a turn before there is an answer; until then the person may go on."""
+        """Nothing is gained by ending a turn before there is an answer: until then the person may go on."""
         return not self._replies.is_awaited(turn) or pause.silence_s >= self._endpointing.max_wait_s
 
     async def _give(self, turn: UserTurn, pause: Pause) -> None:

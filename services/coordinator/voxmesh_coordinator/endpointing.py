@@ -29,8 +29,6 @@ _STOPS = (".", "?", "!", "\u3002", "\u0964")
 """What it writes after whole sentences."""
 PREPARATION_S = 0.8
 """Time a reply takes to prepare: so long before the turn can end, preparing is worth it."""
-CATCH_OF_BREATH_S = 0.3
-"""Shorter silences lie within sentences, which a final transcript would cut in two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,8 @@ class Outlook:
     """The wait is over: the turn ends as soon as there is an answer."""
     is_judged: bool
     """It is known how likely the turn is over."""
+    is_doubtful: bool
+    """It is known, and it is not: a reply that was begun before goes nowhere yet."""
     is_worth_a_try: bool
     """The interim transcript is worth a reply, which is thrown away if it is not the final one."""
     is_worth_a_reply: bool
@@ -88,21 +88,16 @@ class Endpointing:
         """The probability that a turn is over, in the light of its words: nobody stops at "the"."""
         return 0.0 if probability is not None and self._is_unfinished(text) else probability
 
-    def outlook(self, pause: Pause, turn: UserTurn, *, judges_words: bool) -> Outlook:
-        """What the pause in a turn calls for by now.
-
-        Args:
-            pause: the silence in progress.
-            turn: that it is in.
-            judges_words: the turn detector judges words as soon as they are known.
-        """
+    def outlook(self, pause: Pause, turn: UserTurn) -> Outlook:
+        """What the pause in a turn calls for by now."""
         probability = self.believed(pause.verdict(turn.latest_words), turn.words)
         is_judged = probability is not None
-        # Where the sound alone is judged, that takes longer than a first try of a reply should wait.
-        is_promising = self.is_likely(probability) if is_judged else not judges_words
+        # What is not judged yet mostly will be before a first try has cost much.
+        is_promising = not is_judged or self.is_likely(probability)
         return Outlook(
             is_over=pause.silence_s >= self.wait_s(probability),
             is_judged=is_judged,
+            is_doubtful=is_judged and not is_promising,
             is_worth_a_try=is_promising and self.sounds_complete(turn.words),
             is_worth_a_reply=is_judged and pause.silence_s >= self.prepare_s(probability),
         )
@@ -125,9 +120,9 @@ class Endpointing:
         return self._bounded(max(LEAST_UNFINISHED_WAIT_S, 1.5 * max(self._after_unfinished) + MARGIN_S))
 
     def prepare_s(self, probability: float | None) -> float:
-        """Silence from which a reply to a final transcript is worth preparing."""
+        """Silence from which a reply to a final transcript is worth preparing: sooner it cuts sentences in two."""
         if self.is_likely(probability):
-            return min(CATCH_OF_BREATH_S, self.wait_s(probability))
+            return self.wait_s(probability)
         return max(self.min_wait_s, self.wait_s(probability) - PREPARATION_S)
 
     def went_on(self, probability: float | None, silence_s: float) -> None:

@@ -44,6 +44,8 @@ class Running:
     task: asyncio.Task[None]
     failure: ServiceFailed | None = None
     is_done: bool = False
+    is_early: bool = False
+    """Begun before it was judged how likely the turn is over."""
 
 
 class Replies:
@@ -130,6 +132,13 @@ class Replies:
             turn.words_read += new
             await self._read_ahead(turn.words)
 
+    async def paused(self, turn: UserTurn) -> None:
+        """The person pauses: while the last words are recognised there is time to read those before them."""
+        new = len(turn.words.split()) - turn.words_read
+        if new > 0:
+            turn.words_read += new
+            await self._read_ahead(turn.words)
+
     async def _read_ahead(self, words: str = "") -> None:
         if self.speculates and self._draft is None and not self.is_running:
             messages = self._history.messages([words] if words else [])
@@ -140,10 +149,17 @@ class Replies:
         tries = 1 if is_early else self._services.settings.max_speculations
         return self.speculates and self._draft is None and turn.speculations < tries
 
-    def prepare(self, turn: UserTurn) -> None:
-        """Begin a reply that nobody hears before `give`."""
+    def prepare(self, turn: UserTurn, *, is_early: bool) -> None:
+        """Begin a reply that nobody hears before `give`; an early one is begun before the turn is judged."""
         turn.speculations += 1
         self._draft = self._start(turn, is_open=False)
+        self._draft.is_early = is_early
+
+    async def give_up_early(self, turn: UserTurn) -> None:
+        """The turn was judged and is probably not over: a try that was begun before ends, and counts for none."""
+        if self._draft is not None and self._draft.is_early:
+            await self.drop_prepared()
+            turn.speculations -= 1
 
     def prepared(self, turn: UserTurn) -> Running | None:
         """The reply in preparation, if it answers all that was said in the turn, as far as that is known."""

@@ -17,9 +17,13 @@ T = TypeVar("T")
 
 NICENESS = 5
 """How far a model gives way to the event loops of its host."""
+EAGER_NICENESS = 1
+"""The same of a model whose answer the other models of a turn wait for."""
+PATIENT_NICENESS = 15
+"""The same of one whose answer can wait for theirs."""
 
 
-def give_way() -> None:
+def give_way(niceness: int = NICENESS) -> None:
     """Let event loops run before this thread, where threads have priorities of their own.
 
     Passing on a frame takes microseconds, a step of a model far longer; on busy cores frames would wait for it.
@@ -27,7 +31,7 @@ def give_way() -> None:
     if sys.platform == "linux":
         # A process that was started to give way itself may not take that back.
         own = os.getpriority(os.PRIO_PROCESS, os.getpid())
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), own + NICENESS)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), own + niceness)
 
 
 class ModelThread:
@@ -35,10 +39,15 @@ class ModelThread:
 
     An executor's threads are joined at the interpreter's end, so that a model that loads for a
     minute would hold up a Ctrl-C for a minute; this one is a daemon.
+
+    Args:
+        name: of the thread.
+        niceness: how far it gives way.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, niceness: int = NICENESS) -> None:
         self._name = name
+        self._niceness = niceness
         self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self.closed = False
@@ -74,7 +83,7 @@ class ModelThread:
         self._thread.join()
 
     def _run(self) -> None:
-        give_way()
+        give_way(self._niceness)
         while (call := self._calls.get()) is not None:
             _answer(*call)
             del call  # while the thread waits it must not keep a session alive

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from voxmesh_runtime.errors import Overloaded, Unavailable
-from voxmesh_runtime.thread import ModelThread
+from voxmesh_runtime.thread import NICENESS, ModelThread
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ class Worker(Generic[In, Out]):
         max_batch_size: 1 for a model that does not batch.
         max_waiting: items that may wait; one more raises Overloaded.
         name: of the thread.
+        niceness: how far the model gives way to others of the host.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Worker(Generic[In, Out]):
         step: Callable[[Sequence[In]], Sequence[Out]],
         *,
         name: str,
+        niceness: int = NICENESS,
         max_batch_size: int = 1,
         max_waiting: int = 256,
     ) -> None:
@@ -111,7 +113,7 @@ class Worker(Generic[In, Out]):
         self._batch: list[_Job[In, Out]] = []
         # The loop adds and removes, the thread gathers.
         self._gathering = threading.Lock()
-        self._thread = ModelThread(name)
+        self._thread = ModelThread(name, niceness)
         self._busy = False
 
     async def run(self, item: In) -> Completed[Out]:

@@ -11,6 +11,7 @@ from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_runtime.audio import AudioFormat, ModelInput
 from voxmesh_runtime.outcomes import ready
 from voxmesh_runtime.streams import AnyContext, StreamCall, Streams
+from voxmesh_runtime.thread import EAGER_NICENESS
 from voxmesh_runtime.worker import Worker
 from voxmesh_stt.engine import Engine, RecognitionOptions, Session, Step, Transcript
 from voxmesh_stt.inbox import Discard, Finalize, Inbox
@@ -31,7 +32,7 @@ class SttService(stt_pb2_grpc.SpeechToTextServiceServicer):
         self.streams = Streams(settings)
         self._engine = engine
         self._settings = settings
-        self._worker = Worker[Step, Sequence[Transcript]](engine.step, name="stt")
+        self._worker = Worker[Step, Sequence[Transcript]](engine.step, name="stt", niceness=EAGER_NICENESS)
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add the servicer."""

@@ -12,6 +12,7 @@ from voxmesh.turn.v1 import turn_pb2, turn_pb2_grpc
 from voxmesh_runtime.audio import AudioFormat, ModelInput, Samples
 from voxmesh_runtime.outcomes import applied, ignored, ready
 from voxmesh_runtime.streams import AnyContext, Streams
+from voxmesh_runtime.thread import NICENESS, PATIENT_NICENESS
 from voxmesh_runtime.worker import Worker
 from voxmesh_turn.detection import Detection
 from voxmesh_turn.engine import DetectionOptions, Engine, Session
@@ -36,8 +37,10 @@ class TurnService(turn_pb2_grpc.TurnDetectionServiceServicer):
         self.streams = Streams(settings)
         self._engine = engine
         self._settings = settings
-        self._worker = Worker[Samples, float](engine.judge, name="turn")
         words = engine.words
+        # Where words are judged those decide, and the models that find and answer them go first.
+        niceness = NICENESS if words is None else PATIENT_NICENESS
+        self._worker = Worker[Samples, float](engine.judge, name="turn", niceness=niceness)
         self._words = None if words is None else (words, WordWorker(words.judge, name="words"))
 
     def register(self, server: grpc.aio.Server) -> None:

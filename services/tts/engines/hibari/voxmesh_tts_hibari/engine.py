@@ -47,7 +47,7 @@ class HibariEngine:
             facts=facts,
             sample_rate_hertz=Hibari.sample_rate,
             voices=(Voice(voice.voice, (voice.language_code,)),),
-            clause_limits=ClauseLimits(first_minimum=12, first_maximum=80, minimum=40, maximum=200),
+            clause_limits=ClauseLimits(first_minimum=12, first_maximum=60, minimum=40, maximum=200),
         )
 
     def load(self) -> None:
