@@ -6,6 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.endpointing import Endpointing
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_coordinator.user_turn import Pause, UserTurn
 from voxmesh_runtime.errors import InvalidArgument
 
 pytestmark = pytest.mark.unit
@@ -77,7 +78,15 @@ def test_waits_that_contradict_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["I would like to know whether the", "I want to, um", "So what about", "With my sister,", "Or the.", "Wait."],
+    [
+        "I would like to know whether the",
+        "I want to, um",
+        "So what about",
+        "With my sister,",
+        "Or the.",
+        "Wait.",
+        "Tell me, 'erm'.",
+    ],
 )
 def test_nobody_stops_at_such_a_word(text: str) -> None:
     assert endpointing().believed(0.99, text) == 0.0
@@ -94,3 +103,25 @@ def test_whole_sentences_are_worth_a_reply_before_the_pause_is_judged() -> None:
     assert endpointing().sounds_complete("Hello. What is the capital of France?")
     assert not endpointing().sounds_complete("What is the capital of")
     assert not endpointing().sounds_complete("")
+
+
+def paused(words: str, silence_s: float, probability: float | None, judged: str | None) -> tuple[Pause, UserTurn]:
+    return Pause(0.0, silence_s, probability, judged), UserTurn(interim=words)
+
+
+def test_a_judgement_on_other_words_counts_for_nothing() -> None:
+    pause, turn = paused("I would like to know", 0.5, 0.9, "I would like")
+    assert not endpointing().outlook(pause, turn).is_judged
+    pause, turn = paused("I would like to know.", 0.5, 0.9, "I would like to know")
+    assert endpointing().outlook(pause, turn).is_over
+    pause, turn = paused("I would like to know", 0.5, 0.9, None)
+    assert endpointing().outlook(pause, turn).is_over
+
+
+def test_whole_sentences_are_worth_a_try_until_they_are_doubted() -> None:
+    assert endpointing().outlook(*paused("How are you?", 0.1, None, None)).is_worth_a_try
+    assert endpointing().outlook(*paused("How are you?", 0.1, 0.9, "How are you?")).is_worth_a_try
+    doubted = endpointing().outlook(*paused("How are you?", 0.1, 0.1, "How are you?"))
+    assert doubted.is_doubtful
+    assert not doubted.is_worth_a_try
+    assert not endpointing().outlook(*paused("How are", 0.1, None, None)).is_worth_a_try

@@ -40,7 +40,8 @@ def test_time_after_the_turn_could_have_ended_is_for_the_hops_to_explain() -> No
 
 def test_work_before_the_end_of_the_turn_is_speculative_but_for_the_judgement_of_the_end() -> None:
     clock = TurnClock(turn_index=0, speech_ended_ns=1, turn_ended_ns=500 * MS)
-    clock.hops = [HopClock("turn/x", "", 100 * MS), HopClock("llm/x", "", 200 * MS), HopClock("tts/x", "", 600 * MS)]
+    judgement = HopClock("turn/x", "", 100 * MS, is_listening=True)
+    clock.hops = [judgement, HopClock("llm/x", "", 200 * MS), HopClock("tts/x", "", 600 * MS)]
     assert [hop.speculative for hop in clock.to_proto("").hops] == [False, True, False]
 
 

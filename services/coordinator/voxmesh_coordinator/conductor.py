@@ -199,7 +199,7 @@ class Conductor:
         if pause.hop is None and judged.is_of_sound:
             # The sound is judged once; those that follow tell of longer silence, and of words.
             ready = self.microphone.turn.ready
-            pause.hop = HopClock(f"turn/{ready.engine}", ready.host)
+            pause.hop = HopClock(f"turn/{ready.engine}", ready.host, is_listening=True)
             told_s = pause.offset_s + self.microphone.pause_s
             pause.hop.sent_ns = judged.sent_ns or self.microphone.clock.time_ns(told_s) or time.time_ns()
             pause.hop.finish(judged.timing)

@@ -27,6 +27,7 @@ _GO_ON = (",", ":", "-", "\u2026")
 """What a recogniser writes after words that lead to more."""
 _STOPS = (".", "?", "!", "\u3002", "\u0964")
 """What it writes after whole sentences."""
+_WITHOUT_QUOTES = str.maketrans(dict.fromkeys("'\"\u2018\u2019\u201c\u201d", ""))
 PREPARATION_S = 0.8
 """Time a reply takes to prepare: so long before the turn can end, preparing is worth it."""
 
@@ -138,7 +139,7 @@ class Endpointing:
             self._after_complete.append(0.0)
 
     def _is_unfinished(self, text: str) -> bool:
-        last = text.rpartition(" ")[2].lower()
+        last = text.rpartition(" ")[2].lower().translate(_WITHOUT_QUOTES)
         return last.endswith(_GO_ON) or last in self._unfinished
 
     def _bounded(self, wait_s: float) -> float:

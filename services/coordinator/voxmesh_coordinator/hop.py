@@ -36,6 +36,8 @@ class HopClock:
     first_output_ns: int | None = None
     finished_ns: int | None = None
     timing: common_pb2.Timing | None = None
+    is_listening: bool = False
+    """Part of hearing the person out, which is done whatever follows."""
 
     def output(self) -> None:
         """An answer came; only the first is kept."""

@@ -69,7 +69,7 @@ class TurnClock:
     def _hop(self, clock: HopClock, clocks: Clocks) -> conversation_pb2.Hop:
         hop = clock.to_proto(clocks.of(clock.service, clock.host))
         is_early = self.turn_ended_ns is not None and clock.sent_ns < self.turn_ended_ns
-        hop.speculative = is_early and clock.slot != "turn"
+        hop.speculative = is_early and not clock.is_listening
         return hop
 
     def _explained_share(self) -> float:

@@ -139,7 +139,7 @@ class UserTurn:
     def heard(self, event: Transcribed, by: common_pb2.Ready) -> None:
         """An interim transcript came in a pause: how the recogniser spent the time is known of the latest."""
         if self.pause is not None and event.sent_ns is not None and not event.result.is_final:
-            self.interim_hop = HopClock(f"stt/{by.engine}", by.host, event.sent_ns)
+            self.interim_hop = HopClock(f"stt/{by.engine}", by.host, event.sent_ns, is_listening=True)
             self.interim_hop.finish(event.result.timing)
 
     def pauses_at(self, clock: AudioClock, offset_s: float, silence_s: float) -> Pause:

@@ -47,6 +47,17 @@ def test_a_text_that_comes_to_nothing_keeps_what_was_agreed() -> None:
     assert _shown("one two", "one two", "")[-1] == ("one two", len("one two"))
 
 
+def test_a_stop_goes_when_the_speaker_goes_on() -> None:
+    shown = _shown("the name", "the name.", "the name of the river", "the name of the river.")
+    assert shown == [
+        ("the name", 0),
+        ("the name.", len("the name")),
+        ("the name of the river", len("the name")),
+        ("the name of the river.", len("the name of the river")),
+    ]
+    assert _shown("it is", "it is.", "it is. And so")[-1] == ("it is. And so", len("it is"))
+
+
 def test_scripts_without_spaces_agree_by_the_character() -> None:
     assert _shown("今天天", "今天天气很好")[-1] == ("今天天气很好", 3)
 

@@ -25,7 +25,8 @@ _METHOD = f"""## How it was measured
 - End of speech is the last voiced 10 ms of a sound, by its energy, measured once when the sound was made. First audio
   is when the client received it. Answers to interruptions count too.
 - End-of-turn wait: first audio less what the turn report says lies between the moment from which the turn could end
-  and the first audio sent, both of the coordinator's clock. That part is what is exposed beyond the wait.
+  and the first audio sent, both of the coordinator's clock. That part is what is exposed beyond the wait. The turn
+  itself is ended when there is an answer to say, so from its end to the first audio is little by construction.
 - Barge-in: from the first voiced sample of the interruption. Last reply audio is 0 when none came after it. Last full
   volume is when the reply was lowered, and stayed so until it stopped: audio that was sent before may still be played.
 - Cut-off: a turn ended before the last voiced sample of the utterance. Missed: not stopped within {YIELD_WITHIN_S:g} s.

@@ -1,7 +1,8 @@
 """Which words of an interim text stay: those that two decodes in a row agree on.
 
 The method is known as local agreement. What was agreed on is shown as it was first agreed,
-whatever later decodes make of it; the final result is the last decode alone.
+whatever later decodes make of it, but for the stop after its last word: that goes when the speaker
+goes on. The final result is the last decode alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ _TOKEN = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]\s*"
     r"|[^\s\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+\s*"
 )
+
+STOPS = ".?!\u3002\u0964"
+"""What a model puts after sentences."""
 
 
 class Agreement:
@@ -31,13 +35,16 @@ class Agreement:
             The text to show, and how many characters of it, from the start, will stay.
         """
         tokens: list[str] = _TOKEN.findall(text)
-        shown = self._agreed + tokens[self._agreed_length_in(tokens) :]
+        known = self._agreed_length_in(tokens)
+        if self._agreed and 0 < known <= len(tokens) and tokens[known - 1].startswith(_stem(self._agreed[-1])):
+            self._agreed[-1] = tokens[known - 1]
+        shown = self._agreed + tokens[known:]
         agreed = _common(shown, self._last)
         if agreed > len(self._agreed):
             self._agreed = shown[:agreed]
         self._last = shown
         whole = "".join(shown).rstrip()
-        return whole, len("".join(self._agreed).rstrip())
+        return whole, len(_stem("".join(self._agreed)))
 
     def _agreed_length_in(self, tokens: list[str]) -> int:
         """How many of the new tokens stand for what was agreed, even if some of it now reads otherwise."""
@@ -58,6 +65,11 @@ def _common(first: list[str], second: list[str]) -> int:
             break
         count += 1
     return count
+
+
+def _stem(text: str) -> str:
+    """Without the stop that a model puts after whatever comes last."""
+    return text.rstrip().rstrip(STOPS)
 
 
 def _plain(token: str) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.outcomes import Outcome
 from voxmesh_stt.engine import Transcript
-from voxmesh_stt.utterances.agreement import Agreement
+from voxmesh_stt.utterances.agreement import STOPS, Agreement
 from voxmesh_stt.utterances.decoding import DecodeRequest, Hypothesis, StateT, Work
 from voxmesh_stt.utterances.pace import Pace
 from voxmesh_stt.utterances.settings import UtteranceSettings
@@ -186,7 +186,7 @@ class UtteranceSession(Generic[StateT]):
         text = self._hypothesis.text
         if not self._utterance.is_settled:
             # A model takes the end of what it has for the end of a sentence; the speaker does not.
-            text = text.rstrip(".?!\u3002\u0964")
+            text = text.rstrip(STOPS)
         text, stable = self._agreement.update(text)
         if not self._interim_results or not text or text == self._shown:
             return []
