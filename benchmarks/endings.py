@@ -15,6 +15,7 @@ from benchmarks.result import Result, Table
 from benchmarks.voices import ESPEAK, HIBARI, PERSON_DB, RATE_HERTZ, Voices, leveled, noise, trimmed
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.settings import ServerSettings
 from voxmesh_stt.engine import RecognitionOptions, Step
 from voxmesh_stt_moonshine.engine import MoonshineEngine
 from voxmesh_stt_moonshine.settings import MoonshineSettings
@@ -60,7 +61,9 @@ class Ears:
     def __init__(self) -> None:
         self._recognizer = MoonshineEngine(EngineContext(), MoonshineSettings())
         self._recognizer.load()
-        self._detector = SileroSmartTurn(EngineContext(), SileroSmartTurnSettings())
+        # The only ones of these weights that are fetched, and other benchmarks and services have them too.
+        context = EngineContext(cache_dir=ServerSettings().cache_dir)
+        self._detector = SileroSmartTurn(context, SileroSmartTurnSettings())
         self._detector.load()
         self._detector.warm_up()
         self._words = _words(self._detector)

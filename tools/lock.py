@@ -10,8 +10,8 @@ installed first, in the build that fits the machine.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -76,9 +76,11 @@ def lock_container(distribution: Distribution, known: dict[str, Distribution], *
 
 def main() -> None:
     """Compile all locks, or those of the distributions named on the command line."""
-    names = {argument for argument in sys.argv[1:] if not argument.startswith("-")}
-    upgrade = "--upgrade" in sys.argv
-    known = distributions()
+    parser = argparse.ArgumentParser(description="Pin every environment of the project with hashes.")
+    parser.add_argument("names", nargs="*", help="distributions whose container is pinned; all there is without")
+    parser.add_argument("--upgrade", action="store_true", help="take newer versions than those pinned before")
+    options = parser.parse_args()
+    names, upgrade, known = set(options.names), options.upgrade, distributions()
     if not names:
         default = requirements([d for d in known.values() if d.default], known)
         compile_lock({"hatchling"}, ROOT / "requirements/build.txt", upgrade=upgrade)

@@ -343,8 +343,7 @@ class Conductor:
 
     async def _judge_overlap(self, turn: UserTurn) -> None:
         """Speech over a reply has paused, and its words are known."""
-        if not self._replies.is_audible:
-            # The reply came to its end meanwhile: there was nothing to interrupt.
+        if not self._replies.is_audible:  # It came to its end meanwhile: there was nothing to interrupt.
             turn.is_over_reply = False
             await self._replies.go_on()
         elif self._overlap(turn) is Overlap.INTERRUPTION:

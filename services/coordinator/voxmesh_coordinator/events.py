@@ -49,6 +49,8 @@ class Transcribed:
     result: stt_pb2.RecognitionResult
     sent_ns: int | None = None
     """When the audio that the work on it waited for was sent; None when the service does not tell which that was."""
+    timing: common_pb2.Timing | None = None
+    """When that work passed through the service; None where it does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

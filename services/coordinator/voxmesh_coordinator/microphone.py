@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from math import inf
 from typing import Any
 
@@ -345,7 +346,12 @@ class Microphone:
                 result = self._shifted(response.result)
                 if result.is_final:
                     self._unheard.answered(seconds_of(result.end_offset))
-                self._on_event(Transcribed(result, self._sent_ns(result, self._stt_shift_s)))
+                sent_ns = self._sent_ns(result, self._stt_shift_s)
+                timing = copy(result.timing) if result.HasField("timing") else None
+                # Between the services alone: the client's audio has other offsets, and its clock is another.
+                result.ClearField("timing")
+                result.ClearField("received_audio_duration")
+                self._on_event(Transcribed(result, sent_ns, timing))
             case "finalized":
                 self._unheard.finalize_answered()
                 self._on_event(Finalized(response.finalized.timing))

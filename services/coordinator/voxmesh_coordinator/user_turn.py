@@ -138,9 +138,10 @@ class UserTurn:
 
     def heard(self, event: Transcribed, by: common_pb2.Ready) -> None:
         """An interim transcript came in a pause: how the recogniser spent the time is known of the latest."""
-        if self.pause is not None and event.sent_ns is not None and not event.result.is_final:
-            self.interim_hop = HopClock(f"stt/{by.engine}", by.host, event.sent_ns, is_listening=True)
-            self.interim_hop.finish(event.result.timing)
+        if self.pause is None or event.result.is_final or event.sent_ns is None or event.timing is None:
+            return
+        self.interim_hop = HopClock(f"stt/{by.engine}", by.host, event.sent_ns, is_listening=True)
+        self.interim_hop.finish(event.timing)
 
     def pauses_at(self, clock: AudioClock, offset_s: float, silence_s: float) -> Pause:
         """Silence since `offset_s` of the microphone's audio, so long by now."""

@@ -27,14 +27,20 @@ class Generation:
     Args:
         index: its number in the stream.
         request: has passed validation.
+        options: of the stream.
+        upstream: is asked.
+        owner: of the conversation, as in `Upstream.chat`.
     """
 
-    def __init__(self, index: int, request: llm_pb2.Generate, options: GenerationOptions, upstream: Upstream) -> None:
+    def __init__(
+        self, index: int, request: llm_pb2.Generate, options: GenerationOptions, upstream: Upstream, *, owner: object
+    ) -> None:
         self.clock = WorkClock.start()
         self._index = index
         self._request = request
         self._options = options
         self._upstream = upstream
+        self._owner = owner
         self._answer = Answer(index, {tool.name for tool in request.tools}, thinking=options.thinking)
         self._effort = Effort()
         self._pipe = Pipe[Response]()
@@ -86,7 +92,7 @@ class Generation:
     async def _read(self) -> None:
         try:
             body = request_body(self._request, self._options)
-            async with self._upstream.chat(body, self._effort) as chunks:
+            async with self._upstream.chat(body, self._effort, self._owner) as chunks:
                 async for chunk in chunks:
                     for response in self._answer.feed(chunk):
                         await self._pipe.put(response)

@@ -64,7 +64,7 @@ class LlmService(llm_pb2_grpc.LanguageModelServiceServicer):
             config = (await call.config()).config
             options = await stream_options(config, self._catalog, self._settings)
             await self._acknowledge(call, config, options)
-            schedule = Schedule(lambda request: self._upstream.prefill(request_body(request, options)))
+            schedule = Schedule(lambda request: self._upstream.prefill(request_body(request, options), call))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(schedule.run(call.send))
                 await self._receive(call, schedule, options)
@@ -110,7 +110,7 @@ class LlmService(llm_pb2_grpc.LanguageModelServiceServicer):
             if kind == "prefill":
                 schedule.prefill(wanted)
                 continue
-            schedule.add(Generation(index, request.generate, options, self._upstream))
+            schedule.add(Generation(index, request.generate, options, self._upstream, owner=call))
             index += 1
         schedule.close()
 

@@ -16,9 +16,10 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from voxmesh_llm_proxy.endpoint import Endpoint
 from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_llm_proxy.slots import Slots
 from voxmesh_llm_proxy.structs import Json
 from voxmesh_llm_proxy.upstream_errors import before_answer, in_mid_answer, is_transient, retry_after_s
-from voxmesh_runtime.errors import Overloaded, TimedOut, Unavailable, VoxmeshError
+from voxmesh_runtime.errors import TimedOut, Unavailable, VoxmeshError
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Upstream:
         """Optional fields that the server has refused; they are sent no more."""
         self._settings = settings
         self._prefills = endpoint.keeps_what_it_read if settings.prefill is None else settings.prefill
-        self._slots = asyncio.Semaphore(endpoint.concurrency)
+        self._slots = Slots(endpoint.concurrency, settings.queue_timeout_s)
         self._wait = wait_random_exponential(multiplier=0.1, max=settings.retry_max_wait_s)
         self._client = AsyncOpenAI(
             api_key="unset",
@@ -69,8 +70,15 @@ class Upstream:
         return self._client
 
     @asynccontextmanager
-    async def chat(self, body: Json, effort: Effort) -> AsyncGenerator[AsyncIterator[ChatCompletionChunk]]:
+    async def chat(
+        self, body: Json, effort: Effort, owner: object
+    ) -> AsyncGenerator[AsyncIterator[ChatCompletionChunk]]:
         """The answer to a request, chunk by chunk; leaving the block aborts what is still written.
+
+        Args:
+            body: of the request.
+            effort: gets what it costs.
+            owner: the same for all requests of one conversation.
 
         Raises:
             Overloaded: no slot came free in time, or the server is at its limit.
@@ -79,36 +87,27 @@ class Upstream:
             TimedOut: no token came in time.
             Unavailable: it cannot be reached, failed, or broke off.
         """
-        async with self._slot():
-            stream, first = await self._begin(body, effort)
+        async with self._slots.take(owner) as slot:
+            stream, first = await self._begin(self._placed(body, slot), effort)
             try:
                 yield self._chunks(stream, first, effort)
             finally:
                 await stream.close()
 
-    async def prefill(self, body: Json) -> None:
+    async def prefill(self, body: Json, owner: object) -> None:
         """Let the server read a request and write nothing of use; only while it has a slot free, and tried once."""
-        if not self._prefills or self._slots.locked():
+        if not self._prefills or self._slots.are_taken:
             return
-        async with self._slot():
+        async with self._slots.take(owner) as slot:
             try:
-                stream, _ = await self._attempt({**body, "max_tokens": 1}, Effort())
+                stream, _ = await self._attempt(self._placed({**body, "max_tokens": 1}, slot), Effort())
                 await stream.close()
             except (APIError, VoxmeshError) as error:
                 log.debug("the upstream did not read ahead", exc_info=error)
 
-    @asynccontextmanager
-    async def _slot(self) -> AsyncGenerator[None]:
-        limit_s = self._settings.queue_timeout_s
-        try:
-            async with asyncio.timeout(limit_s):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise Overloaded(f"the upstream was busy for {limit_s:g} s; try again later", 2.0) from None
-        try:
-            yield
-        finally:
-            self._slots.release()
+    def _placed(self, body: Json, slot: int) -> Json:
+        """The request for one of the server's slots, where it is ours."""
+        return {**body, "id_slot": slot} if self.endpoint.keeps_what_it_read else body
 
     async def _begin(
         self, body: Json, effort: Effort

@@ -49,6 +49,7 @@ async def _once(upstream: Upstream, catalog: Catalog, settings: LlmSettings) -> 
     options = generation_options(llm_pb2.GenerationConfig(), catalog.default, settings, thinking=False)
     options = replace(options, fields={**options.fields, "max_tokens": 1})
     message = llm_pb2.Message(role=llm_pb2.Message.ROLE_USER, text="Hello")
-    async with upstream.chat(request_body(llm_pb2.Generate(messages=[message]), options), Effort()) as chunks:
+    body = request_body(llm_pb2.Generate(messages=[message]), options)
+    async with upstream.chat(body, Effort(), owner=None) as chunks:
         async for _ in chunks:
             pass

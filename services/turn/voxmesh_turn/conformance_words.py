@@ -22,10 +22,12 @@ def words(text: str, language_code: str = "en") -> Request:
 
 
 async def judged(stream: Exchange[Any, Any], text: str) -> turn_pb2.EndOfTurn:
-    """The first judgement on these words that the sound is part of."""
+    """The first judgement on these words that the sound, which may be judged before them or after, is part of."""
+    is_heard = False
     while True:
         verdict = await stream.until("end_of_turn")
-        if verdict.transcript == text and verdict.HasField("received_audio_duration"):
+        is_heard = is_heard or verdict.HasField("received_audio_duration")
+        if is_heard and verdict.transcript == text:
             return verdict
 
 

@@ -14,7 +14,7 @@ from voxmesh_runtime.settings import ServerSettings
 from voxmesh_turn.engine import Transcript
 from voxmesh_turn_silero_smart_turn.engine import SileroSmartTurn
 from voxmesh_turn_silero_smart_turn.settings import SileroSmartTurnSettings
-from voxmesh_turn_silero_smart_turn.words import MAX_CHARACTERS, SmolWords, latest
+from voxmesh_turn_silero_smart_turn.words import MAX_CHARACTERS, SmolWords, WordSlots, latest
 
 pytestmark = pytest.mark.engine
 
@@ -79,6 +79,24 @@ def test_the_start_of_a_long_text_moves_seldom() -> None:
     kept = [latest(text[:length]) for length in range(1, len(text), 3)]
     assert max(map(len, kept)) <= MAX_CHARACTERS
     assert len({each[:6] for each in kept if len(each) > 6}) <= len(text) // (MAX_CHARACTERS // 2) + 1
+
+
+def test_turns_that_are_spoken_at_once_are_each_remembered() -> None:
+    slots = WordSlots(3)
+    one, other = slots.take("What is"), slots.take("Please tell")
+    assert one != other
+    assert slots.take("What is the capital") == one
+    assert slots.take("Please tell me") == other
+    assert slots.take("What") not in {one, other}
+    assert slots.take("Please tell me how") == other
+
+
+def test_the_turn_that_was_silent_for_longest_is_forgotten_first() -> None:
+    slots = WordSlots(2)
+    first, second = slots.take("One"), slots.take("Two")
+    assert slots.take("One more") == first
+    assert slots.take("Another") == second
+    assert slots.take("Then") == first
 
 
 def test_an_engine_without_words_loads_no_model_of_them() -> None:

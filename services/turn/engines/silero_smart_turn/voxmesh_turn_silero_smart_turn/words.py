@@ -10,6 +10,7 @@ import logging
 import math
 import secrets
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ SOUND_WEIGHT = 0.2
 
 _STOPS = ".?!"
 _NEXT_TOKEN = {"n_predict": 1, "n_probs": 200, "temperature": 0.0, "cache_prompt": True}
-_SLOTS = 4
-"""Turns whose words are remembered."""
+_SLOTS = 8
+"""Turns whose words are remembered at once."""
 _CONTEXT_TOKENS = 256
 _BATCH_TOKENS = 64
 
@@ -99,10 +100,13 @@ class WordModel:
             self._server = Server(_parameters(path, threads))
         except RuntimeError as error:
             raise FailedPrecondition("words_model", str(path), f"llama.cpp does not load {path}: {error}") from error
+        self._slots = WordSlots(_SLOTS)
 
     def end_share(self, text: str) -> float | None:
         """The share in [0, 1] of what may follow a text that ends a sentence or the message; None of no text."""
-        answer: dict[str, Any] = self._server.handle_completions({**_NEXT_TOKEN, "prompt": _BEFORE + latest(text)})
+        words = latest(text)
+        request = {**_NEXT_TOKEN, "prompt": _BEFORE + words, "id_slot": self._slots.take(words)}
+        answer: dict[str, Any] = self._server.handle_completions(request)
         choices = answer.get("choices")
         if not choices:
             log.warning("words were not judged", extra={"reason": answer.get("error")})
@@ -112,6 +116,32 @@ class WordModel:
         return told and sum(
             math.exp(each["logprob"]) for each in told["content"][0]["top_logprobs"] if _is_end(each["token"])
         )
+
+
+class WordSlots:
+    """Which slot of llama.cpp has read the beginning of some words; left to itself it would use one for all turns.
+
+    Args:
+        count: how many there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._read = dict.fromkeys(range(count), "")
+        """The words that each holds; the slot unused for longest first."""
+
+    def take(self, words: str) -> int:
+        """The slot of a turn with these words: the one that read most of them, else the one unused for longest."""
+        shared = {slot: _shared_length(words, read) for slot, read in self._read.items()}
+        slot = max(shared, key=lambda each: shared[each])
+        if 2 * shared[slot] < max(1, len(self._read[slot])):
+            slot = next(iter(self._read))
+        del self._read[slot]
+        self._read[slot] = words
+        return slot
+
+
+def _shared_length(one: str, other: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def latest(text: str) -> str:
