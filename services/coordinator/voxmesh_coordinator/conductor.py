@@ -49,7 +49,6 @@ from voxmesh_coordinator.user_turn import Pause, UserTurn
 from voxmesh_runtime.clock import duration
 
 Response = conversation_pb2.ConverseResponse
-
 MAX_EVENTS = 10_000
 """Far more than a session has in flight; a guard against a service that floods."""
 POLL_S = 0.02
