@@ -218,6 +218,15 @@ async def test_a_server_that_dies_fails_the_rest_without_waiting_for_it(clips: P
     assert found.score.words.rate == pytest.approx(0.99, abs=0.02)
 
 
+@pytest.fixture
+def interruptible() -> Generator[None]:
+    """What a shell runs in the background, and all that starts from it, would ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_stops_the_server_that_was_started(clips: Path) -> None:
     with start("stt", clips, "--engine", "moonshine", "--soak", "600") as process:
         try:
