@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.figures import Spread
 from benchmarks.result import Result, Table
 from benchmarks.voices import ESPEAK, HIBARI, PERSON_DB, RATE_HERTZ, Voices, leveled, noise, trimmed
+from voxmesh_coordinator.endpointing import is_sure
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.engines import EngineContext
 from voxmesh_runtime.settings import ServerSettings
@@ -25,6 +26,9 @@ from voxmesh_turn_silero_smart_turn.settings import SileroSmartTurnSettings
 
 TEXTS = Path(__file__).with_name("endings.toml")
 WAYS = ("sound", "words", "both")
+SURELY = "both, surely"
+"""Over by both, and sure enough for the coordinator's shortest wait."""
+COLUMNS = (*WAYS, SURELY)
 FIT, HELD_OUT, AMBIGUOUS = "fit", "held_out", "ambiguous"
 BEFORE_S, PAUSE_S, NOISE_DB = 0.5, 0.1, -74.0
 OVER = 0.5
@@ -53,6 +57,12 @@ class Judgement:
     voice: str
     probabilities: tuple[float, float, float]
     """That the turn is over, each of WAYS; by sound where the words tell nothing."""
+
+    def is_over(self, way: str) -> bool:
+        """It is called over, one of WAYS or SURELY."""
+        if way == SURELY:
+            return self.is_over("both") and is_sure(self.probabilities[WAYS.index("both")], self.text.words)
+        return self.probabilities[WAYS.index(way)] >= OVER
 
 
 class Ears:
@@ -115,7 +125,7 @@ def measure_endings(*, quick: bool = False) -> Result:
     ]
     ears.close()
     milliseconds = {"words": Spread.of(ears.word_ms), "sound": Spread.of(ears.sound_ms)}
-    figures = {way: {part: _cells(judgements, part, way) for part in (FIT, HELD_OUT, AMBIGUOUS)} for way in WAYS}
+    figures = {way: {part: _cells(judgements, part, way) for part in (FIT, HELD_OUT, AMBIGUOUS)} for way in COLUMNS}
     return Result("endings", [_called_over(judgements), _cpu(milliseconds)], figures)
 
 
@@ -137,12 +147,7 @@ def growing(transcript: str) -> Iterator[str]:
 
 def called_over(judgements: Iterable[Judgement], parts: Sequence[str], way: str, *, is_whole: bool) -> str:
     """How many turns of a kind are called over, of how many; a dash where there is none."""
-    which = WAYS.index(way)
-    over = [
-        each.probabilities[which] >= OVER
-        for each in judgements
-        if each.text.part in parts and each.text.is_whole == is_whole
-    ]
+    over = [each.is_over(way) for each in judgements if each.text.part in parts and each.text.is_whole == is_whole]
     return f"{sum(over)} of {len(over)}" if over else "-"
 
 
@@ -174,14 +179,14 @@ def _called_over(judgements: Sequence[Judgement]) -> Table:
         "ambiguous": [AMBIGUOUS],
     }
     rows = [
-        (f"{name}, {kind}", *(called_over(judgements, among, way, is_whole=kind == "whole") for way in WAYS))
+        (f"{name}, {kind}", *(called_over(judgements, among, way, is_whole=kind == "whole") for way in COLUMNS))
         for name, among in parts.items()
         for kind in ("whole", "unfinished")
         if among != [AMBIGUOUS] or kind == "unfinished"
     ]
     return Table(
         "endings: turns called over",
-        ("turns", *(f"by {way}" for way in WAYS)),
+        ("turns", *(f"by {way}" for way in COLUMNS)),
         rows,
         [_NOTE],
     )

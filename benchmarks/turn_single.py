@@ -102,7 +102,7 @@ class Listening:
         verdict = self._verdict
         if verdict is None or not verdict.done() or self.ended.is_set():
             return
-        if self._heard_s - self._stopped_at_s >= self._endpointing.wait_s(verdict.result()):
+        if self._heard_s - self._stopped_at_s >= self._endpointing.wait_s(verdict.result(), ""):
             self.ended_ns = time.time_ns()
             self.ended.set()
             await self.inbox.put(Finalize())

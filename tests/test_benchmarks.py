@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.apart import Person, Recall, problems_of
-from benchmarks.endings import AMBIGUOUS, FIT, HELD_OUT, Judgement, Text, called_over, growing, read_texts
+from benchmarks.endings import AMBIGUOUS, FIT, HELD_OUT, SURELY, Judgement, Text, called_over, growing, read_texts
 from benchmarks.figures import Spread, difference, slope
 from benchmarks.leaks import grows_steadily
 from benchmarks.speech import QUESTION, Question
@@ -105,6 +105,15 @@ def test_a_turn_is_counted_by_its_part_its_kind_and_its_way() -> None:
     assert called_over(judgements, [FIT], "sound", is_whole=False) == "1 of 1"
     assert called_over(judgements, [FIT], "both", is_whole=True) == "1 of 1"
     assert called_over(judgements, [HELD_OUT], "both", is_whole=True) == "-"
+
+
+def test_a_turn_is_surely_over_if_it_is_short_or_hardly_in_doubt() -> None:
+    said = (("Yeah.", 0.6), ("No.", 0.4), ("Remind me to call Tom.", 0.7), ("How are you now?", 0.8))
+    judgements = [
+        Judgement(Text(FIT, is_whole=True, words=words), "hibari", (0.5, 0.5, probability))
+        for words, probability in said
+    ]
+    assert called_over(judgements, [FIT], SURELY, is_whole=True) == "2 of 4"
 
 
 def test_an_interim_transcript_grows_by_a_word() -> None:

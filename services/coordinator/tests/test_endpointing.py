@@ -12,6 +12,7 @@ from voxmesh_runtime.errors import InvalidArgument
 pytestmark = pytest.mark.unit
 
 SETTINGS = CoordinatorSettings(min_end_of_turn_wait_s=0.2, max_end_of_turn_wait_s=1.5)
+WORDS = "Remind me to call Tom."
 
 
 def endpointing(**waits: Duration) -> Endpointing:
@@ -21,34 +22,40 @@ def endpointing(**waits: Duration) -> Endpointing:
     return Endpointing.from_config(config, SETTINGS)
 
 
-@pytest.mark.parametrize(("probability", "wait_s"), [(0.9, 0.2), (0.5, 0.2), (0.1, 1.5), (None, 1.5)])
+@pytest.mark.parametrize(("probability", "wait_s"), [(0.9, 0.2), (0.7, 0.9), (0.5, 0.9), (0.1, 1.5), (None, 1.5)])
 def test_a_turn_that_sounds_complete_ends_sooner(probability: float | None, wait_s: float) -> None:
-    assert endpointing().wait_s(probability) == wait_s
+    assert endpointing().wait_s(probability, WORDS) == wait_s
+
+
+def test_a_short_answer_that_may_be_whole_is_taken_for_whole() -> None:
+    assert endpointing().wait_s(0.5, "Yeah.") == 0.2
+    assert endpointing().wait_s(0.1, "The") == 1.5
 
 
 def test_the_session_may_choose_its_waits() -> None:
     chosen = endpointing(min_end_of_turn_wait=Duration(seconds=1), max_end_of_turn_wait=Duration(seconds=3))
-    assert (chosen.wait_s(0.9), chosen.wait_s(0.1)) == (1.0, 3.0)
+    assert (chosen.wait_s(0.9, WORDS), chosen.wait_s(0.1, WORDS)) == (1.0, 3.0)
 
 
 def test_the_wait_grows_for_somebody_who_goes_on_after_complete_sentences_and_falls_again() -> None:
     learning = endpointing()
     learning.went_on(0.9, 0.6)
-    assert learning.wait_s(0.9) == pytest.approx(0.7)
+    assert learning.wait_s(0.9, WORDS) == pytest.approx(0.7)
+    assert learning.wait_s(0.7, WORDS) == 0.9
     for _ in range(7):
         learning.ended(0.9)
-        assert learning.wait_s(0.9) == pytest.approx(0.7)
+        assert learning.wait_s(0.9, WORDS) == pytest.approx(0.7)
     learning.ended(0.9)
-    assert learning.wait_s(0.9) == 0.2
+    assert learning.wait_s(0.9, WORDS) == 0.2
 
 
 def test_the_wait_in_unfinished_sentences_falls_for_a_brisk_speaker_but_a_pause_of_0_8_s_is_never_cut() -> None:
     learning = endpointing()
     for _ in range(3):
         learning.went_on(0.1, 0.3)
-        assert learning.wait_s(0.1) == 1.5
+        assert learning.wait_s(0.1, WORDS) == 1.5
     learning.went_on(0.1, 0.3)
-    assert 0.8 < learning.wait_s(0.1) < 1.5
+    assert 0.8 < learning.wait_s(0.1, WORDS) < 1.5
 
 
 def test_what_is_learned_stays_between_the_bounds() -> None:
@@ -56,13 +63,13 @@ def test_what_is_learned_stays_between_the_bounds() -> None:
     for _ in range(10):
         learning.went_on(0.9, 60.0)
         learning.went_on(0.1, 60.0)
-    assert learning.wait_s(0.9) <= 1.5
-    assert learning.wait_s(0.1) <= 1.5
+    assert learning.wait_s(0.9, WORDS) <= 1.5
+    assert learning.wait_s(0.1, WORDS) <= 1.5
 
 
 def test_a_final_transcript_is_asked_for_when_the_wait_is_over_or_in_a_long_one_before() -> None:
-    assert endpointing().prepare_s(0.9) == endpointing().wait_s(0.9) == 0.2
-    assert 0.2 < endpointing().prepare_s(0.1) < 1.5
+    assert endpointing().prepare_s(0.9, WORDS) == endpointing().wait_s(0.9, WORDS) == 0.2
+    assert 0.2 < endpointing().prepare_s(0.1, WORDS) < 1.5
 
 
 @pytest.mark.parametrize("seconds", [-1, 11])
