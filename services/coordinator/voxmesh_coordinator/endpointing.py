@@ -97,16 +97,17 @@ class Endpointing:
 
     def outlook(self, pause: Pause, turn: UserTurn) -> Outlook:
         """What the pause in a turn calls for by now."""
-        probability = self.believed(pause.verdict(turn.latest_words), turn.words)
+        words = turn.words
+        probability = self.believed(pause.verdict(turn.latest_words), words)
         is_judged = probability is not None
         # What is not judged yet mostly will be before a first try has cost much.
         is_promising = not is_judged or self.is_likely(probability)
         return Outlook(
-            is_over=pause.silence_s >= self.wait_s(probability, turn.words),
+            is_over=pause.silence_s >= self.wait_s(probability, words),
             is_judged=is_judged,
             is_doubtful=is_judged and not is_promising,
-            is_worth_a_try=is_promising and self.sounds_complete(turn.words),
-            is_worth_a_reply=is_judged and pause.silence_s >= self.prepare_s(probability, turn.words),
+            is_worth_a_try=is_promising and self.sounds_complete(words),
+            is_worth_a_reply=is_judged and pause.silence_s >= self.prepare_s(probability, words),
         )
 
     def sounds_complete(self, text: str) -> bool:
@@ -129,9 +130,8 @@ class Endpointing:
 
     def prepare_s(self, probability: float | None, text: str) -> float:
         """Silence from which a reply to a final transcript is worth preparing: sooner it cuts sentences in two."""
-        if self.is_likely(probability):
-            return self.wait_s(probability, text)
-        return max(self.min_wait_s, self.wait_s(probability, text) - PREPARATION_S)
+        wait_s = self.wait_s(probability, text)
+        return wait_s if self.is_likely(probability) else max(self.min_wait_s, wait_s - PREPARATION_S)
 
     def went_on(self, probability: float | None, silence_s: float) -> None:
         """The person spoke again after a pause in which the turn was not over."""
