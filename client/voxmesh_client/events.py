@@ -40,6 +40,8 @@ Event: TypeAlias = (
     | conversation_pb2.TurnReport
     | conversation_pb2.TurnFailed
     | conversation_pb2.ServiceChanged
+    | conversation_pb2.ReplyFinished
+    | conversation_pb2.SlotStatus
 )
 
 

@@ -11,6 +11,7 @@ from google.protobuf import message as message
 from google.protobuf import struct_pb2 as struct_pb2
 from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
+from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 from voxmesh.common.v1 import common_pb2 as common_pb2
 from voxmesh.stt.v1 import stt_pb2 as stt_pb2
 import builtins as builtins
@@ -368,13 +369,18 @@ class ToolCall(message.Message):
     CALL_ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     ARGUMENTS_FIELD_NUMBER: builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: builtins.int
     call_id: builtins.str
-    """To be named in the result."""
+    """Names the call in its result; unique in the session."""
     name: builtins.str
     """Tool.name."""
+    arguments_json: builtins.str
+    """Arguments as the exact JSON text that the model wrote, one object."""
     @builtins.property
     def arguments(self) -> struct_pb2.Struct:
-        """Arguments, valid by the tool's schema."""
+        """Arguments, valid by the tool's schema. A Struct knows only floating-point
+        numbers; arguments_json has them as the model wrote them.
+        """
 
     def __init__(
         self,
@@ -382,10 +388,11 @@ class ToolCall(message.Message):
         call_id: builtins.str = ...,
         name: builtins.str = ...,
         arguments: struct_pb2.Struct | None = ...,
+        arguments_json: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["arguments", b"arguments"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["arguments", b"arguments", "call_id", b"call_id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arguments", b"arguments", "arguments_json", b"arguments_json", "call_id", b"call_id", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -438,6 +445,8 @@ class ConverseResponse(message.Message):
     GOING_AWAY_FIELD_NUMBER: builtins.int
     INPUT_ACKNOWLEDGED_FIELD_NUMBER: builtins.int
     SERVICE_CHANGED_FIELD_NUMBER: builtins.int
+    REPLY_FINISHED_FIELD_NUMBER: builtins.int
+    SLOT_STATUS_FIELD_NUMBER: builtins.int
     SEQUENCE_FIELD_NUMBER: builtins.int
     audio_acknowledged: builtins.int
     """Microphone audio up to this sequence needs no repeating, on any replica."""
@@ -502,6 +511,18 @@ class ConverseResponse(message.Message):
         the report, or the failure, of the turn in which it took over.
         """
 
+    @builtins.property
+    def reply_finished(self) -> ReplyFinished:
+        """A turn's reply is over, and why. Every turn_ended is followed by one,
+        before the turn's report.
+        """
+
+    @builtins.property
+    def slot_status(self) -> SlotStatus:
+        """A service that the session uses went down, came back, or was down when
+        the session began.
+        """
+
     def __init__(
         self,
         *,
@@ -520,13 +541,15 @@ class ConverseResponse(message.Message):
         going_away: common_pb2.GoingAway | None = ...,
         input_acknowledged: builtins.int = ...,
         service_changed: ServiceChanged | None = ...,
+        reply_finished: ReplyFinished | None = ...,
+        slot_status: SlotStatus | None = ...,
         sequence: builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "input_acknowledged", b"input_acknowledged", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_text", b"reply_text", "service_changed", b"service_changed", "session_started", b"session_started", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "input_acknowledged", b"input_acknowledged", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_finished", b"reply_finished", "reply_text", b"reply_text", "service_changed", b"service_changed", "session_started", b"session_started", "slot_status", b"slot_status", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "input_acknowledged", b"input_acknowledged", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_text", b"reply_text", "sequence", b"sequence", "service_changed", b"service_changed", "session_started", b"session_started", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["audio_acknowledged", b"audio_acknowledged", "converse_response", b"converse_response", "duck", b"duck", "going_away", b"going_away", "input_acknowledged", b"input_acknowledged", "interrupted", b"interrupted", "reply_audio", b"reply_audio", "reply_finished", b"reply_finished", "reply_text", b"reply_text", "sequence", b"sequence", "service_changed", b"service_changed", "session_started", b"session_started", "slot_status", b"slot_status", "speech_started", b"speech_started", "tool_call", b"tool_call", "transcript", b"transcript", "turn_ended", b"turn_ended", "turn_failed", b"turn_failed", "turn_report", b"turn_report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_converse_response: _TypeAlias = typing.Literal["session_started", "audio_acknowledged", "speech_started", "transcript", "turn_ended", "reply_text", "reply_audio", "interrupted", "duck", "tool_call", "turn_report", "turn_failed", "going_away", "input_acknowledged", "service_changed"]  # noqa: Y015
+    _WhichOneofReturnType_converse_response: _TypeAlias = typing.Literal["session_started", "audio_acknowledged", "speech_started", "transcript", "turn_ended", "reply_text", "reply_audio", "interrupted", "duck", "tool_call", "turn_report", "turn_failed", "going_away", "input_acknowledged", "service_changed", "reply_finished", "slot_status"]  # noqa: Y015
     _WhichOneofArgType_converse_response: _TypeAlias = typing.Literal["converse_response", b"converse_response"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_converse_response) -> _WhichOneofReturnType_converse_response | None: ...
 
@@ -711,6 +734,83 @@ class Interrupted(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["heard_text", b"heard_text", "turn_index", b"turn_index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ReplyFinished(message.Message):
+    """ReplyFinished says how a reply came to its end."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    class _Reason:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[ReplyFinished._Reason.ValueType], builtins.type):
+        DESCRIPTOR: descriptor.EnumDescriptor
+        REASON_UNSPECIFIED: ReplyFinished._Reason.ValueType  # 0
+        """Never sent."""
+        REASON_COMPLETED: ReplyFinished._Reason.ValueType  # 1
+        """The model said all that it had to say."""
+        REASON_INTERRUPTED: ReplyFinished._Reason.ValueType  # 2
+        """The person spoke over it, or the next turn came; `interrupted` says what
+        was heard.
+        """
+        REASON_CANCELLED: ReplyFinished._Reason.ValueType  # 3
+        """The client stopped it by `interrupt`."""
+        REASON_LENGTH: ReplyFinished._Reason.ValueType  # 4
+        """It reached the limit of tokens and may stop in mid-sentence."""
+        REASON_CONTENT_FILTER: ReplyFinished._Reason.ValueType  # 5
+        """The upstream's content filter stopped it."""
+        REASON_TOOL_CALLS: ReplyFinished._Reason.ValueType  # 6
+        """The model asked for tools once more than it may in one turn."""
+        REASON_NOTHING_SAID: ReplyFinished._Reason.ValueType  # 7
+        """The model ended its answer without a word."""
+        REASON_FAILED: ReplyFinished._Reason.ValueType  # 8
+        """A service failed; `turn_failed` says which and why."""
+
+    class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
+        """Why a reply is over."""
+
+    REASON_UNSPECIFIED: ReplyFinished.Reason.ValueType  # 0
+    """Never sent."""
+    REASON_COMPLETED: ReplyFinished.Reason.ValueType  # 1
+    """The model said all that it had to say."""
+    REASON_INTERRUPTED: ReplyFinished.Reason.ValueType  # 2
+    """The person spoke over it, or the next turn came; `interrupted` says what
+    was heard.
+    """
+    REASON_CANCELLED: ReplyFinished.Reason.ValueType  # 3
+    """The client stopped it by `interrupt`."""
+    REASON_LENGTH: ReplyFinished.Reason.ValueType  # 4
+    """It reached the limit of tokens and may stop in mid-sentence."""
+    REASON_CONTENT_FILTER: ReplyFinished.Reason.ValueType  # 5
+    """The upstream's content filter stopped it."""
+    REASON_TOOL_CALLS: ReplyFinished.Reason.ValueType  # 6
+    """The model asked for tools once more than it may in one turn."""
+    REASON_NOTHING_SAID: ReplyFinished.Reason.ValueType  # 7
+    """The model ended its answer without a word."""
+    REASON_FAILED: ReplyFinished.Reason.ValueType  # 8
+    """A service failed; `turn_failed` says which and why."""
+
+    TURN_INDEX_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    turn_index: builtins.int
+    """The reply's turn."""
+    reason: ReplyFinished.Reason.ValueType
+    """Why it is over. A line that the operator has set for such an end was said
+    after what the model had written.
+    """
+    def __init__(
+        self,
+        *,
+        turn_index: builtins.int = ...,
+        reason: ReplyFinished.Reason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["reason", b"reason", "turn_index", b"turn_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1066,5 +1166,139 @@ class ReportedTurn(message.Message):
     _HasFieldArgType: _TypeAlias = typing.Literal["report", b"report", "report_time", b"report_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["report", b"report", "report_time", b"report_time", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GetStatusRequest(message.Message):
+    """GetStatusRequest has no fields."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GetStatusResponse(message.Message):
+    """GetStatusResponse describes the services as the coordinator finds them now."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SLOTS_FIELD_NUMBER: builtins.int
+    HOST_FIELD_NUMBER: builtins.int
+    host: builtins.str
+    """Host of the coordinator."""
+    @builtins.property
+    def slots(self) -> containers.RepeatedCompositeFieldContainer[SlotStatus]:
+        """Every slot, in the order of a turn: turn, stt, llm, tts, vlm."""
+
+    def __init__(
+        self,
+        *,
+        slots: abc.Iterable[SlotStatus] | None = ...,
+        host: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["host", b"host", "slots", b"slots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SlotStatus(message.Message):
+    """SlotStatus says how the backends of one slot are."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    class _State:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[SlotStatus._State.ValueType], builtins.type):
+        DESCRIPTOR: descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: SlotStatus._State.ValueType  # 0
+        """Never sent."""
+        STATE_SERVING: SlotStatus._State.ValueType  # 1
+        """All backends are well."""
+        STATE_DEGRADED: SlotStatus._State.ValueType  # 2
+        """Some backends are well."""
+        STATE_DOWN: SlotStatus._State.ValueType  # 3
+        """No backend is well. Without tts a session answers in text; without turn
+        or stt only typed turns work; without llm none.
+        """
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """How much of a slot works."""
+
+    STATE_UNSPECIFIED: SlotStatus.State.ValueType  # 0
+    """Never sent."""
+    STATE_SERVING: SlotStatus.State.ValueType  # 1
+    """All backends are well."""
+    STATE_DEGRADED: SlotStatus.State.ValueType  # 2
+    """Some backends are well."""
+    STATE_DOWN: SlotStatus.State.ValueType  # 3
+    """No backend is well. Without tts a session answers in text; without turn
+    or stt only typed turns work; without llm none.
+    """
+
+    SLOT_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    BACKENDS_FIELD_NUMBER: builtins.int
+    slot: builtins.str
+    """"turn", "stt", "llm", "tts" or "vlm"."""
+    state: SlotStatus.State.ValueType
+    """How much of it works."""
+    reason: builtins.str
+    """What does not work and what to do, for a person; empty while all does."""
+    @builtins.property
+    def backends(self) -> containers.RepeatedCompositeFieldContainer[BackendStatus]:
+        """Its backends, the operator's first choice first."""
+
+    def __init__(
+        self,
+        *,
+        slot: builtins.str = ...,
+        state: SlotStatus.State.ValueType = ...,
+        reason: builtins.str = ...,
+        backends: abc.Iterable[BackendStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["backends", b"backends", "reason", b"reason", "slot", b"slot", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BackendStatus(message.Message):
+    """BackendStatus says how one backend is."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: builtins.int
+    IS_WELL_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    target: builtins.str
+    """gRPC target."""
+    is_well: builtins.bool
+    """It answers and is healthy."""
+    reason: builtins.str
+    """Why it is not; empty while it is."""
+    def __init__(
+        self,
+        *,
+        target: builtins.str = ...,
+        is_well: builtins.bool = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["is_well", b"is_well", "reason", b"reason", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -45,6 +45,11 @@ class ConversationServiceStub:
                 request_serializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ListTurnReportsRequest.SerializeToString,
                 response_deserializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ListTurnReportsResponse.FromString,
                 _registered_method=True)
+        self.GetStatus = channel.unary_unary(
+                '/voxmesh.conversation.v1.ConversationService/GetStatus',
+                request_serializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.GetStatusRequest.SerializeToString,
+                response_deserializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.GetStatusResponse.FromString,
+                _registered_method=True)
 
 
 class ConversationServiceServicer:
@@ -67,6 +72,13 @@ class ConversationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetStatus(self, request, context):
+        """GetStatus tells how the services behind this coordinator are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConversationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -79,6 +91,11 @@ def add_ConversationServiceServicer_to_server(servicer, server):
                     servicer.ListTurnReports,
                     request_deserializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ListTurnReportsRequest.FromString,
                     response_serializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ListTurnReportsResponse.SerializeToString,
+            ),
+            'GetStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatus,
+                    request_deserializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.GetStatusRequest.FromString,
+                    response_serializer=voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.GetStatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -136,6 +153,33 @@ class ConversationService:
             '/voxmesh.conversation.v1.ConversationService/ListTurnReports',
             voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ListTurnReportsRequest.SerializeToString,
             voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.ListTurnReportsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voxmesh.conversation.v1.ConversationService/GetStatus',
+            voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.GetStatusRequest.SerializeToString,
+            voxmesh_dot_conversation_dot_v1_dot_conversation__pb2.GetStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,6 +24,8 @@ class ConversationServiceStub:
     """ListTurnReports gives the newest turn reports that this coordinator still
     holds, of all sessions, oldest first.
     """
+    GetStatus: aio.UnaryUnaryMultiCallable[conversation_pb2.GetStatusRequest, conversation_pb2.GetStatusResponse]
+    """GetStatus tells how the services behind this coordinator are."""
 
 class ConversationServiceServicer(metaclass=abc_1.ABCMeta):
     """ConversationService holds one spoken conversation a stream."""
@@ -47,5 +49,13 @@ class ConversationServiceServicer(metaclass=abc_1.ABCMeta):
         """ListTurnReports gives the newest turn reports that this coordinator still
         holds, of all sessions, oldest first.
         """
+
+    @abc_1.abstractmethod
+    def GetStatus(
+        self,
+        request: conversation_pb2.GetStatusRequest,
+        context: aio.ServicerContext[conversation_pb2.GetStatusRequest, abc.Awaitable[conversation_pb2.GetStatusResponse]],
+    ) -> abc.Awaitable[conversation_pb2.GetStatusResponse]:
+        """GetStatus tells how the services behind this coordinator are."""
 
 def add_ConversationServiceServicer_to_server(servicer: ConversationServiceServicer, server: aio.Server) -> None: ...

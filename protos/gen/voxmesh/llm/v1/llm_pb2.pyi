@@ -334,13 +334,26 @@ class ToolCall(message.Message):
     CALL_ID_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     ARGUMENTS_FIELD_NUMBER: builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: builtins.int
+    UPSTREAM_STATE_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """To be named in the tool message that answers."""
     name: builtins.str
     """Tool.name."""
+    arguments_json: builtins.str
+    """Arguments as the exact JSON text that the model wrote, one object; the
+    service always sets it. Send it back unchanged.
+    """
+    upstream_state: builtins.bytes
+    """What the upstream needs to see again with the call, such as its own id or
+    a signature of the model's thoughts. Opaque; send it back unchanged. Empty
+    for calls that no upstream made.
+    """
     @builtins.property
     def arguments(self) -> struct_pb2.Struct:
-        """Arguments."""
+        """Arguments. A Struct knows only floating-point numbers, so that 17 becomes
+        17.0 and long integers lose digits; read when arguments_json is unset.
+        """
 
     def __init__(
         self,
@@ -348,10 +361,12 @@ class ToolCall(message.Message):
         call_id: builtins.str = ...,
         name: builtins.str = ...,
         arguments: struct_pb2.Struct | None = ...,
+        arguments_json: builtins.str = ...,
+        upstream_state: builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["arguments", b"arguments"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["arguments", b"arguments", "call_id", b"call_id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arguments", b"arguments", "arguments_json", b"arguments_json", "call_id", b"call_id", "name", b"name", "upstream_state", b"upstream_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
