@@ -16,6 +16,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.server import RunningServer, Service
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.testing import Exchange, details, exchange, serving, wait_until
@@ -195,7 +196,7 @@ class StreamConformance:
         async with (
             serving(service, settings) as (_, server),
             # A channel of ours would hide a server that is not healthy.
-            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+            open_plain_channel(f"127.0.0.1:{server.port}") as channel,
         ):
             stub = health_pb2_grpc.HealthStub(channel)
             for name in ("", *service.names):

@@ -17,6 +17,8 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from voxmesh_runtime.channels import proxy_options
+
 log = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT_S = 2.0
@@ -31,18 +33,18 @@ class Collector:
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         self._endpoint = endpoint
         self._insecure = not endpoint.startswith("https://")
+        self._options = proxy_options(endpoint)
         self._unsaid = threading.Lock()
 
     def span_processor(self) -> BatchSpanProcessor:
         """What sends spans twice a second."""
-        exporter = OTLPSpanExporter(endpoint=self._endpoint, insecure=self._insecure)
+        exporter = OTLPSpanExporter(endpoint=self._endpoint, insecure=self._insecure, channel_options=self._options)
         return BatchSpanProcessor(_Spans(exporter, self.complain), schedule_delay_millis=500)
 
     def metric_reader(self) -> PeriodicExportingMetricReader:
         """What sends metrics once a minute, or as OTEL_METRIC_EXPORT_INTERVAL says."""
-        return PeriodicExportingMetricReader(
-            _Metrics(OTLPMetricExporter(endpoint=self._endpoint, insecure=self._insecure), self.complain)
-        )
+        exporter = OTLPMetricExporter(endpoint=self._endpoint, insecure=self._insecure, channel_options=self._options)
+        return PeriodicExportingMetricReader(_Metrics(exporter, self.complain))
 
     def complain(self) -> None:
         """Say, the first time, that something was not delivered."""
