@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -33,7 +34,7 @@ class Collector:
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         self._endpoint = endpoint
         self._insecure = not endpoint.startswith("https://")
-        self._options = proxy_options(endpoint)
+        self._options: Any = proxy_options(endpoint)  # the exporters' own type is a tuple of one pair
         self._unsaid = threading.Lock()
 
     def span_processor(self) -> BatchSpanProcessor:
