@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from voxmesh_runtime.language_tags import canonical
+from voxmesh_runtime.language_tags import LanguageTag
 
 MAX_PURPOSE_CHARACTERS = 100
 Purpose = Annotated[str, Field(min_length=1, max_length=MAX_PURPOSE_CHARACTERS)]
-LanguageTag = Annotated[str, AfterValidator(canonical)]
 
 
 class BackendSettings(BaseModel):

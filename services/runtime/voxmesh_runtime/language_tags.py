@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Annotated
 
 import langcodes
+from pydantic import AfterValidator
 
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.quoting import quote
@@ -38,6 +40,10 @@ def canonical(tag: str) -> str:
     if not found:
         raise UnknownLanguage(tag)
     return found
+
+
+LanguageTag = Annotated[str, AfterValidator(canonical)]
+"""A language in settings, canonical once it is read."""
 
 
 def checked(field: str, tag: str) -> str:
