@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Generic, TypeVar
 
 import grpc
+import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -135,8 +136,9 @@ class StreamConformance:
             assert (await stream.failure()).code() == grpc.StatusCode.DEADLINE_EXCEEDED
             assert service.streams.active_count == 0
 
-    async def test_a_model_that_is_not_loaded_is_refused(self) -> None:
-        async with self.served() as (method, _, _), exchange(method, self.config(model="no/such-model")) as stream:
+    @pytest.mark.parametrize("model", ["no/such-model", "x" * 8000, "ಕ" * 8000], ids=["short", "C9-x", "C9-kn"])
+    async def test_a_model_that_is_not_loaded_is_refused(self, model: str) -> None:
+        async with self.served() as (method, _, _), exchange(method, self.config(model=model)) as stream:
             error = await stream.failure()
             assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
             assert any(isinstance(detail, error_details_pb2.ResourceInfo) for detail in details(error))

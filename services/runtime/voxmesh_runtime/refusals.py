@@ -32,7 +32,7 @@ def check_range(field: str, value: float, least: float, most: float, unit: str =
         raise InvalidArgument(field, problem)
 
 
-def not_among(value: str, known: Iterable[str], holder: str = "known are") -> str:
+def not_among(value: str, known: Iterable[str], holder: str) -> str:
     """What is wrong with a choice: "'fr' is not supported; the model knows en, kn"."""
     return f"{quote(value)} is not supported; {holder} {listed(known)}"
 
