@@ -15,6 +15,7 @@ from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
 from voxmesh_runtime import errors
 from voxmesh_runtime.channels import proxy_options
 from voxmesh_runtime.quoting import listed, quote
+from voxmesh_runtime.refusals import check_count, check_range, not_among
 from voxmesh_runtime.server import running
 from voxmesh_runtime.statuses import MAX_STATUS_BYTES, encoded_bytes, status_of
 from voxmesh_runtime.testing import details, exchange, serving
@@ -125,3 +126,33 @@ async def test_c9_a_peer_of_8_kib_of_metadata_takes_the_longest_status() -> None
             batch = Request(batch=embed_pb2.TextBatch(texts=[ASCII]))
             async with exchange(method, Request(config=embed_pb2.EmbeddingConfig()), batch) as stream:
                 assert (await stream.failure()).code() == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("check", "problem"),
+    [
+        (lambda: check_count("a.b", 101, 100), "must have at most 100 characters, not 101"),
+        (lambda: check_count("a.b", 0, 100, least=1, unit="bytes"), "must have 1 to 100 bytes, not 0"),
+        (lambda: check_range("a.b", 1_000_001, 1, 1_000_000), "must be from 1 to 1000000, not 1000001"),
+        (lambda: check_range("a.b", 4.5, 0.25, 4.0), "must be from 0.25 to 4, not 4.5"),
+        (lambda: check_range("a.b", float("nan"), 0, 10.0, "s"), "must be from 0 to 10 s, not nan s"),
+    ],
+)
+def test_a_limit_is_refused_with_the_field_the_limit_and_what_came(check: Callable[[], None], problem: str) -> None:
+    with pytest.raises(errors.InvalidArgument) as refused:
+        check()
+    assert (refused.value.field, refused.value.problem) == ("a.b", problem)
+
+
+def test_what_is_within_its_limits_passes() -> None:
+    check_count("a", 1, 1, least=1)
+    check_range("a", 0, 0, 1)
+    check_range("a", 1.0, 0, 1.0)
+
+
+def test_c9_a_choice_that_is_none_is_quoted_in_part_beside_those_there_are() -> None:
+    problem = not_among(KANNADA, [f"voice-{number}" for number in range(500)], "the model has")
+    assert problem.startswith("'ಕಕಕ")
+    assert "(8000 characters) is not supported; the model has voice-0, voice-1, " in problem
+    assert problem.endswith("and 460 more")
+    assert len(problem) < 700
