@@ -6,6 +6,8 @@ import os
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 from benchmarks.cli import main
+from voxmesh_runtime.proxies import spare_loopback
 
 if __name__ == "__main__":
+    spare_loopback(os.environ)
     main()

@@ -16,6 +16,7 @@ from benchmarks.speech import FRAME_S
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh_client.asking import spoken_config
 from voxmesh_client.sound import silence
+from voxmesh_runtime.channels import open_plain_channel
 
 Request = conversation_pb2.ConverseRequest
 Response = conversation_pb2.ConverseResponse
@@ -108,7 +109,7 @@ class FrameStream:
 @asynccontextmanager
 async def open_streams(target: Target, count: int) -> AsyncGenerator[list[FrameStream]]:
     """Streams of one channel, each accepted."""
-    async with grpc.aio.insecure_channel(target.address) as channel:
+    async with open_plain_channel(target.address) as channel:
         stub = conversation_pb2_grpc.ConversationServiceStub(channel)
         streams = [FrameStream(stub.Converse(), acknowledges=target.acknowledges) for _ in range(count)]
         try:

@@ -306,7 +306,7 @@ BAD_STREAMS = {
     "audio without recognition": ([config(), audio(b"\0\0")], "config has no recognition"),
     "a text of 1 MB": (
         [config(), Request(text="x" * 1_000_000)],
-        "text: 1000000 characters are too many; at most 32000",
+        "text: must have at most 32000 characters, not 1000000",
     ),
     "an empty text": ([config(), Request(text=" ")], "text"),
     "an empty image": ([config(), Request(image=conversation_pb2.Image())], "image.data"),

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import grpc
 import psutil
 import pytest
 from google.protobuf import struct_pb2
@@ -26,6 +25,7 @@ from voxmesh_client.health import Health, check_health
 from voxmesh_coordinator.backend_settings import BackendSettings
 from voxmesh_coordinator.backends import LEAST_PATIENCE_S
 from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream
+from voxmesh_runtime.channels import open_plain_channel
 
 pytestmark = [pytest.mark.mesh, pytest.mark.timeout(240)]
 
@@ -380,7 +380,7 @@ async def test_a_session_moves_to_the_backend_for_the_language_that_is_heard(set
 async def streams_at(target: str) -> int:
     """Streams open at a recogniser."""
     # A plain channel: those of the mesh in one process share their waits between attempts to connect.
-    async with grpc.aio.insecure_channel(target) as channel:
+    async with open_plain_channel(target) as channel:
         stub = stt_pb2_grpc.SpeechToTextServiceStub(channel)
         return (await stub.GetModelInfo(stt_pb2.GetModelInfoRequest())).model_info.active_streams
 

@@ -63,6 +63,10 @@ def test_help_lists_every_verb_and_how_to_start() -> None:
         (("up", "--only", "hearing"), "is no service"),
         (("status", "--only", "hearing"), "is no service"),
         (("status", "--base-port", "70000"), "--base-port"),
+        (("transcribe", "x.wav", "--language", "hindi"), "'hindi' is no language tag; write one of BCP-47"),  # C16
+        (("speak", "x", "--language", "xx-"), "'xx-' is no language tag"),
+        (("talk", "--language", "C"), "'C' is no language tag"),
+        (("bench", "stt", ".", "--language", "hindi"), "'hindi' is no language tag"),
     ],
 )
 def test_usage_errors_end_with_2(arguments: tuple[str, ...], complaint: str) -> None:

@@ -186,6 +186,29 @@ async def test_a_service_that_stays_full_is_given_up_with_its_advice() -> None:
     assert str(caught.value) == "stt: all 16 streams are in use: try again in 0.3 s"
 
 
+@pytest.mark.parametrize("size", [5 * 1024 * 1024, 17 * 1024 * 1024], ids=["C9-service", "C9-client"])
+async def test_a_message_that_is_too_large_is_tried_once_and_says_what_to_do(size: int) -> None:
+    config = stt_pb2.RecognitionConfig(biasing=stt_pb2.Biasing(context="x" * size))
+    async with speech(echo) as (mesh, service):
+        with pytest.raises(MeshError, match=r"larger than max .* vs\. \d+\): .* send less at once") as caught:
+            async for _ in mesh.speech_to_text.transcribe(pieces(b"ab"), config):
+                pass
+    assert caught.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert not caught.value.may_retry
+    assert service.opened <= 1
+
+
+async def test_a_limit_without_a_time_to_come_back_is_not_tried_again() -> None:
+    async def spent(requests: AsyncIterator[Request], context: AnyContext) -> None:
+        del requests
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "the quota of today is spent")
+
+    async with speech(spent) as (mesh, service):
+        with pytest.raises(MeshError, match="does not say when to try again"):
+            await transcripts(mesh, pieces(b"ab"))
+    assert service.opened == 1
+
+
 @pytest.mark.parametrize(
     ("refusal", "advice"),
     [

@@ -18,6 +18,7 @@ from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh_client.endpoint import Endpoint
 from voxmesh_client.errors import MeshError
 from voxmesh_client.events import Event, SessionReplaced, event_of
+from voxmesh_client.limits import audio_pieces, check
 from voxmesh_client.stream import Stream
 from voxmesh_client.tool_results import ToolResults
 from voxmesh_client.unacknowledged import Unacknowledged, UnacknowledgedInputs
@@ -29,6 +30,12 @@ ConverseStream: TypeAlias = "Stream[Request, Response]"
 
 GOODBYE_S = 1.0
 """Longest wait for the coordinator to take leave, in seconds."""
+MAX_TEXT_CHARACTERS = 32_000
+"""Longest typed turn."""
+MAX_IMAGE_BYTES = 8 * 1024 * 1024
+"""Longest file of a picture."""
+MAX_RESULT_CHARACTERS = 200_000
+"""Longest result of a tool: the longest message that a language model service takes."""
 RECONNECT_S = 30.0
 """How long a broken conversation tries to come back, in seconds."""
 
@@ -89,27 +96,38 @@ class Conversation:
                 await stream.drained()
 
     async def send_audio(self, data: bytes) -> None:
-        """Send 10 to 200 ms of microphone audio, whole samples in the config's format; waits while the link is slow.
+        """Send microphone audio, best 10 to 200 ms of it; waits while the link is slow.
+
+        Args:
+            data: whole samples in the config's format.
 
         Raises:
             MeshError: the conversation is over.
         """
         await self._connection()
         async with self._writing:
-            # A chunk that a broken stream swallows is sent again when the conversation is back.
-            await self._deliver(Request(audio=self._unacknowledged.add(data)))
+            for piece in audio_pieces(data):
+                # A chunk that a broken stream swallows is sent again when the conversation is back.
+                await self._deliver(Request(audio=self._unacknowledged.add(piece)))
 
     async def send_text(self, text: str) -> None:
-        """Send a typed user turn, at most 32,000 characters."""
+        """Send a typed user turn, at most 32,000 characters.
+
+        Raises:
+            MeshError: it is longer, and the conversation goes on without it; or the conversation is over.
+        """
+        self._check("text", len(text), MAX_TEXT_CHARACTERS)
         self._in_turn = True
         await self._send_input(Request(text=text))
 
     async def send_image(self, data: bytes) -> None:
-        """Send a PNG, JPEG or WebP file, at most 8 MiB, for the turn being spoken or typed."""
+        """Send a PNG, JPEG or WebP file, at most 8 MiB, for the turn being spoken or typed; raises as `send_text`."""
+        self._check("image.data", len(data), MAX_IMAGE_BYTES, least=1, unit="bytes")
         await self._send_input(Request(image=conversation_pb2.Image(data=data)))
 
     async def send_tool_result(self, result: conversation_pb2.ToolResult) -> None:
-        """Answer a ToolCall event."""
+        """Answer a ToolCall event, with at most 200,000 characters; raises as `send_text`."""
+        self._check("tool_result.content", len(result.content), MAX_RESULT_CHARACTERS)
         self._tool_results.add(result)
         await self._send(Request(tool_result=result))
 
@@ -262,6 +280,9 @@ class Conversation:
         if self._stream is None:
             raise RuntimeError("use the conversation as `async with mesh.conversation(config) as conversation`")
         return self._stream
+
+    def _check(self, field: str, count: int, most: int, *, least: int = 0, unit: str = "characters") -> None:
+        check(self._endpoint.slot.name, field, count, most, least=least, unit=unit)
 
     def _closed(self, message: str) -> MeshError:
         return MeshError(grpc.StatusCode.CANCELLED, message, self._endpoint.slot.name, "open another one")

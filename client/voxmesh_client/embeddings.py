@@ -8,13 +8,15 @@ from typing import TypeAlias
 
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
 from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.limits import batches, check
 from voxmesh_client.stream import Stream
 
 Request = embed_pb2.StreamingEmbedRequest
 Response = embed_pb2.StreamingEmbedResponse
 EmbeddingStream: TypeAlias = "Stream[Request, Response]"
 
-_BATCH_TEXTS = 64
+MAX_TEXT_CHARACTERS = 100_000
+"""Longest text that a service takes."""
 
 
 class Embeddings:
@@ -41,11 +43,13 @@ class Embeddings:
         kind: embed_pb2.TextBatch.Kind.ValueType = embed_pb2.TextBatch.KIND_DOCUMENT,
         timeout_s: float | None = None,
     ) -> list[embed_pb2.Embedding]:
-        """One embedding for each text, in order; any number of texts.
+        """One embedding for each text, in order; any number of texts, each 1 to 100,000 characters.
 
         Raises:
-            MeshError: the service refuses or fails.
+            MeshError: a text is outside its limits, or the service refuses or fails.
         """
+        for index, text in enumerate(texts):
+            check(self._endpoint.slot.name, f"texts[{index}]", len(text), MAX_TEXT_CHARACTERS, least=1)
         answers: dict[int, Sequence[embed_pb2.Embedding]] = {}
         async with self.open(config or embed_pb2.EmbeddingConfig(), timeout_s) as stream:
             async for answer, response in stream.exchange(_requests(texts, kind)):
@@ -55,6 +59,5 @@ class Embeddings:
 
 
 async def _requests(texts: Sequence[str], kind: embed_pb2.TextBatch.Kind.ValueType) -> AsyncGenerator[Request]:
-    for start in range(0, len(texts), _BATCH_TEXTS):
-        batch = texts[start : start + _BATCH_TEXTS]
-        yield Request(batch=embed_pb2.TextBatch(batch_id=start, texts=batch, kind=kind))
+    for number, batch in enumerate(batches(texts)):
+        yield Request(batch=embed_pb2.TextBatch(batch_id=number, texts=batch, kind=kind))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
 import grpc
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status
+from google.rpc import error_details_pb2
+
+from voxmesh_runtime.statuses import details_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,10 @@ class MeshError(Exception):
     @property
     def may_retry(self) -> bool:
         """True when the same request may pass a moment later."""
-        return self.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
+        if self.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            # Without a time to come back it is grpc's own word for a message that is too large.
+            return self.retry_after_s is not None
+        return self.code is grpc.StatusCode.UNAVAILABLE
 
 
 def from_rpc(error: grpc.aio.AioRpcError, service: str, target: str) -> MeshError:
@@ -67,7 +72,7 @@ def from_rpc(error: grpc.aio.AioRpcError, service: str, target: str) -> MeshErro
         error.code(),
         message,
         service,
-        _what_to_do(error.code(), details, target),
+        _what_to_do(error.code(), message, details, target),
         retry_after_s=details.retry_after_s,
         violations=details.violations,
     )
@@ -107,11 +112,7 @@ class _Details:
 
 def _details(error: grpc.aio.AioRpcError) -> _Details:
     found = _Details()
-    try:
-        status: status_pb2.Status | None = rpc_status.from_call(error)  # pyright: ignore[reportArgumentType, reportAssignmentType] # an AioRpcError has what it reads
-    except ValueError:  # details of another origin that contradict the status
-        return found
-    for packed in status.details if status is not None else ():
+    for packed in details_of(error):
         for kind in (error_details_pb2.RetryInfo, error_details_pb2.BadRequest, error_details_pb2.ErrorInfo):
             detail = kind()
             if packed.Unpack(detail):
@@ -142,12 +143,17 @@ _ADVICE: Final = {
     grpc.StatusCode.UNKNOWN: "the service's log says why",
 }
 
+_LARGER: Final = re.compile(r"larger than max|exceeds .*(?:size|limit)")
+_TOO_LARGE: Final = "one message is too large, by the numbers in bytes; send less at once, it is not tried again"
 
-def _what_to_do(code: grpc.StatusCode, details: _Details, target: str) -> str:
+
+def _what_to_do(code: grpc.StatusCode, message: str, details: _Details, target: str) -> str:
     if details.retry_after_s is not None:
         return f"try again in {details.retry_after_s:g} s"
     if details.engines:
         return f"engines that can: {details.engines}"
     if code is grpc.StatusCode.UNAVAILABLE:
         return f"the connection to {target} was lost or refused; look at `voxmesh status`"
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return _TOO_LARGE if _LARGER.search(message) else "it does not say when to try again; look at the service's log"
     return _ADVICE.get(code, "")

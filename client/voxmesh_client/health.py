@@ -7,6 +7,8 @@ import enum
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from voxmesh_runtime.channels import open_plain_channel
+
 
 class Health(enum.Enum):
     """What a service answers about itself."""
@@ -21,7 +23,7 @@ class Health(enum.Enum):
 async def check_health(target: str, timeout_s: float = 1.0) -> Health:
     """The health of the server at a gRPC target."""
     # A plain channel: the mesh's own channels report a service that is not serving as no connection at all.
-    async with grpc.aio.insecure_channel(target) as channel:
+    async with open_plain_channel(target) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             answer: health_pb2.HealthCheckResponse = await stub.Check(  # pyright: ignore[reportAttributeAccessIssue] # untyped stub

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.limits import audio_pieces
 from voxmesh_client.stream import Stream
 
 Request = stt_pb2.StreamingRecognizeRequest
@@ -38,7 +39,7 @@ class SpeechToText:
         """Results of one recording, interim ones if the config asks for them.
 
         Args:
-            audio: whole samples in the config's format, 1 sample to 64 KiB a piece.
+            audio: whole samples in the config's format, in pieces of any length.
             config: recognition options.
             timeout_s: deadline of the whole stream; None takes the settings'.
 
@@ -53,4 +54,5 @@ class SpeechToText:
 
 async def _requests(audio: AsyncIterable[bytes]) -> AsyncGenerator[Request]:
     async for chunk in audio:
-        yield Request(audio=chunk)
+        for piece in audio_pieces(chunk):
+            yield Request(audio=piece)

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from voxmesh.tts.v1 import tts_pb2, tts_pb2_grpc
 from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.limits import text_pieces
 from voxmesh_client.stream import Stream
 
 Request = tts_pb2.StreamingSynthesizeRequest
@@ -38,7 +39,7 @@ class TextToSpeech:
         """The audio of one segment, in the config's format.
 
         Args:
-            text: pieces to append, 1 to 10,000 characters each.
+            text: pieces to append, at most 50,000 characters together.
             config: how to speak; without `audio_format` the audio is PCM_S16LE at the model's own rate.
             timeout_s: deadline of the whole stream; None takes the settings'.
 
@@ -52,6 +53,7 @@ class TextToSpeech:
 
 
 async def _requests(text: AsyncIterable[str]) -> AsyncGenerator[Request]:
-    async for piece in text:
-        yield Request(text=tts_pb2.SegmentText(text=piece))
+    async for given in text:
+        for piece in text_pieces(given):
+            yield Request(text=tts_pb2.SegmentText(text=piece))
     yield Request(end_of_segment=tts_pb2.EndOfSegment())

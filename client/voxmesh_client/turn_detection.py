@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from voxmesh.turn.v1 import turn_pb2, turn_pb2_grpc
 from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.limits import audio_pieces
 from voxmesh_client.stream import Stream
 
 Request = turn_pb2.StreamingDetectRequest
@@ -48,4 +49,5 @@ class TurnDetection:
 
 async def _requests(audio: AsyncIterable[bytes]) -> AsyncGenerator[Request]:
     async for chunk in audio:
-        yield Request(audio=chunk)
+        for piece in audio_pieces(chunk):
+            yield Request(audio=piece)

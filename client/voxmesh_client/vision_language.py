@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
 from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.limits import check
 from voxmesh_client.stream import Stream
 
 Request = vlm_pb2.StreamingAnalyzeRequest
@@ -15,6 +16,10 @@ Response = vlm_pb2.StreamingAnalyzeResponse
 AnalysisStream: TypeAlias = "Stream[Request, Response]"
 
 _CHUNK_BYTES = 256 * 1024
+MAX_IMAGE_BYTES = 16 * 1024 * 1024
+"""Longest file of a picture that a service takes."""
+MAX_PROMPT_CHARACTERS = 32_000
+"""Longest prompt that a service takes."""
 
 
 class VisionLanguage:
@@ -45,8 +50,11 @@ class VisionLanguage:
             timeout_s: deadline of the whole stream; None takes the settings'.
 
         Raises:
-            MeshError: the service refuses or fails.
+            MeshError: picture or prompt is too long, or the service refuses or fails.
         """
+        service = self._endpoint.slot.name
+        check(service, "image", len(image), MAX_IMAGE_BYTES, least=1, unit="bytes")
+        check(service, "analyze.prompt", len(analysis.prompt), MAX_PROMPT_CHARACTERS)
         async with self.open(vlm_pb2.AnalysisConfig(), timeout_s) as stream:
             async for kind, response in stream.exchange(_requests(image, analysis)):
                 if kind != "going_away":
@@ -61,6 +69,6 @@ class VisionLanguage:
 
 
 async def _requests(image: bytes, analysis: vlm_pb2.Analyze) -> AsyncGenerator[Request]:
-    for start in range(0, max(len(image), 1), _CHUNK_BYTES):
+    for start in range(0, len(image), _CHUNK_BYTES):
         yield Request(image_chunk=vlm_pb2.ImageChunk(data=image[start : start + _CHUNK_BYTES]))
     yield Request(analyze=analysis)

@@ -14,6 +14,7 @@ from voxmesh_client.bench.corpus_folder import read_folder
 from voxmesh_client.bench.corpus_manifest import SUFFIXES, read_manifest
 from voxmesh_client.bench.problems import CorpusError
 from voxmesh_runtime.audio import AudioFile, AudioFileError, Samples, read_audio_file
+from voxmesh_runtime.language_tags import UnknownLanguage, canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def complete(clip: Clip, language: str) -> Clip:
     """The clip with its length and language; its audio is opened to see that it can be.
 
     Raises:
-        CorpusError: it cannot, or holds nothing there.
+        CorpusError: it cannot, holds nothing there, or its language is none.
     """
     try:
         with AudioFile(clip.path) as file:
@@ -82,4 +83,8 @@ def complete(clip: Clip, language: str) -> Clip:
     duration_s = min(clip.duration_s, rest_s) if clip.duration_s else rest_s
     if duration_s <= 0:
         raise CorpusError(f"{clip.source}: {clip.path}: no audio at {clip.offset_s:g} s; it is {length_s:g} s long")
-    return replace(clip, duration_s=duration_s, language=clip.language or language)
+    try:
+        tag = canonical(clip.language or language)
+    except UnknownLanguage as error:
+        raise CorpusError(f"{clip.source}: {error}") from None
+    return replace(clip, duration_s=duration_s, language=tag)

@@ -75,7 +75,7 @@ def _clip(manifest: Path, source: str, row: Mapping[str, Any]) -> Clip:
         path=_audio(manifest.parent, name, source),
         text=text.strip(),
         source=source,
-        language=str(_field(row, _LANGUAGES) or "").replace("_", "-"),
+        language=str(_field(row, _LANGUAGES) or ""),
         offset_s=offset_s or 0.0,
         # As in NeMo, `duration` cuts the file only together with `offset`.
         duration_s=(_seconds(row, "duration", source) or 0.0) if offset_s is not None else 0.0,

@@ -11,6 +11,8 @@ import jiwer
 from whisper_normalizer.basic import BasicTextNormalizer
 from whisper_normalizer.english import EnglishTextNormalizer
 
+from voxmesh_runtime.language_tags import primary
+
 _UNSPACED = {"zh", "yue", "ja", "th", "lo", "my", "km", "bo"}
 """Languages written without spaces: each character counts as a word, as in Whisper's evaluation."""
 
@@ -21,7 +23,7 @@ def normalizer(language: str) -> Callable[[str], str]:
 
     Marks stay, unlike in Whisper's own basic normaliser, which would drop the vowels of Indic scripts.
     """
-    if _primary(language) == "en":
+    if primary(language) == "en":
         english = EnglishTextNormalizer()
         return lambda text: english(text).strip()
     basic = BasicTextNormalizer(preserve_marks=True, split_letters=is_unspaced(language))
@@ -30,11 +32,7 @@ def normalizer(language: str) -> Callable[[str], str]:
 
 def is_unspaced(language: str) -> bool:
     """True for a language written without spaces, where CER counts rather than WER."""
-    return _primary(language) in _UNSPACED
-
-
-def _primary(language: str) -> str:
-    return language.split("-", 1)[0].lower()
+    return primary(language) in _UNSPACED
 
 
 @dataclass(frozen=True, slots=True)

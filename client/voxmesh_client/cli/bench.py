@@ -12,6 +12,7 @@ from voxmesh_client.bench.extra import require_extra
 from voxmesh_client.cli.bench_conversation import conversation
 from voxmesh_client.cli.console import JsonOption
 from voxmesh_client.cli.examples import help_of
+from voxmesh_client.cli.languages import language_option
 
 EngineOption = Annotated[
     list[str] | None,
@@ -28,7 +29,7 @@ PythonOption = Annotated[
         help="Interpreter that has an engine. [default: this one, else .venvs/ENGINE/bin/python here or above]",
     ),
 ]
-LanguageOption = Annotated[str, typer.Option(help="BCP-47 tag of clips that name none.")]
+LanguageOption = Annotated[str, language_option("clips that name none")]
 DetectOption = Annotated[bool, typer.Option("--detect-language", help="Do not tell the service the language.")]
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="Folder for the report in Markdown and JSON, and the plot.")

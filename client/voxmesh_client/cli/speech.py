@@ -26,6 +26,7 @@ from voxmesh_client.cli.console import (
     settings_of,
     to_dict,
 )
+from voxmesh_client.cli.languages import language_option
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import STT, TTS
@@ -41,9 +42,7 @@ _LONG_S = 20.0
 Show: TypeAlias = Callable[[float | None, str | None], None]
 """Shows seconds done, or the newest text."""
 
-LanguageOption = Annotated[
-    list[str] | None, typer.Option(help="BCP-47 tag of the speech, likeliest first; may be given several times.")
-]
+LanguageOption = Annotated[list[str] | None, language_option("the speech, likeliest first; may be given several times")]
 PhraseOption = Annotated[
     list[str] | None, typer.Option(help="A name or term to listen for; may be given several times.")
 ]
@@ -138,7 +137,7 @@ def speak(
     *,
     to: Annotated[Path | None, typer.Option("--out", help="Write a wav file instead of playing.")] = None,
     voice: Annotated[str, typer.Option(help="Voice, as `voxmesh models` lists them.")] = "",
-    language: Annotated[str, typer.Option(help="BCP-47 tag of the text.")] = "",
+    language: Annotated[str, language_option("the text")] = "",
     rate: Annotated[float | None, typer.Option(min=0.25, max=4.0, help="Speed; 1 is normal.")] = None,
     instruction: Annotated[str, typer.Option(help='How to speak, such as "whisper".')] = "",
     target: TargetOption = None,

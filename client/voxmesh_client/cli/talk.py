@@ -22,6 +22,7 @@ from voxmesh_client.cli.console import (
     run,
     settings_of,
 )
+from voxmesh_client.cli.languages import language_option
 from voxmesh_client.cli.show import print_failure, print_ignored, print_replaced, print_waterfall, turn_dict
 from voxmesh_client.conversation import Conversation
 from voxmesh_client.events import Event
@@ -38,7 +39,7 @@ _CHUNK_S = 0.02
 
 def talk(
     *,
-    language: Annotated[list[str] | None, typer.Option(help="BCP-47 tag of your speech.")] = None,
+    language: Annotated[list[str] | None, language_option("your speech")] = None,
     times: Annotated[bool, typer.Option("--times", help="Show where the time of each turn went.")] = False,
     record: Annotated[bool, typer.Option("--record", help="Have it recorded, if the coordinator keeps any.")] = False,
     purpose: PurposeOption = "",

@@ -42,6 +42,15 @@ async def test_a_language_is_sent_to_those_that_take_it(slot: Slot) -> None:
     assert order(slot, "fr") == [ANY, ENGLISH, INDIC]
 
 
+async def test_c16_a_language_is_known_however_the_operator_or_the_caller_writes_it() -> None:
+    hebrew = BackendSettings(target="127.0.0.1:4", languages=("iw", "nb_NO"))
+    slot = Slot("stt", [ENGLISH, hebrew])
+    assert hebrew.languages == ("he", "nb-NO")
+    assert all(order(slot, tag)[0] == hebrew for tag in ("he-IL", "iw_IL.UTF-8", "no"))
+    assert order(slot, "en_US")[0] == ENGLISH
+    await slot.close()
+
+
 async def test_mixed_languages_are_sent_to_the_one_that_says_it_can(slot: Slot) -> None:
     assert order(slot, "kn", "en")[0] == ANY
     assert order(slot, "kn", "hi")[0] == ANY

@@ -54,6 +54,10 @@ WRONG = {
     "no target": ({"llm": [{}]}, "llm.0.target: Field required"),
     "an empty target": ({"llm": [{"target": ""}]}, "llm.0.target: String"),
     "a word for a list": ({"tts": [{"target": "a:1", "languages": "en"}]}, "tts.0.languages: "),
+    "no language (C16)": (
+        {"stt": [{"target": "a:1", "languages": ["hindi"]}]},
+        "stt.0.languages.0: Value error, 'hindi'",
+    ),
     "a slot without any": ({"turn": []}, "turn: "),
     "no table": ([NEMOTRON], "file: "),
 }

@@ -3,6 +3,7 @@
 import pytest
 
 from voxmesh_coordinator.languages import SpokenLanguages, language_of_script
+from voxmesh_runtime.errors import InvalidArgument
 
 pytestmark = pytest.mark.unit
 
@@ -18,6 +19,17 @@ def test_what_the_config_says_holds() -> None:
     languages = SpokenLanguages(["kn", "en"])
     assert not any(languages.heard("fr", "dit") for _ in range(5))
     assert languages.current == ("kn", "en")
+
+
+def test_c16_languages_are_one_tag_however_config_and_recognisers_write_them() -> None:
+    assert SpokenLanguages(["en_US", "cmn-Hans-CN", "zh_Hans_CN"]).current == ("en-US", "zh-Hans-CN")
+    assert spoken("iw", "he_IL.UTF-8") == ("he",)
+    assert spoken("nb", "no") == ("no",)
+
+
+def test_c16_what_is_no_language_is_refused_by_its_place_in_the_config() -> None:
+    with pytest.raises(InvalidArgument, match=r"config\.recognition\.language_codes\[1\]: 'hindi' is no language tag"):
+        SpokenLanguages(["en", "hindi"])
 
 
 def test_one_utterance_in_another_language_changes_nothing() -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from voxmesh_runtime.language_tags import LanguageTag
+
 MAX_PURPOSE_CHARACTERS = 100
 Purpose = Annotated[str, Field(min_length=1, max_length=MAX_PURPOSE_CHARACTERS)]
 
@@ -18,7 +20,7 @@ class BackendSettings(BaseModel):
 
     target: str = Field(min_length=1)
     """gRPC target, such as dns:///stt:50052."""
-    languages: tuple[str, ...] = ()
+    languages: tuple[LanguageTag, ...] = ()
     """BCP-47 tags it is to be used for; empty for all."""
     mixed_languages: bool = False
     """It takes languages that are mixed in one utterance."""

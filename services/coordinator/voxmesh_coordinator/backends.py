@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, retry_if_result, wait_exponential
 
 from voxmesh_coordinator.backend_settings import BackendSettings
 from voxmesh_runtime.channels import open_channel
+from voxmesh_runtime.language_tags import primary
 
 log = logging.getLogger(__name__)
 
@@ -132,8 +133,8 @@ class Slot:
 
 
 def _takes(settings: BackendSettings, languages: Sequence[str]) -> bool:
-    known = {_primary(tag) for tag in settings.languages}
-    wanted = {_primary(tag) for tag in languages}
+    known = {primary(tag) for tag in settings.languages}
+    wanted = {primary(tag) for tag in languages}
     if len(wanted) > 1 and not settings.mixed_languages:
         return False
     return not known or wanted <= known
@@ -144,7 +145,3 @@ def _rank(settings: BackendSettings, purpose: str) -> int:
     if purpose in settings.purposes:
         return 0
     return 2 if settings.purposes else 1
-
-
-def _primary(tag: str) -> str:
-    return tag.split("-", 1)[0].lower()

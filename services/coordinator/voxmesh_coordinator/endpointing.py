@@ -13,6 +13,7 @@ from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_coordinator.user_turn import Pause, UserTurn
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_runtime.refusals import check_range
 
 MAX_WAIT_S = 10.0
 
@@ -161,6 +162,5 @@ def is_sure(probability: float | None, text: str) -> bool:
 
 def _wait_s(value: duration_pb2.Duration, field: str) -> float:
     wait_s = seconds_of(value)
-    if not 0 <= wait_s <= MAX_WAIT_S:
-        raise InvalidArgument(field, f"must be from 0 to {MAX_WAIT_S:g} s, not {wait_s:g}")
+    check_range(field, wait_s, 0, MAX_WAIT_S, "s")
     return wait_s

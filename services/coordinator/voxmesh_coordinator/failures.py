@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import grpc
 from google.protobuf.any_pb2 import Any as AnyProto
 from google.rpc import status_pb2
-from grpc_status import rpc_status
 
 from voxmesh_runtime.duplex import CallOver
 from voxmesh_runtime.errors import VoxmeshError
+from voxmesh_runtime.statuses import asks_to_retry, details_of, status_of
 
 _PASSING = {
     grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.INTERNAL,
     grpc.StatusCode.UNKNOWN,
@@ -47,8 +46,7 @@ class ServiceFailed(VoxmeshError):
     @classmethod
     def from_call(cls, service: str, error: grpc.aio.AioRpcError) -> ServiceFailed:
         """The failure that ended a call."""
-        status = rpc_status.from_call(error)  # pyright: ignore[reportArgumentType] # an AioRpcError has what it reads
-        packed: Sequence[AnyProto] = status.details if status is not None else ()
+        packed = details_of(error)
         message = error.details() or error.code().name
         if error.code() == grpc.StatusCode.UNAVAILABLE and not packed:
             message = f"not reachable ({message}); is it running and healthy?"
@@ -57,11 +55,13 @@ class ServiceFailed(VoxmeshError):
     @property
     def is_worth_another_try(self) -> bool:
         """Another backend, or the same one later, may do better; nothing is wrong with what was asked."""
+        if self.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return asks_to_retry(self.packed)
         return self.code in _PASSING
 
     def to_proto(self) -> status_pb2.Status:
         """The failure as google.rpc.Status, with the service's details."""
-        return status_pb2.Status(code=self.number, message=self.message, details=self.packed)
+        return status_of(self.code, self.message, self.packed)
 
     @property
     def number(self) -> int:

@@ -6,6 +6,9 @@ import unicodedata
 from collections import Counter, deque
 from collections.abc import Sequence
 
+from voxmesh_runtime.language_tags import checked, primary
+
+FIELD = "config.recognition.language_codes"
 REMEMBERED = 4
 """Utterances that decide."""
 ENOUGH = 2
@@ -37,11 +40,15 @@ class SpokenLanguages:
     """The languages of one session.
 
     Args:
-        configured: BCP-47 tags of its config; if there are any, they hold.
+        configured: tags of its config, as its client wrote them; if there are any, they hold.
+
+    Raises from the constructor:
+        InvalidArgument: one names no language.
     """
 
     def __init__(self, configured: Sequence[str]) -> None:
-        self.current = tuple(configured)
+        tags = (checked(f"{FIELD}[{index}]", tag) for index, tag in enumerate(configured))
+        self.current = tuple(dict.fromkeys(tags))
         """BCP-47 tags; several mean that they are mixed, none that nothing is known."""
         self._is_fixed = bool(configured)
         self._heard = deque[str](maxlen=REMEMBERED)
@@ -58,7 +65,7 @@ class SpokenLanguages:
             language_code: that the recogniser tells; empty if it tells none.
             text: the transcript.
         """
-        found = language_code.partition("-")[0].lower() or language_of_script(text)
+        found = primary(language_code) or language_of_script(text)
         if self._is_fixed or not found or not text:
             return False
         self._heard.append(found)

@@ -6,8 +6,8 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.backend_settings import MAX_PURPOSE_CHARACTERS
 from voxmesh_coordinator.backends import Slot
 from voxmesh_coordinator.services import Services
-from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Outcome, applied, ignored
+from voxmesh_runtime.refusals import check_count
 
 FIELD = "config.purpose"
 
@@ -18,8 +18,7 @@ def for_purpose(services: Services, config: conversation_pb2.ConversationConfig)
     Raises:
         InvalidArgument: the purpose is too long.
     """
-    if len(config.purpose) > MAX_PURPOSE_CHARACTERS:
-        raise InvalidArgument(FIELD, f"{len(config.purpose)} characters; at most {MAX_PURPOSE_CHARACTERS}")
+    check_count(FIELD, len(config.purpose), MAX_PURPOSE_CHARACTERS)
     return services.for_purpose(config.purpose)
 
 

@@ -35,6 +35,7 @@ from voxmesh_runtime import names
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.errors import InvalidArgument, Unavailable
 from voxmesh_runtime.outcomes import Outcome, applied, ignored, ready
+from voxmesh_runtime.refusals import check_count
 from voxmesh_runtime.telemetry import start_span
 
 log = logging.getLogger(__name__)
@@ -387,12 +388,10 @@ class Session:
 
     def _take_image(self, request: Request) -> None:
         data = request.image.data
-        if not 1 <= len(data) <= MAX_IMAGE_BYTES:
-            raise InvalidArgument("image.data", f"must have 1 to {MAX_IMAGE_BYTES} bytes, not {len(data)}")
+        check_count("image.data", len(data), MAX_IMAGE_BYTES, least=1, unit="bytes")
         self._conductor.put(Shown(data, request.input_sequence))
 
 
 def _limited(text: str, field: str) -> str:
-    if len(text) > MAX_TEXT_CHARACTERS:
-        raise InvalidArgument(field, f"{len(text)} characters are too many; at most {MAX_TEXT_CHARACTERS}")
+    check_count(field, len(text), MAX_TEXT_CHARACTERS)
     return text

@@ -17,6 +17,7 @@ from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.session import Session
 from voxmesh_coordinator.session_store import SessionStore, digest
 from voxmesh_runtime.errors import InvalidArgument, NotFound, Unavailable
+from voxmesh_runtime.quoting import quote
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +63,8 @@ class Sessions:
         """
         session = await self._resume_own(resume) or await self._take_over(resume)
         if session is None:
-            name = resume.session_id[:100]
-            message = f"session {name!r} is not kept; start a new one with a config"
+            name = resume.session_id
+            message = f"session {quote(name)} is not kept; start a new one with a config"
             raise NotFound("session", name, message)
         await self._serve(session, call, _last_sequence(session, resume))
 

@@ -10,6 +10,7 @@ from voxmesh.embed.v1 import embed_pb2
 from voxmesh_embed.engine import EngineInfo, Kind, Text, Values
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Outcome, applied, approximated, ignored
+from voxmesh_runtime.refusals import check_count, check_range
 
 MAX_TEXTS = 256
 MAX_TEXT_CHARACTERS = 100_000
@@ -51,11 +52,10 @@ def embedding_options(config: embed_pb2.EmbeddingConfig, info: EngineInfo) -> tu
     outcomes: list[Outcome] = []
     dimensions = info.dimensions
     if config.HasField("dimensions"):
-        dimensions = _checked_dimensions(config.dimensions, info)
+        dimensions = config.dimensions
+        check_range("config.dimensions", dimensions, 1, info.dimensions)
         outcomes.append(_dimensions_outcome(dimensions, info))
-    if len(config.instruction) > MAX_INSTRUCTION_CHARACTERS:
-        problem = f"{len(config.instruction)} characters are too many; at most {MAX_INSTRUCTION_CHARACTERS}"
-        raise InvalidArgument("config.instruction", problem)
+    check_count("config.instruction", len(config.instruction), MAX_INSTRUCTION_CHARACTERS)
     if config.instruction:
         outcomes.append(_instruction_outcome(info))
     return EmbeddingOptions(dimensions, config.instruction if info.instruction else ""), outcomes
@@ -70,20 +70,11 @@ def texts_of(batch: embed_pb2.TextBatch, options: EmbeddingOptions) -> list[Text
     kind = _KINDS.get(batch.kind)
     if kind is None:
         raise InvalidArgument("batch.kind", f"{batch.kind} is unknown; set KIND_QUERY or KIND_DOCUMENT")
-    if not 1 <= len(batch.texts) <= MAX_TEXTS:
-        raise InvalidArgument("batch.texts", f"must hold 1 to {MAX_TEXTS} texts, not {len(batch.texts)}")
+    check_count("batch.texts", len(batch.texts), MAX_TEXTS, least=1, unit="texts")
     for index, content in enumerate(batch.texts):
-        if not 1 <= len(content) <= MAX_TEXT_CHARACTERS:
-            problem = f"must have 1 to {MAX_TEXT_CHARACTERS} characters, not {len(content)}"
-            raise InvalidArgument(f"batch.texts[{index}]", problem)
+        check_count(f"batch.texts[{index}]", len(content), MAX_TEXT_CHARACTERS, least=1)
     instruction = options.instruction if kind is Kind.QUERY else ""
     return [Text(content, kind, instruction) for content in batch.texts]
-
-
-def _checked_dimensions(wanted: int, info: EngineInfo) -> int:
-    if not 1 <= wanted <= info.dimensions:
-        raise InvalidArgument("config.dimensions", f"must be 1 to {info.dimensions}, not {wanted}")
-    return wanted
 
 
 def _dimensions_outcome(dimensions: int, info: EngineInfo) -> Outcome:

@@ -29,6 +29,7 @@ from voxmesh_llm_proxy.endpoint import Address
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.supervisor import LlamaCpp, hand_over_key
+from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.conformance import FREED_WITHIN_S
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.server import running
@@ -145,7 +146,7 @@ async def unbalanced() -> AsyncGenerator[tuple[grpc.aio.Channel, LlamaCpp]]:
     server = LlamaCpp(settings)
     async with (
         running(LlmService(server, settings), settings) as service,
-        grpc.aio.insecure_channel(f"127.0.0.1:{service.port}") as channel,
+        open_plain_channel(f"127.0.0.1:{service.port}") as channel,
     ):
         yield channel, server
 
@@ -190,7 +191,7 @@ async def test_no_server_stays_when_the_service_stops() -> None:
 async def test_no_server_stays_however_the_service_ends(number: signal.Signals) -> None:
     service, port = launch()
     try:
-        channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+        channel = open_plain_channel(f"127.0.0.1:{port}")
         async with channel:
             await asyncio.wait_for(channel.channel_ready(), 30)
         parent = psutil.Process(service.pid)

@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2
 
 from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
 from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.conformance import FREED_WITHIN_S, StreamConformance
 from voxmesh_runtime.testing import details, exchange, wait_until
@@ -301,7 +302,7 @@ class LlmConformance(StreamConformance):
             assert "context" in str(error.details())
 
     async def test_model_info_tells_the_models_and_the_context(self) -> None:
-        async with self.served() as (_, server, _), grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        async with self.served() as (_, server, _), open_plain_channel(f"127.0.0.1:{server.port}") as channel:
             stub = llm_pb2_grpc.LanguageModelServiceStub(channel)
             info = await stub.GetModelInfo(llm_pb2.GetModelInfoRequest())
             assert info.model_info.model == info.models[0]

@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
+from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.probe import is_serving
 from voxmesh_runtime.testing import Exchange, details, exchange
 from voxmesh_runtime.toy import Request, Response, ToyService
@@ -94,14 +95,14 @@ async def toy(*arguments: str, **variables: str) -> AsyncGenerator[Process]:
 async def stream(target: str) -> AsyncGenerator[Exchange[Request, Response]]:
     # A channel of ours would send nothing to a server that is NOT_SERVING.
     async with (
-        grpc.aio.insecure_channel(target) as channel,
+        open_plain_channel(target) as channel,
         exchange(embed_pb2_grpc.EmbeddingServiceStub(channel).StreamingEmbed, CONFIG) as opened,
     ):
         yield opened
 
 
 async def health(target: str, service: str = "") -> int:
-    async with grpc.aio.insecure_channel(target) as channel:
+    async with open_plain_channel(target) as channel:
         answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service))  # pyright: ignore[reportAttributeAccessIssue] # untyped stub
         return answer.status
 
@@ -114,7 +115,7 @@ async def test_a_service_that_loads_listens_and_refuses_and_then_serves() -> Non
             error = await early.failure()
         assert error.code() == grpc.StatusCode.UNAVAILABLE
         assert [type(detail) for detail in details(error)] == [error_details_pb2.RetryInfo]
-        async with grpc.aio.insecure_channel(target) as channel:
+        async with open_plain_channel(target) as channel:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await embed_pb2_grpc.EmbeddingServiceStub(channel).GetModelInfo(embed_pb2.GetModelInfoRequest())
         assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
@@ -127,7 +128,7 @@ async def test_a_service_that_loads_listens_and_refuses_and_then_serves() -> Non
 
 
 async def test_a_server_tells_its_services_and_sockets() -> None:
-    async with toy() as process, grpc.aio.insecure_channel(await process.target()) as channel:
+    async with toy() as process, open_plain_channel(await process.target()) as channel:
         reflection = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo()  # pyright: ignore[reportArgumentType, reportCallIssue] # untyped stub
         await reflection.write(reflection_pb2.ServerReflectionRequest(list_services=""))  # pyright: ignore[reportAttributeAccessIssue] # untyped stub
         answer = await reflection.read()

@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
 from voxmesh_runtime import interceptor
+from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.server import RunningServer
 from voxmesh_runtime.testing import StreamMethod, details, exchange, serving, wait_until
@@ -173,7 +174,7 @@ async def test_one_stream_too_many_is_told_to_come_back_and_the_others_go_on() -
 async def test_a_service_that_loses_its_model_says_so_refuses_new_streams_and_goes_on_with_those_open() -> None:
     async with (
         toy() as (_, service, server),
-        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        open_plain_channel(f"127.0.0.1:{server.port}") as channel,
     ):
         method = embed_pb2_grpc.EmbeddingServiceStub(channel).StreamingEmbed
         health: Any = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())  # pyright: ignore[reportAttributeAccessIssue] # untyped stub
@@ -204,7 +205,7 @@ async def test_a_drain_asks_all_to_move_refuses_new_ones_and_ends_those_that_sta
         for stream in streams:
             going_away = await stream.until("going_away")
             assert 0 < seconds_of(going_away.deadline) - time.time() <= 1.0
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        async with open_plain_channel(f"127.0.0.1:{server.port}") as channel:
             late = embed_pb2_grpc.EmbeddingServiceStub(channel).StreamingEmbed
             async with exchange(late, CONFIG) as refused:
                 error = await refused.failure()

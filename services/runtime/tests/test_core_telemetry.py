@@ -11,11 +11,11 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
-import grpc
 import pytest
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
+from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.telemetry import parent_context
 from voxmesh_runtime.testing import collector, exchange, wait_until
 from voxmesh_runtime.toy import Request
@@ -48,7 +48,7 @@ async def toy(**variables: str) -> AsyncGenerator[tuple[asyncio.subprocess.Proce
 
 async def embed(target: str, count: int = 1, trace_context: common_pb2.TraceContext | None = None) -> None:
     batch = Request(batch=embed_pb2.TextBatch(texts=["a text of a caller"], trace_context=trace_context))
-    async with grpc.aio.insecure_channel(target) as channel:
+    async with open_plain_channel(target) as channel:
         method = embed_pb2_grpc.EmbeddingServiceStub(channel).StreamingEmbed
         async with exchange(method, Request(config=embed_pb2.EmbeddingConfig()), *[batch] * count) as stream:
             await stream.half_close()

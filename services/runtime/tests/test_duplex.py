@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
+from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.duplex import CallOver, DuplexCall
 from voxmesh_runtime.server import running
 from voxmesh_runtime.toy import ToyService, ToySettings
@@ -19,7 +20,7 @@ async def test_a_cancelled_call_is_over_for_reader_and_writer() -> None:
     settings = ToySettings()
     async with (
         running(ToyService(settings), settings) as server,
-        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        open_plain_channel(f"127.0.0.1:{server.port}") as channel,
     ):
         call = embed_pb2_grpc.EmbeddingServiceStub(channel).StreamingEmbed()
         duplex = DuplexCall(call)
@@ -39,7 +40,7 @@ async def test_a_reader_that_is_cancelled_itself_stays_cancelled() -> None:
     settings = ToySettings()
     async with (
         running(ToyService(settings), settings) as server,
-        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+        open_plain_channel(f"127.0.0.1:{server.port}") as channel,
     ):
         duplex = DuplexCall(embed_pb2_grpc.EmbeddingServiceStub(channel).StreamingEmbed())
         reading = asyncio.create_task(duplex.read())

@@ -6,6 +6,8 @@ import json
 
 import grpc
 
+from voxmesh_runtime.proxies import bypasses_proxy
+
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 _SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}})
@@ -29,10 +31,21 @@ _OPTIONS: tuple[tuple[str, str | int], ...] = (
 _APART = (("grpc.use_local_subchannel_pool", 1),)
 
 
+def proxy_options(target: str) -> tuple[tuple[str, int], ...]:
+    """Options of every channel to `target`: grpc itself would reach even loopback through the proxy of `http_proxy`."""
+    return (("grpc.enable_http_proxy", int(not bypasses_proxy(target))),)
+
+
 def open_channel(target: str, *, is_apart: bool = False) -> grpc.aio.Channel:
     """A channel to a gRPC target such as "127.0.0.1:50052" or "dns:///stt:50052".
 
     Calls spread over all healthy addresses of the target; the caller closes it. Channels of one process share their
     connections, but for those that are to be apart.
     """
-    return grpc.aio.insecure_channel(target, options=(*_OPTIONS, *_APART) if is_apart else _OPTIONS)
+    options = (*_OPTIONS, *proxy_options(target), *(_APART if is_apart else ()))
+    return grpc.aio.insecure_channel(target, options=options)  # noqa: TID251 # the place that it is banned for
+
+
+def open_plain_channel(target: str) -> grpc.aio.Channel:
+    """A channel with grpc's own settings, to a server that need not be healthy."""
+    return grpc.aio.insecure_channel(target, options=proxy_options(target))  # noqa: TID251 # as above

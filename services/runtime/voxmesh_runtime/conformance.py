@@ -13,9 +13,11 @@ from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Generic, TypeVar
 
 import grpc
+import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.server import RunningServer, Service
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.testing import Exchange, details, exchange, serving, wait_until
@@ -134,8 +136,9 @@ class StreamConformance:
             assert (await stream.failure()).code() == grpc.StatusCode.DEADLINE_EXCEEDED
             assert service.streams.active_count == 0
 
-    async def test_a_model_that_is_not_loaded_is_refused(self) -> None:
-        async with self.served() as (method, _, _), exchange(method, self.config(model="no/such-model")) as stream:
+    @pytest.mark.parametrize("model", ["no/such-model", "x" * 8000, "ಕ" * 8000], ids=["short", "C9-x", "C9-kn"])
+    async def test_a_model_that_is_not_loaded_is_refused(self, model: str) -> None:
+        async with self.served() as (method, _, _), exchange(method, self.config(model=model)) as stream:
             error = await stream.failure()
             assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
             assert any(isinstance(detail, error_details_pb2.ResourceInfo) for detail in details(error))
@@ -195,7 +198,7 @@ class StreamConformance:
         async with (
             serving(service, settings) as (_, server),
             # A channel of ours would hide a server that is not healthy.
-            grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+            open_plain_channel(f"127.0.0.1:{server.port}") as channel,
         ):
             stub = health_pb2_grpc.HealthStub(channel)
             for name in ("", *service.names):

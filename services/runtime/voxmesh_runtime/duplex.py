@@ -11,8 +11,11 @@ from collections.abc import Coroutine
 from typing import Any, Generic, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
-Request = TypeVar("Request")
+from voxmesh_runtime.channels import MAX_MESSAGE_BYTES
+
+Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response")
 Value = TypeVar("Value")
 
@@ -50,7 +53,8 @@ class DuplexCall(Generic[Request, Response]):
             raise CallOver(await self._failure(error)) from None
 
     async def write(self, request: Request) -> None:
-        """Send one message; waits while the server's window is full."""
+        """Send one message; waits while the server's window is full. One that is too large ends the call unsent."""
+        self._refuse_if_too_large(request)
         try:
             await self._call.write(request)
         except asyncio.CancelledError:
@@ -82,6 +86,16 @@ class DuplexCall(Generic[Request, Response]):
     def cancel(self) -> None:
         """End the call now; nothing happens when it is over."""
         self._call.cancel()
+
+    def _refuse_if_too_large(self, request: Request) -> None:
+        # grpc.aio would report it as an internal error, which looks as if another try might pass.
+        size = request.ByteSize()
+        if size > MAX_MESSAGE_BYTES and self._status is None:
+            message = f"CLIENT: Sent message larger than max ({size} vs. {MAX_MESSAGE_BYTES})"
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+            self._status = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), message)
+            self._call.cancel()
+            raise CallOver(self._status)
 
     def _is_callers_own(self) -> bool:
         """A cancellation is of the task that waits; grpc.aio raises one, too, where the call was cancelled."""

@@ -12,6 +12,7 @@ from typing import Any
 from voxmesh.common.v1 import common_pb2
 from voxmesh_runtime.errors import FailedPrecondition, NotFound
 from voxmesh_runtime.memory import accelerator_bytes, resident_bytes
+from voxmesh_runtime.quoting import listed, quote
 from voxmesh_runtime.settings import EngineSettings, ServerSettings
 from voxmesh_runtime.streams import Streams
 
@@ -74,9 +75,8 @@ class ModelFacts:
             FailedPrecondition: `wanted` is set and is not this model.
         """
         if wanted and wanted != self.model:
-            raise FailedPrecondition(
-                "model", wanted, f"model {wanted!r} is not loaded here; this service serves {self.model!r}"
-            )
+            message = f"model {quote(wanted)} is not loaded here; this service serves {quote(self.model)}"
+            raise FailedPrecondition("model", wanted, message)
 
 
 def load_engine(slot: str, name: str) -> Callable[[EngineContext], Any]:
@@ -88,8 +88,8 @@ def load_engine(slot: str, name: str) -> Callable[[EngineContext], Any]:
     group = f"voxmesh.{slot}.engines"
     found = {point.name: point for point in entry_points(group=group)}
     if name not in found:
-        names = ", ".join(sorted(found)) or "none"
-        raise NotFound("engine", name, f"{slot} engine {name!r} is not installed (installed: {names})")
+        message = f"{slot} engine {quote(name)} is not installed (installed: {listed(sorted(found))})"
+        raise NotFound("engine", name, message)
     return found[name].load()
 
 

@@ -17,15 +17,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2
+from google.protobuf import duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from voxmesh_runtime.quoting import encodable
+from voxmesh_runtime.statuses import status_of
+
 DOMAIN = "voxmesh"
 
 _MAX_VIOLATIONS = 20
-"""Violations told at once: a status travels in HTTP/2 headers, which peers limit to 8 KiB."""
+"""Violations told at once; a longer status would be cut."""
 
 
 class VoxmeshError(Exception):
@@ -34,19 +37,14 @@ class VoxmeshError(Exception):
     code = grpc.StatusCode.INTERNAL
 
     def __init__(self, message: str, details: Iterable[Message] = ()) -> None:
+        message = encodable(message)
         super().__init__(message)
         self.message = message
         self.details = tuple(details)
 
     def to_proto(self) -> status_pb2.Status:
-        """The error as google.rpc.Status."""
-        packed: list[any_pb2.Any] = []
-        for detail in self.details:
-            wrapper = any_pb2.Any()
-            wrapper.Pack(detail)
-            packed.append(wrapper)
-        number: int = self.code.value[0]
-        return status_pb2.Status(code=number, message=self.message, details=packed)
+        """The error as google.rpc.Status, cut to what every peer takes whatever a caller sent."""
+        return status_of(self.code, self.message, self.details)
 
     def to_status(self) -> grpc.Status:
         """The error for `ServicerContext.abort_with_status`."""
@@ -59,6 +57,7 @@ class InvalidArgument(VoxmeshError):
     code = grpc.StatusCode.INVALID_ARGUMENT
 
     def __init__(self, field: str, problem: str) -> None:
+        field, problem = encodable(field), encodable(problem)
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=problem)
         super().__init__(f"{field}: {problem}", [error_details_pb2.BadRequest(field_violations=[violation])])
         self.field = field
@@ -79,6 +78,7 @@ class InvalidArgument(VoxmeshError):
 
 class _ResourceError(VoxmeshError):
     def __init__(self, resource_type: str, name: str, message: str) -> None:
+        name, message = encodable(name), encodable(message)
         info = error_details_pb2.ResourceInfo(resource_type=resource_type, resource_name=name, description=message)
         super().__init__(message, [info])
 
@@ -101,11 +101,11 @@ class Unimplemented(VoxmeshError):
     code = grpc.StatusCode.UNIMPLEMENTED
 
     def __init__(self, feature: str, message: str, alternatives: Iterable[str] = ()) -> None:
-        engines = ",".join(alternatives)
+        engines = encodable(",".join(alternatives))
         info = error_details_pb2.ErrorInfo(
             reason="UNSUPPORTED_BY_ENGINE",
             domain=DOMAIN,
-            metadata={"feature": feature, "engines": engines},
+            metadata={"feature": encodable(feature), "engines": engines},
         )
         super().__init__(message, [info])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -16,6 +17,8 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from voxmesh_runtime.channels import proxy_options
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +34,18 @@ class Collector:
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         self._endpoint = endpoint
         self._insecure = not endpoint.startswith("https://")
+        self._options: Any = proxy_options(endpoint)  # the exporters' own type is a tuple of one pair
         self._unsaid = threading.Lock()
 
     def span_processor(self) -> BatchSpanProcessor:
         """What sends spans twice a second."""
-        exporter = OTLPSpanExporter(endpoint=self._endpoint, insecure=self._insecure)
+        exporter = OTLPSpanExporter(endpoint=self._endpoint, insecure=self._insecure, channel_options=self._options)
         return BatchSpanProcessor(_Spans(exporter, self.complain), schedule_delay_millis=500)
 
     def metric_reader(self) -> PeriodicExportingMetricReader:
         """What sends metrics once a minute, or as OTEL_METRIC_EXPORT_INTERVAL says."""
-        return PeriodicExportingMetricReader(
-            _Metrics(OTLPMetricExporter(endpoint=self._endpoint, insecure=self._insecure), self.complain)
-        )
+        exporter = OTLPMetricExporter(endpoint=self._endpoint, insecure=self._insecure, channel_options=self._options)
+        return PeriodicExportingMetricReader(_Metrics(exporter, self.complain))
 
     def complain(self) -> None:
         """Say, the first time, that something was not delivered."""

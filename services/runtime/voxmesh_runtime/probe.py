@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from voxmesh_runtime.channels import proxy_options
+
 
 def is_serving(target: str, timeout_s: float = 2.0) -> bool:
     """True when the server at `target` answers SERVING in time."""
-    with grpc.insecure_channel(target) as channel:
+    with grpc.insecure_channel(target, options=proxy_options(target)) as channel:  # noqa: TID251 # blocks, with the options
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             answer: health_pb2.HealthCheckResponse = stub.Check(  # pyright: ignore[reportAttributeAccessIssue] # untyped stub

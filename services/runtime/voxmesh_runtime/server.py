@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection
 from voxmesh_runtime import logs, telemetry
 from voxmesh_runtime.commands import CannotListen, one_line_errors
 from voxmesh_runtime.interceptor import ErrorInterceptor
+from voxmesh_runtime.proxies import spare_loopback
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.streams import Streams
 
@@ -245,6 +246,7 @@ def serve(service: Service, settings: ServerSettings, name: str) -> None:
 
     An error that the operator can mend ends the process with status 1 and one line of log.
     """
+    spare_loopback(os.environ)
     logs.configure(settings.log_level)
     flush = telemetry.configure(name, settings.host_name, settings.otlp_endpoint)
     try:

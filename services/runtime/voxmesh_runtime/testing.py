@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
@@ -19,7 +20,7 @@ from voxmesh_runtime.duplex import CallOver, DuplexCall
 from voxmesh_runtime.server import RunningServer, Service, running
 from voxmesh_runtime.settings import ServerSettings
 
-Request = TypeVar("Request")
+Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response")
 
 ANSWER_TIMEOUT_S = 60.0

@@ -77,6 +77,24 @@ def test_an_unknown_language_is_refused_with_those_that_are_known() -> None:
         recognition_options(stt_pb2.RecognitionConfig(language_codes=["kn", "fr-FR"]), INFO)
 
 
+@pytest.mark.parametrize(
+    ("written", "tag"),
+    [("en_US", "en-US"), ("zh_CN", "zh-CN"), ("no", "no"), ("iw", "he"), ("cmn-Hans-CN", "zh-Hans-CN")],
+    ids=lambda tag: f"C16-{tag}",
+)
+def test_a_language_reaches_the_engine_as_one_tag_however_it_is_written(written: str, tag: str) -> None:
+    info = EngineInfo(ModelFacts("a/model", "an_engine", "voxmesh-stt", "MIT", language_codes=("en", "zh", "nb", "iw")))
+    options = recognition_options(stt_pb2.RecognitionConfig(language_codes=[written, tag]), info)
+    assert options.language_codes == (tag,)
+
+
+@pytest.mark.parametrize("text", ["xx-", "hindi", "x" * 8000], ids=["C16-xx", "C16-hindi", "C16-long"])
+def test_what_is_no_language_is_refused_even_where_language_does_not_matter(text: str) -> None:
+    info = EngineInfo(ModelFacts("a/model", "an_engine", "voxmesh-stt", "MIT"))
+    with pytest.raises(InvalidArgument, match=r"^config\.language_codes\[0\]: .* is no language tag; write one of"):
+        recognition_options(stt_pb2.RecognitionConfig(language_codes=[text]), info)
+
+
 def test_any_language_is_taken_when_language_does_not_matter() -> None:
     info = EngineInfo(ModelFacts("a/model", "an_engine", "voxmesh-stt", "MIT"))
     options = recognition_options(stt_pb2.RecognitionConfig(language_codes=["fr"]), info)

@@ -300,6 +300,13 @@ class SttConformance(StreamConformance):
         async with self.served() as (method, _, _), exchange(method, self.config(**changes)) as stream:
             _assert_names(await stream.failure(), field)
 
+    async def test_c16_a_language_may_be_written_as_a_locale(self) -> None:
+        known = (*self.loaded.info.facts.language_codes, "en")[0]
+        config = self.config(language_codes=[f"{known.replace('-', '_')}.UTF-8"])
+        async with self.served() as (method, _, _), exchange(method, config) as stream:
+            ready = await stream.until("ready")
+        assert "config.language_codes" in {option.field for option in ready.options}
+
     async def test_every_bad_phrase_is_named(self) -> None:
         biasing = {"phrases": [{"text": "a" * 101}, {"text": "fine"}, {"text": "b", "boost": -1}]}
         async with self.served() as (method, _, _), exchange(method, self.config(biasing=biasing)) as stream:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_runtime.language_tags import best_match, checked
 from voxmesh_runtime.outcomes import Outcome, applied, ignored
+from voxmesh_runtime.refusals import check_count, not_among
 from voxmesh_stt.engine import EngineInfo, Phrase, RecognitionOptions
 
 MAX_PHRASES = 10_000
@@ -19,7 +21,7 @@ def recognition_options(config: stt_pb2.RecognitionConfig, info: EngineInfo) -> 
 
     Raises:
         FailedPrecondition: it asks for another model than the loaded one.
-        InvalidArgument: a field is outside its limits, or no language of it is known.
+        InvalidArgument: a field is outside its limits, or a language of it is not known.
     """
     info.facts.require_model(config.model)
     return RecognitionOptions(
@@ -50,21 +52,19 @@ def common_outcomes(options: RecognitionOptions, info: EngineInfo) -> list[Outco
 
 def _languages(config: stt_pb2.RecognitionConfig, info: EngineInfo) -> tuple[str, ...]:
     known = info.facts.language_codes
-    for index, tag in enumerate(config.language_codes):
-        if known and _primary(tag) not in {_primary(code) for code in known}:
-            field = f"config.language_codes[{index}]"
-            raise InvalidArgument(field, f"{tag!r} is not supported; the model knows {', '.join(known)}")
-    return tuple(config.language_codes)
-
-
-def _primary(tag: str) -> str:
-    return tag.split("-", 1)[0].lower()
+    tags: list[str] = []
+    for index, given in enumerate(config.language_codes):
+        field = f"config.language_codes[{index}]"
+        tag = checked(field, given)
+        if known and best_match(tag, known) is None:
+            raise InvalidArgument(field, not_among(tag, known, "the model knows"))
+        tags.append(tag)
+    return tuple(dict.fromkeys(tags))
 
 
 def _phrases(config: stt_pb2.RecognitionConfig) -> tuple[Phrase, ...]:
     given = config.biasing.phrases
-    if len(given) > MAX_PHRASES:
-        raise InvalidArgument("config.biasing.phrases", f"{len(given)} phrases are too many; at most {MAX_PHRASES}")
+    check_count("config.biasing.phrases", len(given), MAX_PHRASES, unit="phrases")
     phrases: list[Phrase] = []
     errors: list[InvalidArgument] = []
     for index, phrase in enumerate(given):
@@ -79,8 +79,7 @@ def _phrases(config: stt_pb2.RecognitionConfig) -> tuple[Phrase, ...]:
 
 def _phrase(field: str, phrase: stt_pb2.Phrase) -> Phrase:
     text = phrase.text.strip()
-    if not 1 <= len(text) <= MAX_PHRASE_CHARACTERS:
-        raise InvalidArgument(f"{field}.text", f"must have 1 to {MAX_PHRASE_CHARACTERS} characters")
+    check_count(f"{field}.text", len(text), MAX_PHRASE_CHARACTERS, least=1)
     boost = phrase.boost if phrase.HasField("boost") else 1.0
     if not 0 < boost <= MAX_BOOST:
         raise InvalidArgument(f"{field}.boost", f"must be above 0 and at most {MAX_BOOST:g}, not {boost:g}")
@@ -89,9 +88,7 @@ def _phrase(field: str, phrase: stt_pb2.Phrase) -> Phrase:
 
 def _context(config: stt_pb2.RecognitionConfig) -> str:
     context = config.biasing.context
-    if len(context) > MAX_CONTEXT_CHARACTERS:
-        problem = f"{len(context)} characters are too many; at most {MAX_CONTEXT_CHARACTERS}"
-        raise InvalidArgument("config.biasing.context", problem)
+    check_count("config.biasing.context", len(context), MAX_CONTEXT_CHARACTERS)
     return context
 
 

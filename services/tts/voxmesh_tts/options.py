@@ -7,7 +7,10 @@ import numpy as np
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_runtime.audio import AudioFormat, ModelInput
 from voxmesh_runtime.errors import InvalidArgument, NotFound
+from voxmesh_runtime.language_tags import best_match, canonical, checked
 from voxmesh_runtime.outcomes import Outcome, applied, approximated, ignored
+from voxmesh_runtime.quoting import listed, quote
+from voxmesh_runtime.refusals import check_range, not_among
 from voxmesh_tts.engine import EngineInfo, SynthesisOptions, Voice, VoiceReference
 from voxmesh_tts.texts import check_text
 
@@ -18,6 +21,7 @@ MAX_TRANSCRIPT_CHARACTERS = 1_000
 MIN_REFERENCE_S = 1.0
 MAX_REFERENCE_S = 30.0
 _MAX_REFERENCE_BYTES = 4 * 1024 * 1024
+_LANGUAGE = "config.language_code"
 
 
 def synthesis_options(config: tts_pb2.SynthesisConfig, info: EngineInfo) -> SynthesisOptions:
@@ -29,12 +33,13 @@ def synthesis_options(config: tts_pb2.SynthesisConfig, info: EngineInfo) -> Synt
         InvalidArgument: a field is outside its limits, or the voice does not speak the language.
     """
     info.facts.require_model(config.model)
-    voice = _voice(config, info)
+    tag = checked(_LANGUAGE, config.language_code) if config.language_code else ""
+    voice = _voice(config, tag, info)
     check_text("config.instruction", config.instruction, MAX_INSTRUCTION_CHARACTERS)
     reference = _voice_reference(config.voice_reference, info) if config.HasField("voice_reference") else None
     return SynthesisOptions(
         voice=voice.name,
-        language_code=_spoken_language(voice, config.language_code),
+        language_code=best_match(tag, voice.language_codes) or voice.language_codes[0],
         speaking_rate=_speaking_rate(config),
         word_time_offsets=config.word_time_offsets and info.word_time_offsets,
         instruction=config.instruction if info.instruction else "",
@@ -71,56 +76,37 @@ def common_outcomes(config: tts_pb2.SynthesisConfig, options: SynthesisOptions, 
     return outcomes
 
 
-def _voice(config: tts_pb2.SynthesisConfig, info: EngineInfo) -> Voice:
+def _voice(config: tts_pb2.SynthesisConfig, tag: str, info: EngineInfo) -> Voice:
     """The voice asked for, else the first that speaks the language best."""
     voices = info.voices
     if config.voice:
         named = [voice for voice in voices if voice.name == config.voice]
         if not named:
-            names = ", ".join(voice.name for voice in voices)
-            raise NotFound("voice", config.voice, f"config.voice: {config.voice!r} is not here; voices: {names}")
+            names = listed(voice.name for voice in voices)
+            raise NotFound("voice", config.voice, f"config.voice: {quote(config.voice)} is not here; voices: {names}")
         voices = named
-    tag = config.language_code
-    speaking = [voice for voice in voices if not tag or _primary(tag) in map(_primary, voice.language_codes)]
-    if not speaking:
-        who, known = _known_languages(config.voice, voices)
-        raise InvalidArgument("config.language_code", f"{tag!r} is not supported; {who} speaks {known}")
-    exact = [voice for voice in speaking if tag.lower() in map(str.lower, voice.language_codes)]
-    return (exact or speaking)[0]
-
-
-def _known_languages(named: str, voices: tuple[Voice, ...] | list[Voice]) -> tuple[str, str]:
-    tags = dict.fromkeys(code for voice in voices for code in voice.language_codes)
-    return (f"voice {named}" if named else "the model"), ", ".join(tags)
-
-
-def _spoken_language(voice: Voice, tag: str) -> str:
-    """The voice's own tag that is nearest to `tag`."""
-    codes = voice.language_codes
-    exact = (code for code in codes if code.lower() == tag.lower())
-    near = (code for code in codes if _primary(code) == _primary(tag))
-    return next(exact, next(near, codes[0]))
+    if not tag:
+        return voices[0]
+    known = list(dict.fromkeys(code for voice in voices for code in voice.language_codes))
+    spoken = best_match(tag, known)
+    if spoken is None:
+        who = f"voice {config.voice} speaks" if config.voice else "the model speaks"
+        raise InvalidArgument(_LANGUAGE, not_among(tag, known, who))
+    return next(voice for voice in voices if spoken in voice.language_codes)
 
 
 def _language_outcome(asked: str, spoken: str) -> Outcome:
     # A bare "en" leaves the region open.
-    if asked.lower() in {spoken.lower(), _primary(spoken)}:
-        return applied("config.language_code")
-    return approximated("config.language_code", f"spoken as {spoken}")
-
-
-def _primary(tag: str) -> str:
-    return tag.split("-", 1)[0].lower()
+    if "-" not in canonical(asked) or canonical(asked) == canonical(spoken):
+        return applied(_LANGUAGE)
+    return approximated(_LANGUAGE, f"spoken as {spoken}")
 
 
 def _speaking_rate(config: tts_pb2.SynthesisConfig) -> float | None:
     if not config.HasField("speaking_rate"):
         return None
-    rate = config.speaking_rate
-    if not MIN_SPEAKING_RATE <= rate <= MAX_SPEAKING_RATE:
-        problem = f"must be from {MIN_SPEAKING_RATE:g} to {MAX_SPEAKING_RATE:g}, not {rate:g}"
-        raise InvalidArgument("config.speaking_rate", problem)
-    return rate
+    check_range("config.speaking_rate", config.speaking_rate, MIN_SPEAKING_RATE, MAX_SPEAKING_RATE)
+    return config.speaking_rate
 
 
 def _voice_reference(reference: tts_pb2.VoiceReference, info: EngineInfo) -> VoiceReference:

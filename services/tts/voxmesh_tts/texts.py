@@ -6,6 +6,7 @@ import re
 
 from voxmesh_runtime.control_tokens import LONGEST, refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_runtime.refusals import check_count
 
 MAX_PIECE_CHARACTERS = 10_000
 """Longest text of one message."""
@@ -21,8 +22,7 @@ def check_text(field: str, text: str, max_characters: int) -> None:
     Raises:
         InvalidArgument: names `field` and what is wrong with it.
     """
-    if len(text) > max_characters:
-        raise InvalidArgument(field, f"must have at most {max_characters} characters, not {len(text)}")
+    check_count(field, len(text), max_characters)
     control = _CONTROL.search(text)
     if control is not None:
         raise InvalidArgument(field, f"must not hold the control character U+{ord(control.group()):04X}")

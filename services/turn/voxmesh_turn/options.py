@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from google.protobuf import duration_pb2
 
 from voxmesh.turn.v1 import turn_pb2
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_runtime.refusals import check_count, check_range
 from voxmesh_turn.engine import DetectionOptions, Transcript
 
 MAX_DURATION_S = 10.0
@@ -35,9 +34,7 @@ def transcript_of(transcript: turn_pb2.Transcript) -> Transcript:
     Raises:
         InvalidArgument: there are too many of them.
     """
-    if len(transcript.text) > MAX_TRANSCRIPT_CHARACTERS:
-        problem = f"has {len(transcript.text)} characters; {MAX_TRANSCRIPT_CHARACTERS} are allowed"
-        raise InvalidArgument("transcript.text", problem)
+    check_count("transcript.text", len(transcript.text), MAX_TRANSCRIPT_CHARACTERS)
     return Transcript(transcript.text, transcript.language_code)
 
 
@@ -56,6 +53,5 @@ def _length(config: turn_pb2.TurnDetectionConfig, name: str) -> float | None:
         return None
     value: duration_pb2.Duration = getattr(config, name)
     length_s = seconds_of(value)
-    if not (0 <= length_s <= MAX_DURATION_S and math.isfinite(length_s)):
-        raise InvalidArgument(f"config.{name}", f"must be from 0 to {MAX_DURATION_S:g} s, not {length_s:g} s")
+    check_range(f"config.{name}", length_s, 0, MAX_DURATION_S, "s")
     return length_s

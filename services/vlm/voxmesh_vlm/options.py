@@ -11,6 +11,7 @@ from google.protobuf import json_format, struct_pb2
 from voxmesh.vlm.v1 import vlm_pb2
 from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument, Unimplemented
+from voxmesh_runtime.refusals import check_count, check_range
 from voxmesh_vlm.engine import EngineInfo, Task
 
 MAX_PROMPT_CHARACTERS = 32_000
@@ -43,8 +44,7 @@ def analysis_options(analyze: vlm_pb2.Analyze, info: EngineInfo, default_tokens:
         raise InvalidArgument("analyze.task", f"{analyze.task} is unknown; set TASK_READ_TEXT or TASK_ANSWER")
     _check_prompt(analyze.prompt, task)
     tokens = analyze.max_output_tokens if analyze.HasField("max_output_tokens") else default_tokens
-    if not 1 <= tokens <= MAX_OUTPUT_TOKENS:
-        raise InvalidArgument("analyze.max_output_tokens", f"must be 1 to {MAX_OUTPUT_TOKENS}, not {tokens}")
+    check_range("analyze.max_output_tokens", tokens, 1, MAX_OUTPUT_TOKENS)
     schema = _schema(analyze.response_schema) if analyze.HasField("response_schema") else None
     _require(info, task, wants_schema=schema is not None)
     return AnalysisOptions(task, analyze.prompt, schema, tokens)
@@ -52,8 +52,7 @@ def analysis_options(analyze: vlm_pb2.Analyze, info: EngineInfo, default_tokens:
 
 def _check_prompt(prompt: str, task: Task) -> None:
     field = "analyze.prompt"
-    if len(prompt) > MAX_PROMPT_CHARACTERS:
-        raise InvalidArgument(field, f"{len(prompt)} characters are too many; at most {MAX_PROMPT_CHARACTERS}")
+    check_count(field, len(prompt), MAX_PROMPT_CHARACTERS)
     if "\x00" in prompt:
         raise InvalidArgument(field, "must not hold NUL characters")
     refuse_control_tokens(field, prompt)
@@ -68,8 +67,7 @@ def _schema(schema: struct_pb2.Struct) -> dict[str, Any]:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (json_format.SerializeToJsonError, ValueError, RecursionError):
         raise InvalidArgument(field, "holds a number or a depth that JSON has not") from None
-    if len(text) > MAX_SCHEMA_CHARACTERS:
-        raise InvalidArgument(field, f"{len(text)} characters are too many; at most {MAX_SCHEMA_CHARACTERS}")
+    check_count(field, len(text), MAX_SCHEMA_CHARACTERS)
     refuse_control_tokens(field, text)
     return value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from voxmesh.vlm.v1 import vlm_pb2
 from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_runtime.refusals import check_count, check_range
 
 MAX_CHUNK_BYTES = 1024 * 1024
 MAX_IMAGE_BYTES = 16 * 1024 * 1024
@@ -28,9 +29,7 @@ class Uploads:
             InvalidArgument: the chunk, its picture or all together are too large, or a picture is skipped.
         """
         self._check_index(chunk.image_index)
-        if not 1 <= len(chunk.data) <= MAX_CHUNK_BYTES:
-            problem = f"must hold 1 to {MAX_CHUNK_BYTES} bytes, not {len(chunk.data)}"
-            raise InvalidArgument("image_chunk.data", problem)
+        check_count("image_chunk.data", len(chunk.data), MAX_CHUNK_BYTES, least=1, unit="bytes")
         if chunk.image_index == len(self._files):
             self._files.append(bytearray())
         if len(self._files[-1]) + len(chunk.data) > MAX_IMAGE_BYTES:
@@ -55,8 +54,7 @@ class Uploads:
 
     def _check_index(self, index: int) -> None:
         last = len(self._files) - 1
-        if not 0 <= index < MAX_IMAGES:
-            raise InvalidArgument("image_chunk.image_index", f"must be 0 to {MAX_IMAGES - 1}, not {index}")
+        check_range("image_chunk.image_index", index, 0, MAX_IMAGES - 1)
         if index not in {last, last + 1}:
             allowed = f"{last} or {last + 1}" if last >= 0 else "0"
             problem = f"{index} is out of order; pictures are sent one after another, so {allowed} comes now"

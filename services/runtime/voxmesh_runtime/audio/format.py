@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_runtime.refusals import check_range
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono samples in [-1, 1], shape (n,)."""
@@ -79,8 +80,7 @@ def _checked_encoding(number: int, field: str) -> Encoding:
 
 
 def _checked_rate(rate: int, field: str) -> int:
-    if not MIN_RATE_HERTZ <= rate <= MAX_RATE_HERTZ:
-        raise InvalidArgument(field, f"must be from {MIN_RATE_HERTZ} to {MAX_RATE_HERTZ}, not {rate}")
+    check_range(field, rate, MIN_RATE_HERTZ, MAX_RATE_HERTZ)
     return rate
 
 

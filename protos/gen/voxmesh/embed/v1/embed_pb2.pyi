@@ -121,7 +121,9 @@ class TextBatch(message.Message):
     """What the texts are."""
     @builtins.property
     def texts(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """1 to 256 texts, each 1 to 100,000 characters."""
+        """1 to 256 texts, each 1 to 100,000 characters, in a message of at most
+        4 MiB unless the operator decides otherwise; more go into more batches.
+        """
 
     @builtins.property
     def trace_context(self) -> common_pb2.TraceContext:

@@ -88,7 +88,8 @@ class RecognitionConfig(message.Message):
     @builtins.property
     def language_codes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """BCP-47 tags in order of likelihood; empty lets the model detect. Several
-        tags mean that languages may be mixed.
+        tags mean that languages may be mixed. Locales such as en_US.UTF-8 and
+        older tags such as iw are taken as the tag that they stand for.
         """
 
     @builtins.property

@@ -83,7 +83,9 @@ class SynthesisConfig(message.Message):
     voice: builtins.str
     """Voice name; unset takes the engine's default."""
     language_code: builtins.str
-    """BCP-47 tag of the text; unset takes the voice's."""
+    """BCP-47 tag of the text, or what stands for one, such as en_US.UTF-8;
+    unset takes the voice's.
+    """
     speaking_rate: builtins.float
     """Speed in [0.25, 4]; unset means 1."""
     word_time_offsets: builtins.bool

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Whisper calls Javanese by a code that was withdrawn in 1989.
-_TAG_OF_CODE = {"jw": "jv"}
+from voxmesh_runtime.language_tags import primary
+
+# Whisper calls Javanese by a code that was withdrawn in 1989, and Filipino by one that CLDR has given up.
+_TAG_OF_CODE = {"jw": "jv", "tl": "fil"}
 _CODE_OF_TAG = {tag: code for code, tag in _TAG_OF_CODE.items()}
 
 
@@ -27,8 +29,8 @@ class Wanted:
         """From BCP-47 tags, of which only the language counts: Whisper knows no regions."""
         tags: dict[str, str] = {}
         for tag in language_codes:
-            primary = tag.split("-", 1)[0].lower()
-            tags.setdefault(_CODE_OF_TAG.get(primary, primary), tag)
+            language = primary(tag)
+            tags.setdefault(_CODE_OF_TAG.get(language, language), tag)
         return cls(tags)
 
     @property

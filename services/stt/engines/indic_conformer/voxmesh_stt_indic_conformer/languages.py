@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument
+from voxmesh_runtime.language_tags import primary
 from voxmesh_runtime.outcomes import Outcome, approximated
+from voxmesh_runtime.quoting import quote
+from voxmesh_runtime.refusals import not_among
 from voxmesh_stt.engine import RecognitionOptions
 
 LANGUAGES = (
@@ -21,10 +24,10 @@ def checked_default(code: str) -> str:
     Raises:
         FailedPrecondition: the model does not know it.
     """
-    if code and _primary(code) not in LANGUAGES:
-        message = f"default language {code!r} is not supported; the model knows {', '.join(LANGUAGES)}"
+    if code and primary(code) not in LANGUAGES:
+        message = f"default language {not_among(code, LANGUAGES, 'the model knows')}"
         raise FailedPrecondition("language", code, message)
-    return _primary(code)
+    return primary(code)
 
 
 def chosen(options: RecognitionOptions, default: str) -> str:
@@ -34,7 +37,7 @@ def chosen(options: RecognitionOptions, default: str) -> str:
         InvalidArgument: the caller names none, and the operator has no default.
     """
     if options.language_codes:
-        return _primary(options.language_codes[0])
+        return primary(options.language_codes[0])
     if not default:
         problem = f"is required, since the model detects no language; it knows {', '.join(LANGUAGES)}"
         raise InvalidArgument(FIELD, problem)
@@ -46,8 +49,4 @@ def outcomes(options: RecognitionOptions) -> list[Outcome]:
     if not options.language_codes[1:]:
         return []
     first = options.language_codes[0]
-    return [approximated(FIELD, f"the model takes one language a stream: {first!r}, the first, is used")]
-
-
-def _primary(code: str) -> str:
-    return code.split("-", 1)[0].lower()
+    return [approximated(FIELD, f"the model takes one language a stream: {quote(first)}, the first, is used")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from voxmesh_runtime.language_tags import LanguageTag
 from voxmesh_stt.utterances import UtteranceSettings
 
 
@@ -31,5 +32,5 @@ class NemotronSettings(UtteranceSettings):
     """Compiled phrase lists that are kept after their last stream has ended."""
     cuda_graphs: bool = False
     """Decode with CUDA graphs on a GPU; faster where the driver can do it."""
-    languages: tuple[str, ...] = ()
+    languages: tuple[LanguageTag, ...] = ()
     """BCP-47 tags that the model knows, as a JSON list; empty takes them from the model or its name."""

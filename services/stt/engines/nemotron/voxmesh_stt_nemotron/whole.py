@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_runtime.language_tags import primary
 from voxmesh_stt.engine import EngineInfo, Phrase, RecognitionOptions, Step, Transcript
 from voxmesh_stt.utterances import DecodeRequest, Hypothesis, Utterances, UtteranceSession, latency_outcome
 from voxmesh_stt_nemotron.phrases import PhraseList, context_outcomes, phrase_outcomes
@@ -97,7 +98,7 @@ class WholeRecognizer:
     def _language(self, wanted: Sequence[str]) -> str:
         known = self.info.facts.language_codes
         if wanted:
-            return wanted[0].split("-", 1)[0].lower()
+            return primary(wanted[0])
         return known[0] if len(known) == 1 else ""
 
 

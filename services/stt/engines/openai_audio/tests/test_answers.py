@@ -9,7 +9,7 @@ import pytest
 from voxmesh_stt.engine import Word
 from voxmesh_stt_openai_audio.answers import answer_of, cleaned, cleaned_part
 from voxmesh_stt_openai_audio.events import EventLines, StreamedText
-from voxmesh_stt_openai_audio.languages import primary, tag_of
+from voxmesh_stt_openai_audio.languages import code_of, tag_of
 
 pytestmark = pytest.mark.unit
 
@@ -45,7 +45,7 @@ def test_languages_become_tags(answered: str, tag: str) -> None:
 
 
 def test_requests_name_the_language_alone() -> None:
-    assert [primary(tag) for tag in ("en-IN", "KN", "zh-Hans-CN")] == ["en", "kn", "zh"]
+    assert [code_of(tag) for tag in ("en-IN", "KN", "zh-Hans-CN", "tl", "nb", "")] == ["en", "kn", "zh", "tl", "no", ""]
 
 
 def test_a_plain_answer_is_its_text() -> None:

@@ -42,6 +42,24 @@ def test_settings_come_from_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.shown_url == "http://host:8000/v1"
 
 
+def test_c16_languages_of_the_server_are_written_as_people_do() -> None:
+    assert OpenAiAudioSettings(language_codes=("en_US", "iw")).language_codes == ("en-US", "he")
+    with pytest.raises(ValueError, match="'hindi' is no language tag"):
+        OpenAiAudioSettings(language_codes=("hindi",))
+
+
+def test_c8_a_server_on_loopback_is_not_asked_through_a_proxy(
+    server: TranscriptionServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        # Nothing listens there.
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert connect().info.facts.model == "whisper-1"
+    assert server.uploads
+
+
 def test_fields_that_the_engine_decides_on_are_refused() -> None:
     with pytest.raises(ValueError, match="the engine itself decides on model, stream"):
         OpenAiAudioSettings(extra_fields={"stream": True, "model": "x"})

@@ -10,6 +10,7 @@ from typing import Any, cast
 from pydantic import SecretStr
 
 from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument, Overloaded, Unavailable, VoxmeshError
+from voxmesh_runtime.quoting import quote
 
 BUSY = 429
 NO_MODEL = 404
@@ -85,7 +86,7 @@ def to_error(failure: ServerFailure, asked: Asked) -> VoxmeshError:
         return FailedPrecondition("upstream", asked.url, problem)
     if status == NO_MODEL:
         problem = (
-            f"the server has no model {asked.model!r}, or no transcriptions at this address (HTTP 404); "
+            f"the server has no model {quote(asked.model)}, or no transcriptions at this address (HTTP 404); "
             "check --model and VOXMESH_OPENAI_AUDIO_BASE_URL, which mostly ends in /v1"
         )
         return FailedPrecondition("model", asked.model, problem)
@@ -98,7 +99,7 @@ def to_error(failure: ServerFailure, asked: Asked) -> VoxmeshError:
 def _bad_request(failure: ServerFailure, asked: Asked) -> VoxmeshError:
     text = failure.quote.lower()
     if asked.language and "language" in text:
-        problem = f"the server refuses {asked.language!r}: {failure.quote}"
+        problem = f"the server refuses {quote(asked.language)}: {failure.quote}"
         return InvalidArgument("config.language_codes[0]", problem)
     if asked.has_prompt and "prompt" in text:
         return InvalidArgument("config.biasing", f"the server refuses it as a prompt: {failure.quote}")

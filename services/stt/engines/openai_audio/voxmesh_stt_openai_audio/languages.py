@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from voxmesh_runtime.language_tags import primary
+
 _NAMES = """
 af afrikaans,am amharic,ar arabic,as assamese,az azerbaijani,ba bashkir,be belarusian,bg bulgarian,bn bengali,
 bo tibetan,br breton,bs bosnian,ca catalan,ca valencian,cs czech,cy welsh,da danish,de german,el greek,en english,
@@ -23,12 +25,15 @@ tk turkmen,tl tagalog,tr turkish,tt tatar,uk ukrainian,ur urdu,uz uzbek,vi vietn
 yue cantonese,zh chinese,zh mandarin
 """
 _CODE_OF = {name: code for code, _, name in (entry.partition(" ") for entry in _NAMES.replace("\n", "").split(","))}
+_ASKED_AS = {"fil": "tl"}
+"""Servers ask for the shorter code, which BCP-47 has given up."""
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 
 
-def primary(tag: str) -> str:
-    """The language of a BCP-47 tag as servers want it: `en` of `en-IN`."""
-    return tag.split("-", 1)[0].lower()
+def code_of(tag: str) -> str:
+    """The language of a BCP-47 tag as servers want it: `en` of `en-IN`; empty for none."""
+    language = primary(tag)
+    return _ASKED_AS.get(language, language)
 
 
 def tag_of(answered: str) -> str:

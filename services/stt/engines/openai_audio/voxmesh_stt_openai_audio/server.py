@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 
 from voxmesh_runtime.audio import Samples, wav_bytes
+from voxmesh_runtime.proxies import direct_mounts
 from voxmesh_stt_openai_audio.answers import Answer, answer_of, cleaned
 from voxmesh_stt_openai_audio.events import EventLines, StreamedText
 from voxmesh_stt_openai_audio.failures import ServerFailure, quotable, refused
@@ -54,6 +55,7 @@ class Server:
             auth=(address.username, address.password) if address.username and settings.api_key is None else None,
             # Every request has a deadline of its own, which counts from before the connection.
             timeout=httpx.Timeout(None, connect=settings.connect_timeout_s),
+            mounts=direct_mounts(settings.base_url),
             limits=httpx.Limits(max_connections=settings.max_concurrent_requests + 1),
         )
         self._url = str(address.copy_with(userinfo=b"")).rstrip("/")

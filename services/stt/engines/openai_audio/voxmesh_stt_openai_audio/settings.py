@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from voxmesh_runtime.language_tags import LanguageTag
 from voxmesh_stt.utterances import UtteranceSettings
 
 RESERVED_FIELDS = frozenset(
@@ -26,7 +27,7 @@ class OpenAiAudioSettings(UtteranceSettings):
     """Key that the server asks for, sent as a bearer token."""
     license: str = "unknown"
     """Licence of the server's model, as told by GetModelInfo."""
-    language_codes: tuple[str, ...] = ()
+    language_codes: tuple[LanguageTag, ...] = ()
     """Languages of the server's model as a JSON list of BCP-47 tags; callers who ask for another one are refused.
     Empty lets the server judge."""
     timeout_s: float = Field(default=15.0, gt=0)

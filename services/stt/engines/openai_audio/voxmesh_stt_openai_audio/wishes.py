@@ -8,7 +8,7 @@ from voxmesh_runtime.outcomes import Outcome, approximated, ignored
 from voxmesh_stt.biasing import CONTEXT, PHRASES, phrase_field, refuse_marks, rich_context
 from voxmesh_stt.engine import RecognitionOptions
 from voxmesh_stt.utterances import latency_outcome
-from voxmesh_stt_openai_audio.languages import primary
+from voxmesh_stt_openai_audio.languages import code_of
 from voxmesh_stt_openai_audio.probe import Abilities
 from voxmesh_stt_openai_audio.server import Form
 from voxmesh_stt_openai_audio.settings import OpenAiAudioSettings
@@ -36,7 +36,7 @@ def wishes_of(
     if options.max_latency_s is not None:
         outcomes.append(latency_outcome(options.max_latency_s, settings))
     tag = options.language_codes[0] if options.language_codes else ""
-    language = primary(tag)
+    language = code_of(tag)
     wants_words = options.word_time_offsets and abilities.gives_words
     is_verbose = wants_words or (not language and abilities.tells_language)
     # Servers stream plain text alone.

@@ -6,6 +6,7 @@ from typing import Any
 
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Outcome, applied, approximated, ignored
+from voxmesh_runtime.quoting import quote
 from voxmesh_stt.biasing import CONTEXT, PHRASES, phrase_field, refuse_marks, rich_context
 from voxmesh_stt.engine import RecognitionOptions
 from voxmesh_stt.options import MAX_CONTEXT_CHARACTERS
@@ -24,7 +25,7 @@ def refuse_added_tokens(options: RecognitionOptions, tokenizer: Any) -> None:
     for field, text in texts:
         found = next((token for token in added if token in text), None)
         if found is not None:
-            raise InvalidArgument(field, f"holds the control token {found!r} of the model; remove it")
+            raise InvalidArgument(field, f"holds the control token {quote(found)} of the model; remove it")
 
 
 def context_of(options: RecognitionOptions, tokenizer: Any, max_tokens: int) -> tuple[str, list[Outcome]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from voxmesh_runtime.language_tags import primary
+
 _TAGS = {
     "Chinese": "zh",
     "English": "en",
@@ -49,7 +51,7 @@ ALIGNER_NAMES = (
 
 def language_name(tag: str) -> str:
     """The model's name of a language that `tag_of` has a tag for; script and region do not matter."""
-    return _NAMES[tag.split("-", 1)[0].lower()]
+    return _NAMES[primary(tag)]
 
 
 def tag_of(name: str) -> str:

@@ -18,6 +18,7 @@ from xllamacpp import CommonParams, Server  # pyright: ignore[reportAttributeAcc
 
 from voxmesh_runtime.engines import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_runtime.language_tags import primary
 from voxmesh_runtime.models import SMOLLM2, InvalidSourceError, ModelSource, ModelStore, parse_source
 from voxmesh_turn.engine import Transcript
 
@@ -73,7 +74,7 @@ class SmolWords:
         self._model = None
 
     def _probability(self, transcript: Transcript) -> float | None:
-        if transcript.language_code.partition("-")[0].lower() != LANGUAGE:
+        if primary(transcript.language_code) != LANGUAGE:
             return None
         share = self._loaded().end_share(transcript.text)
         return None if share is None else _logistic(SHARE_WEIGHT * math.log(share + SHARE_FLOOR) + BIAS)
