@@ -10,15 +10,16 @@ from voxmesh_llm_proxy.upstream import Upstream
 from voxmesh_llm_proxy.validation import check_sampling, check_schema
 from voxmesh_runtime.outcomes import Outcome, applied, ignored
 
-_SAMPLING_FIELDS = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "presence_penalty",
-    "frequency_penalty",
-    "seed",
-    "max_output_tokens",
-)
+_SAMPLING_FIELDS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "presence_penalty": "presence_penalty",
+    "frequency_penalty": "frequency_penalty",
+    "seed": "seed",
+    "max_output_tokens": "max_tokens",
+}
+"""The contract's fields, and the upstream's."""
 
 
 async def stream_options(
@@ -53,12 +54,13 @@ def outcomes(config: llm_pb2.GenerationConfig, upstream: Upstream, settings: Llm
 
 def _sampling_outcome(name: str, upstream: Upstream) -> Outcome:
     field = f"config.sampling.{name}"
-    return ignored(field, "the upstream does not know it") if name in upstream.unknown_fields else applied(field)
+    is_dropped = upstream.fields.is_dropped(_SAMPLING_FIELDS[name])
+    return ignored(field, "the upstream does not know it") if is_dropped else applied(field)
 
 
 def _thinking_outcome(upstream: Upstream, settings: LlmSettings) -> Outcome:
     if not settings.allow_thinking:
         return ignored("config.thinking", "this service keeps the model from thinking")
-    if "chat_template_kwargs" in upstream.unknown_fields:
+    if upstream.fields.is_dropped("chat_template_kwargs"):
         return ignored("config.thinking", "the upstream has no switch; its model thinks or does not")
     return applied("config.thinking")
