@@ -106,12 +106,15 @@ class EventReader:
         self._said: list[str] = []
         self._has_reasons = False
         self._has_calls = False
+        self._is_over = False
 
     def read(self, event: ServerEvent) -> list[Event]:
-        """What `event` says."""
+        """What `event` says; nothing after the end."""
+        if self._is_over:
+            return []
         data = event.data.strip()
         if data.startswith(_DONE):
-            return [Event(is_end=True)]
+            return self._end()
         try:
             body = json.loads(data)
         except (ValueError, RecursionError):
@@ -125,8 +128,12 @@ class EventReader:
         if name == "error":
             return [_refused(body)]
         if body == _DONE:
-            return [Event(is_end=True)]
+            return self._end()
         return [self._object(body)] if isinstance(body, dict) else []
+
+    def _end(self) -> list[Event]:
+        self._is_over = True
+        return [Event(is_end=True)]
 
     def _object(self, body: Json) -> Event:
         if (fault := _fault(body)) is not None:
@@ -159,11 +166,13 @@ class EventReader:
 
     def _unsaid(self, whole: _Part) -> _Part:
         """What a message adds to the deltas before it: it holds the whole answer, and nothing is said twice."""
-        said, text = "".join(self._said).strip(), whole.text.lstrip()
-        if not said:
+        said, text = "".join(self._said).lstrip(), whole.text.lstrip()
+        if not said.strip():
             text = whole.text
         elif text.startswith(said):
             text = text.removeprefix(said)
+        elif text.startswith(said.rstrip()):
+            text = text.removeprefix(said.rstrip()).lstrip()
         elif said.startswith(text.rstrip()):
             text = ""
         else:

@@ -42,7 +42,6 @@ class OpenAnswer:
             raise UpstreamFailure(event.complaint)
         if event.is_end:
             self._is_over = True
-            self._events.clear()
             await self._drain()
         return event
 

@@ -10,16 +10,17 @@ from voxmesh_llm_proxy.upstream import Upstream
 from voxmesh_llm_proxy.validation import check_sampling, check_schema
 from voxmesh_runtime.outcomes import Outcome, applied, ignored
 
-_SAMPLING_FIELDS = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "top_k": "top_k",
-    "presence_penalty": "presence_penalty",
-    "frequency_penalty": "frequency_penalty",
-    "seed": "seed",
-    "max_output_tokens": "max_tokens",
-}
-"""The contract's fields, and the upstream's."""
+_SAMPLING_FIELDS = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+    "max_output_tokens",
+)
+_UPSTREAM_NAMES = {"max_output_tokens": "max_tokens"}
+"""Those that the upstream calls otherwise."""
 
 
 async def stream_options(
@@ -54,7 +55,7 @@ def outcomes(config: llm_pb2.GenerationConfig, upstream: Upstream, settings: Llm
 
 def _sampling_outcome(name: str, upstream: Upstream) -> Outcome:
     field = f"config.sampling.{name}"
-    is_dropped = upstream.fields.is_dropped(_SAMPLING_FIELDS[name])
+    is_dropped = upstream.fields.is_dropped(_UPSTREAM_NAMES.get(name, name))
     return ignored(field, "the upstream does not know it") if is_dropped else applied(field)
 
 

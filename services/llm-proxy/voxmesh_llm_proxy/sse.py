@@ -43,10 +43,11 @@ class EventStream:
         Raises:
             Unavailable: an event is longer than `MAX_EVENT_BYTES`.
         """
-        if self._is_after_cr and data:
-            # The rest of a CRLF that was cut in two.
-            data = data.removeprefix(b"\n")
-        self._is_after_cr = data.endswith(b"\r") or (not data and self._is_after_cr)
+        if not data:
+            return []
+        # The rest of a CRLF that was cut in two.
+        is_rest, self._is_after_cr = self._is_after_cr, data.endswith(b"\r")
+        data = data.removeprefix(b"\n") if is_rest else data
         lines = (self._line + data).splitlines(keepends=True)
         self._line = lines.pop() if lines and lines[-1][-1] not in _LINE_ENDS else b""
         events = [event for line in lines if (event := self._take(line.rstrip(_LINE_ENDS))) is not None]

@@ -151,7 +151,7 @@ class ThinkingSplitter:
         return Piece("", is_thought=False)
 
     def _answer(self) -> Piece | None:
-        if "<" not in self._held:
+        if "<" not in self._held and ">" not in self._held:
             return self._take_all()
         closed = self._held.find(_CLOSE)
         if _OPEN in self._passed + (self._held if closed < 0 else self._held[:closed]):

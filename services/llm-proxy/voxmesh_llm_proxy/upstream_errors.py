@@ -45,8 +45,12 @@ _BY_WORD = {
     Kind.MODEL: ("model_not_found", "modelnotfound", "deploymentnotfound", "not_found_error", "notfounderror"),
 }
 """Words that say more than the status beside them."""
-_BY_STATUS = {400: Kind.REQUEST, 401: Kind.KEY, 402: Kind.KEY, 403: Kind.KEY, 404: Kind.MODEL, 413: Kind.REQUEST}
-_BY_STATUS |= {422: Kind.REQUEST, 429: Kind.BUSY}
+_BY_STATUS = {
+    **dict.fromkeys((400, 413, 422), Kind.REQUEST),
+    **dict.fromkeys((401, 402, 403), Kind.KEY),
+    404: Kind.MODEL,
+    429: Kind.BUSY,
+}
 _REQUEST_WORDS = ("invalid_request", "invalid_argument", "invalid_value", "bad_request", "badrequest", "validation")
 _CONTEXT_TEXTS = ("exceed", "length", "maximum", "too long", "too large", "window")
 
