@@ -42,14 +42,6 @@ class Generation:
         self._options = options
         self._upstream = upstream
         self._owner = owner
-        self._splitter = ThinkingSplitter(begins_with_thoughts=upstream.habits.begins_with_thoughts(options.habit))
-        self._answer = Answer(
-            index,
-            {tool.name for tool in request.tools},
-            upstream=options.upstream,
-            thinking=options.thinking,
-            splitter=self._splitter,
-        )
         self._effort = Effort()
         self._pipe = Pipe[Response]()
         self._reading: asyncio.Task[None] | None = None
@@ -68,6 +60,7 @@ class Generation:
         Raises:
             VoxmeshError: as `Upstream.chat`, or the model wrote a tool call that nobody can run.
         """
+        self._begin()
         attributes = {
             names.GEN_AI_OPERATION: "chat",
             names.GEN_AI_PROVIDER: self._upstream.endpoint.engine,
@@ -80,6 +73,18 @@ class Generation:
             finally:
                 self._account(span)
             await send(Response(finished=self._finished()))
+
+    def _begin(self) -> None:
+        # Not before its turn: the answers before it show how the model thinks.
+        begins_with_thoughts = self._upstream.habits.begins_with_thoughts(self._options.habit)
+        self._splitter = ThinkingSplitter(begins_with_thoughts=begins_with_thoughts)
+        self._answer = Answer(
+            self._index,
+            {tool.name for tool in self._request.tools},
+            upstream=self._options.upstream,
+            thinking=self._options.thinking,
+            splitter=self._splitter,
+        )
 
     async def _relay(self, send: Send) -> None:
         # A task of its own, so that a cancel ends the request even while the caller reads nothing.

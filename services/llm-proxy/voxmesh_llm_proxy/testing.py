@@ -114,6 +114,8 @@ class RecordedUpstream:
         self.plays: deque[Scripted] = deque([Play([text("Hello")])])
         self.models = models
         """What is listed; None answers 404."""
+        self.listed: object = None
+        """Body of the list instead of `models`, as it is."""
         self.requests: list[Json] = []
         """Bodies of all chat completions."""
         self.keys: list[str] = []
@@ -151,7 +153,9 @@ class RecordedUpstream:
         return method, await reader.readexactly(int(headers.get("content-length", "0")))
 
     def _list_models(self, writer: asyncio.StreamWriter) -> None:
-        if self.models is None:
+        if self.listed is not None:
+            _write_json(writer, 200, self.listed, {})
+        elif self.models is None:
             _write_json(writer, 404, {"error": {"message": "not found"}}, {})
         else:
             data = [{"id": name, "object": "model", "max_model_len": 4096} for name in self.models]
