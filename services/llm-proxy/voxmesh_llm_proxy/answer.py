@@ -1,108 +1,135 @@
-"""Read an upstream's chunks: text, thoughts, tool calls, and in the end why it stopped and what it counted."""
+"""Read an upstream's events: text, thoughts, tool calls, and in the end why it stopped and what it counted."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
-
-from openai.types import CompletionUsage
-from openai.types.chat import ChatCompletionChunk
-from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
 from voxmesh.llm.v1 import llm_pb2
+from voxmesh_llm_proxy.events import Event, Tokens
+from voxmesh_llm_proxy.surrogates import SurrogateJoiner
 from voxmesh_llm_proxy.thinking import Piece, ThinkingSplitter
 from voxmesh_llm_proxy.tools import ToolCallAssembler
+from voxmesh_runtime.control_tokens import ControlTokenFilter
 from voxmesh_runtime.errors import Unavailable
 
 Response = llm_pb2.StreamingGenerateResponse
 Finished = llm_pb2.Finished
 
+_LENGTH = ("length", "max_tokens", "model_length", "max_output_tokens", "max_completion_tokens", "token_limit")
+_TOOLS = ("tool_calls", "tool_call", "tool_use", "function_call", "function_calls")
+_FILTERS = (
+    *("content_filter", "content_filtered", "content_filter_error", "safety", "image_safety", "prohibited_content"),
+    *("blocklist", "spii", "recitation", "refusal", "guardrail_intervened", "sensitive"),
+)
+_FAILURES = (
+    *("error", "abort", "aborted", "cancelled", "canceled", "insufficient_system_resource", "network_error"),
+    *("malformed_function_call", "unexpected_tool_call", "engine_overloaded"),
+)
 _REASONS = {
-    "stop": Finished.REASON_STOP,
-    "length": Finished.REASON_LENGTH,
-    "tool_calls": Finished.REASON_TOOL_CALLS,
-    "function_call": Finished.REASON_TOOL_CALLS,
-    "content_filter": Finished.REASON_CONTENT_FILTER,
+    **dict.fromkeys(_LENGTH, Finished.REASON_LENGTH),
+    **dict.fromkeys(_TOOLS, Finished.REASON_TOOL_CALLS),
+    **dict.fromkeys(_FILTERS, Finished.REASON_CONTENT_FILTER),
 }
+"""Reasons in the words of upstreams; any other is a stop."""
+_CUTS = frozenset({Finished.REASON_LENGTH, Finished.REASON_CONTENT_FILTER})
 
 
 class Answer:
-    """Turns the chunks of one generation into responses.
+    """Turns the events of one generation into responses.
 
     Args:
         index: number of the generation in its stream.
         tool_names: tools that the caller offered.
+        upstream: which one, as in `ToolCallAssembler`.
         thinking: the caller wants to see thoughts; otherwise they are dropped.
+        splitter: tells thoughts that are written inline.
     """
 
-    def __init__(self, index: int, tool_names: Collection[str], *, thinking: bool) -> None:
+    def __init__(
+        self,
+        index: int,
+        tool_names: Collection[str],
+        *,
+        upstream: str = "",
+        thinking: bool = False,
+        splitter: ThinkingSplitter | None = None,
+    ) -> None:
         self._index = index
         self._thinking = thinking
-        self._splitter = ThinkingSplitter()
-        self._tools = ToolCallAssembler(tool_names, index)
-        self._reason: str | None = None
-        self._usage: CompletionUsage | None = None
+        self._splitter = splitter or ThinkingSplitter()
+        self._text = SurrogateJoiner()
+        self._thoughts = SurrogateJoiner()
+        self._marks = ControlTokenFilter()
+        self._tools = ToolCallAssembler(tool_names, upstream)
+        self._finish = ""
+        self._is_ended = False
+        self._tokens = Tokens()
         self.model = ""
         """The model, as the upstream names it."""
 
-    def feed(self, chunk: ChatCompletionChunk) -> Iterator[Response]:
-        """Responses that `chunk` completes.
+    def feed(self, event: Event) -> Iterator[Response]:
+        """Responses that `event`, which holds no complaint, completes.
 
         Raises:
             Unavailable: the model wrote a tool call that nobody can run.
         """
-        self.model = chunk.model or self.model
-        self._usage = chunk.usage or self._usage
-        for choice in (chunk.choices or ())[:1]:
-            yield from self._delta(choice.delta)
-            self._reason = choice.finish_reason or self._reason
+        self.model = event.model or self.model
+        self._tokens = event.tokens or self._tokens
+        if event.reasoning:
+            yield from self._texts(self._splitter.no_thoughts())
+            yield from self._texts([Piece(self._thoughts.feed(event.reasoning), is_thought=True)])
+        if event.text:
+            yield from self._texts(self._splitter.feed(self._text.feed(event.text)))
+        if event.fragments:
+            yield from self._flush_text()
+            yield from self._calls(self._tools.feed(event.fragments))
+        self._finish = event.finish or self._finish
+        self._is_ended = self._is_ended or event.is_end
 
     def end(self) -> Iterator[Response]:
         """Responses that the end of the answer completes.
 
         Raises:
-            Unavailable: the upstream stopped without saying why, so that the answer may be cut.
+            Unavailable: the upstream stopped without saying so, or failed, or the model wrote a call that nobody
+                can run: the answer may be cut.
         """
-        if self._reason is None:
+        if not self._finish and not self._is_ended:
             raise Unavailable("the upstream's answer ended without a reason; send the generation again")
-        yield from self._texts(self._splitter.flush())
+        if self._finish in _FAILURES:
+            raise Unavailable("the upstream failed while it wrote its answer; send the generation again")
+        yield from self._flush_text()
         # A call that the limit cut in two is nobody's to run.
-        if self._reason != "length":
+        if _REASONS.get(self._finish) not in _CUTS:
             yield from self._calls(self._tools.flush())
+        if self._finish in _TOOLS and not self._tools.count:
+            raise Unavailable("the upstream announced a tool call and sent none; send the generation again", 0.1)
 
     def reason(self) -> llm_pb2.Finished.Reason.ValueType:
         """Why the answer is over; only after `end`."""
+        reason = _REASONS.get(self._finish, Finished.REASON_STOP)
         # Some upstreams say "stop" after tool calls.
-        if self._tools.count and self._reason == "stop":
-            return Finished.REASON_TOOL_CALLS
-        return _REASONS.get(self._reason or "", Finished.REASON_STOP)
+        return Finished.REASON_TOOL_CALLS if self._tools.count and reason == Finished.REASON_STOP else reason
 
     def usage(self) -> llm_pb2.Usage:
         """Tokens, as far as the upstream has told."""
-        usage = self._usage
-        if usage is None:
-            return llm_pb2.Usage()
-        cached = usage.prompt_tokens_details
-        return llm_pb2.Usage(
-            input_tokens=usage.prompt_tokens or 0,
-            output_tokens=usage.completion_tokens or 0,
-            cached_input_tokens=(cached.cached_tokens or 0) if cached is not None else 0,
-        )
+        tokens = self._tokens
+        return llm_pb2.Usage(input_tokens=tokens.read, output_tokens=tokens.written, cached_input_tokens=tokens.cached)
 
-    def _delta(self, delta: ChoiceDelta) -> Iterator[Response]:
-        extra: dict[str, Any] = delta.model_extra or {}
-        thoughts = extra.get("reasoning_content") or extra.get("reasoning")
-        if isinstance(thoughts, str):
-            yield from self._texts([Piece(thoughts, is_thought=True)])
-        if delta.content:
-            yield from self._texts(self._splitter.feed(delta.content))
-        if delta.tool_calls:
-            yield from self._texts(self._splitter.flush())
-            yield from self._calls(self._tools.feed(delta.tool_calls))
+    def _flush_text(self) -> Iterator[Response]:
+        """What was held back; a tool call or the end comes after all text before it."""
+        is_cut = _REASONS.get(self._finish) in _CUTS
+        yield from self._texts([Piece(self._thoughts.flush(), is_thought=True)])
+        yield from self._texts(self._splitter.feed(self._text.flush()))
+        yield from self._texts(self._splitter.flush(is_cut=is_cut))
+        if rest := self._marks.flush():
+            yield Response(text_delta=llm_pb2.TextDelta(generation_index=self._index, text=rest))
 
     def _texts(self, pieces: list[Piece]) -> Iterator[Response]:
         for piece in pieces:
-            delta = llm_pb2.TextDelta(generation_index=self._index, text=piece.text)
+            text = piece.text if piece.is_thought else self._marks.feed(piece.text)
+            if not text:
+                continue
+            delta = llm_pb2.TextDelta(generation_index=self._index, text=text)
             if not piece.is_thought:
                 yield Response(text_delta=delta)
             elif self._thinking:

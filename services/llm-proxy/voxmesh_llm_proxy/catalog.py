@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
+from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 from openai import APIError
-from openai.types import Model
 
+from voxmesh_llm_proxy.structs import Json
 from voxmesh_llm_proxy.upstream import Upstream
 from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_runtime.quoting import quote
 
 log = logging.getLogger(__name__)
 
 LIST_TIMEOUT_S = 5.0
 REFRESH_AFTER_S = 5.0
 """Unknown names make the list be read again, but not more often than this."""
+
+_LISTS = ("data", "models")
+_NAMES = ("id", "name", "model")
+_CONTEXTS = ("n_ctx", "max_model_len", "context_length", "context_window", "max_context_length")
+_MAX_CONTEXT = 2**31 - 1
 
 
 class Catalog:
@@ -29,7 +38,7 @@ class Catalog:
     def __init__(self, upstream: Upstream, configured: str | None) -> None:
         self._upstream = upstream
         self._configured = configured
-        self._listed: tuple[Model, ...] = ()
+        self._listed: dict[str, int] = {}
         self._read_at = 0.0
 
     @property
@@ -40,18 +49,13 @@ class Catalog:
     @property
     def names(self) -> tuple[str, ...]:
         """All models that callers may name."""
-        listed = [model.id for model in self._listed]
-        first = self._configured or listed[0]
-        return (first, *(name for name in listed if name != first))
+        first = self._configured or next(iter(self._listed))
+        return (first, *(name for name in self._listed if name != first))
 
     @property
     def context_tokens(self) -> int:
         """Context of the default model; 0 when the upstream does not tell."""
-        model = next((model for model in self._listed if model.id == self.default), None)
-        extra: dict[str, Any] = (model.model_extra or {}) if model is not None else {}
-        meta: dict[str, Any] = extra.get("meta") or {}
-        # As llama.cpp and vLLM tell it.
-        return int(meta.get("n_ctx") or extra.get("max_model_len") or 0)
+        return self._listed.get(self.default, 0)
 
     async def read(self) -> None:
         """Ask the upstream for its models.
@@ -63,13 +67,13 @@ class Catalog:
         self._read_at = time.monotonic()
         client = await self._upstream.client()
         try:
-            page = await client.models.list(timeout=LIST_TIMEOUT_S)
+            page = await client.get("/models", cast_to=httpx2.Response, options={"timeout": LIST_TIMEOUT_S})
         except APIError as error:
             if getattr(error, "status_code", None) not in {404, 405, 501}:
                 raise
             log.info("the upstream lists no models", extra={"configured": self._configured})
         else:
-            self._listed = tuple(page.data or ())
+            self._listed = dict(_models(page.text))
         if self._configured is None and not self._listed:
             url = str(client.base_url)
             raise FailedPrecondition("upstream", url, "the upstream lists no models; set VOXMESH_UPSTREAM_MODEL")
@@ -87,5 +91,28 @@ class Catalog:
                 log.warning("the upstream's models cannot be read", extra={"error": type(error).__name__})
         if wanted and wanted not in self.names:
             names = ", ".join(self.names[:20])
-            raise FailedPrecondition("model", wanted[:200], f"the upstream has no such model; it has {names}")
+            raise FailedPrecondition("model", quote(wanted), f"the upstream has no such model; it has {names}")
         return wanted or self.default
+
+
+def _models(text: str) -> Iterator[tuple[str, int]]:
+    """Names and context sizes in a list of models, whatever its shape."""
+    try:
+        page: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(page, dict):
+        page = next((page[name] for name in _LISTS if isinstance(page.get(name), list)), [])
+    for model in page if isinstance(page, list) else []:
+        fields: Json = model if isinstance(model, dict) else {"id": model}
+        name = next((fields[key] for key in _NAMES if isinstance(fields.get(key), str) and fields[key]), None)
+        if name is not None:
+            yield name, _context(fields)
+
+
+def _context(model: Json) -> int:
+    """As llama.cpp, vLLM and the gateways tell it; 0 when they do not."""
+    meta = model.get("meta")
+    told = [*([meta.get("n_ctx")] if isinstance(meta, dict) else []), *(model.get(name) for name in _CONTEXTS)]
+    known = (value for value in told if isinstance(value, int) and not isinstance(value, bool))
+    return next((value for value in known if 0 < value <= _MAX_CONTEXT), 0)

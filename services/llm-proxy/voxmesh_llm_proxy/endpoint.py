@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from voxmesh_llm_proxy.settings import LlmSettings
 
@@ -16,6 +18,20 @@ class Address:
     url: str
     """Base URL, such as http://host:8000/v1."""
     api_key: str
+
+
+def uses_proxies(url: str | None) -> bool:
+    """Whether requests to an upstream heed the usual proxy variables; None is our own server.
+
+    A proxy of the network cannot reach what listens on loopback, and it has no business with the key.
+    """
+    host = (urlsplit(url).hostname or "") if url is not None else "localhost"
+    if host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True
 
 
 class Endpoint(Protocol):

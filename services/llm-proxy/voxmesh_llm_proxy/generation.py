@@ -13,6 +13,7 @@ from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.answer import Answer, Finished, Response
 from voxmesh_llm_proxy.messages import GenerationOptions, request_body
 from voxmesh_llm_proxy.pipe import Pipe
+from voxmesh_llm_proxy.thinking import ThinkingSplitter
 from voxmesh_llm_proxy.upstream import Effort, Upstream
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import WorkClock
@@ -41,7 +42,6 @@ class Generation:
         self._options = options
         self._upstream = upstream
         self._owner = owner
-        self._answer = Answer(index, {tool.name for tool in request.tools}, thinking=options.thinking)
         self._effort = Effort()
         self._pipe = Pipe[Response]()
         self._reading: asyncio.Task[None] | None = None
@@ -60,6 +60,7 @@ class Generation:
         Raises:
             VoxmeshError: as `Upstream.chat`, or the model wrote a tool call that nobody can run.
         """
+        self._begin()
         attributes = {
             names.GEN_AI_OPERATION: "chat",
             names.GEN_AI_PROVIDER: self._upstream.endpoint.engine,
@@ -72,6 +73,18 @@ class Generation:
             finally:
                 self._account(span)
             await send(Response(finished=self._finished()))
+
+    def _begin(self) -> None:
+        # Not before its turn: the answers before it show how the model thinks.
+        begins_with_thoughts = self._upstream.habits.begins_with_thoughts(self._options.habit)
+        self._splitter = ThinkingSplitter(begins_with_thoughts=begins_with_thoughts)
+        self._answer = Answer(
+            self._index,
+            {tool.name for tool in self._request.tools},
+            upstream=self._options.upstream,
+            thinking=self._options.thinking,
+            splitter=self._splitter,
+        )
 
     async def _relay(self, send: Send) -> None:
         # A task of its own, so that a cancel ends the request even while the caller reads nothing.
@@ -92,12 +105,13 @@ class Generation:
     async def _read(self) -> None:
         try:
             body = request_body(self._request, self._options)
-            async with self._upstream.chat(body, self._effort, self._owner) as chunks:
-                async for chunk in chunks:
-                    for response in self._answer.feed(chunk):
+            async with self._upstream.chat(body, self._effort, self._owner) as events:
+                async for event in events:
+                    for response in self._answer.feed(event):
                         await self._pipe.put(response)
             for response in self._answer.end():
                 await self._pipe.put(response)
+            self._upstream.habits.learn(self._options.habit, self._splitter)
         finally:
             self._pipe.close()
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from voxmesh.llm.v1 import llm_pb2
+from voxmesh_llm_proxy.arguments import harmless, parse
+from voxmesh_llm_proxy.call_state import decode
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.structs import Json, plain
 from voxmesh_llm_proxy.validation import image_type
+from voxmesh_runtime.control_tokens import strip_control_tokens
 
 _ROLES = {
     llm_pb2.Message.ROLE_USER: "user",
@@ -25,9 +29,16 @@ class GenerationOptions:
     """A stream's config, checked, in the upstream's words."""
 
     model: str
+    upstream: str = ""
+    """Key of the upstream and model, which alone see again what they said of their tool calls."""
     thinking: bool = False
     fields: Json = field(default_factory=dict[str, Any])
     """Fields of every request of the stream."""
+
+    @property
+    def habit(self) -> tuple[str, bool]:
+        """What decides whether an answer begins with thoughts."""
+        return self.model, self.thinking
 
 
 def generation_options(
@@ -43,12 +54,17 @@ def generation_options(
     if config.HasField("response_schema"):
         schema = plain(config.response_schema)
         fields["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
-    return GenerationOptions(model, thinking, fields)
+    return GenerationOptions(model, upstream_key(settings, model), thinking, fields)
+
+
+def upstream_key(settings: LlmSettings, model: str) -> str:
+    """The same in all services that ask one model of one server; tells nothing of either."""
+    return hashlib.sha256(f"{settings.upstream_url or ''} {model}".encode()).hexdigest()[:8]
 
 
 def request_body(generate: llm_pb2.Generate, options: GenerationOptions) -> Json:
     """The body of the request for one generation."""
-    body: Json = {"model": options.model, "messages": _messages(generate.messages), **options.fields}
+    body: Json = {"model": options.model, "messages": _messages(generate.messages, options.upstream), **options.fields}
     if generate.tools:
         body["tools"] = [_tool(tool) for tool in generate.tools]
     return body
@@ -80,24 +96,41 @@ def _short(value: float) -> float:
     return round(value, 6)
 
 
-def _messages(messages: Sequence[llm_pb2.Message]) -> list[Json]:
+def _messages(messages: Sequence[llm_pb2.Message], upstream: str) -> list[Json]:
     # Templates know one system message; several at the beginning are one text to the model.
     system = [message.text for message in messages if message.role == llm_pb2.Message.ROLE_SYSTEM]
-    others = [_message(message) for message in messages if message.role != llm_pb2.Message.ROLE_SYSTEM]
     head = [{"role": "system", "content": "\n\n".join(system)}] if system else []
+    ids: dict[str, str] = {}
+    others: list[Json] = []
+    for message in messages:
+        if message.role != llm_pb2.Message.ROLE_SYSTEM:
+            ids |= _upstream_ids(message.tool_calls, upstream)
+            others.append(_message(message, ids, upstream))
     return [*head, *others]
 
 
-def _message(message: llm_pb2.Message) -> Json:
+def _upstream_ids(calls: Sequence[llm_pb2.ToolCall], upstream: str) -> dict[str, str]:
+    """The upstream's own id of each call of a message; ours where it gave none, or the same to two of them."""
+    ids: dict[str, str] = {}
+    for call in calls:
+        state = decode(call.upstream_state) if call.upstream_state else None
+        own = state.call_id if state is not None and state.upstream == upstream else ""
+        ids[call.call_id] = own if own and own not in ids.values() else call.call_id
+    return ids
+
+
+def _message(message: llm_pb2.Message, ids: Mapping[str, str], upstream: str) -> Json:
     body: Json = {"role": _ROLES[message.role], "content": _content(message)}
     if message.tool_calls:
-        body["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
+        body["tool_calls"] = [_tool_call(call, ids[call.call_id], upstream) for call in message.tool_calls]
     if message.tool_call_id:
-        body["tool_call_id"] = message.tool_call_id
+        body["tool_call_id"] = ids[message.tool_call_id]
     return body
 
 
 def _content(message: llm_pb2.Message) -> str | list[Json]:
+    if message.role == llm_pb2.Message.ROLE_ASSISTANT:
+        return strip_control_tokens(message.text)
     if not message.images:
         return message.text
     parts: list[Json] = [{"type": "image_url", "image_url": {"url": _data_url(image)}} for image in message.images]
@@ -116,6 +149,15 @@ def _tool(tool: llm_pb2.Tool) -> Json:
     }
 
 
-def _tool_call(call: llm_pb2.ToolCall) -> Json:
-    arguments = json.dumps(plain(call.arguments), ensure_ascii=False)
-    return {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+def _tool_call(call: llm_pb2.ToolCall, call_id: str, upstream: str) -> Json:
+    function: Json = {"name": call.name, "arguments": _arguments(call)}
+    state = decode(call.upstream_state) if call.upstream_state else None
+    if state is None or state.upstream != upstream:
+        return {"id": call_id, "type": "function", "function": function}
+    return {"id": call_id, "type": "function", **state.of_call, "function": {**function, **state.of_function}}
+
+
+def _arguments(call: llm_pb2.ToolCall) -> str:
+    if call.arguments_json:
+        return harmless(parse(call.arguments_json))
+    return json.dumps(plain(call.arguments), ensure_ascii=False)

@@ -19,6 +19,8 @@ _SAMPLING_FIELDS = (
     "seed",
     "max_output_tokens",
 )
+_UPSTREAM_NAMES = {"max_output_tokens": "max_tokens"}
+"""Those that the upstream calls otherwise."""
 
 
 async def stream_options(
@@ -53,12 +55,13 @@ def outcomes(config: llm_pb2.GenerationConfig, upstream: Upstream, settings: Llm
 
 def _sampling_outcome(name: str, upstream: Upstream) -> Outcome:
     field = f"config.sampling.{name}"
-    return ignored(field, "the upstream does not know it") if name in upstream.unknown_fields else applied(field)
+    is_dropped = upstream.fields.is_dropped(_UPSTREAM_NAMES.get(name, name))
+    return ignored(field, "the upstream does not know it") if is_dropped else applied(field)
 
 
 def _thinking_outcome(upstream: Upstream, settings: LlmSettings) -> Outcome:
     if not settings.allow_thinking:
         return ignored("config.thinking", "this service keeps the model from thinking")
-    if "chat_template_kwargs" in upstream.unknown_fields:
+    if upstream.fields.is_dropped("chat_template_kwargs"):
         return ignored("config.thinking", "the upstream has no switch; its model thinks or does not")
     return applied("config.thinking")

@@ -22,6 +22,9 @@ class LlmSettings(ServerSettings):
     """The upstream's model sees images; otherwise they are refused."""
     upstream_tools: bool = True
     """The upstream's model may be given tools; otherwise they are refused."""
+    upstream_opens_thoughts: bool | None = None
+    """The template of the upstream's model opens its thoughts itself, so that an answer holds `</think>` alone: text
+    waits for that tag. Unset learns it from the first such answer, whose thoughts are told as text."""
     upstream_license: str = ""
     """Licence of the upstream's model, as told by GetModelInfo."""
     concurrency: int | None = Field(default=None, ge=1)

@@ -10,7 +10,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from voxmesh.llm.v1 import llm_pb2
+from voxmesh_llm_proxy.answer import Answer
+from voxmesh_llm_proxy.reading import AnswerReader
 from voxmesh_llm_proxy.structs import Json
+from voxmesh_llm_proxy.upstream_errors import in_mid_answer
 
 
 def text(content: str) -> Json:
@@ -24,6 +28,19 @@ def fragment(index: int, arguments: str = "", name: str | None = None, call_id: 
     return {"tool_calls": [{"index": index, "id": call_id, "type": "function", "function": function}]}
 
 
+def event(body: object) -> bytes:
+    """Anything as a server-sent event."""
+    return f"data: {json.dumps(body)}\n\n".encode()
+
+
+def chunk(delta: object, finish: object = None) -> bytes:
+    """A chunk of a completion whose choice holds `delta`, as a server-sent event."""
+    return event(_chunk(choices=[{"index": 0, "delta": delta, "finish_reason": finish}]))
+
+
+DONE = b"data: [DONE]\n\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Play:
     """How one chat completion is answered."""
@@ -32,16 +49,61 @@ class Play:
     finish: str | None = "stop"
     """None breaks the connection after the deltas."""
     status: int = 200
-    error: Json | None = None
-    """Body of the answer when the status is not 200."""
+    error: object = None
+    """Body of the answer when the status is not 200; bytes are sent as they are."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     pause_s: float = 0.0
     """Silence before the first delta."""
     gap_s: float = 0.0
     """Silence before each further delta."""
+    raw: Sequence[bytes] | None = None
+    """Pieces of the body, sent as they are instead of deltas and their end."""
+    content_type: str = "text/event-stream"
+    cut: bool = False
+    """Break the connection after `raw`."""
 
 
-Answer: TypeAlias = Play | Callable[[Json], Play]
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the bytes of one answer say to a caller."""
+
+    text: str
+    thoughts: str
+    calls: list[llm_pb2.ToolCall]
+    reason: str
+    """Name of the reason, without its prefix."""
+    usage: llm_pb2.Usage
+    model: str
+
+
+def told_by(*pieces: bytes, tools: Sequence[str] = (), content_type: str = "text/event-stream") -> Told:
+    """What bytes that come in these pieces say, without any server.
+
+    Raises:
+        VoxmeshError: as a generation.
+    """
+    reader, answer, responses = (
+        AnswerReader(content_type),
+        Answer(0, tools, thinking=True),
+        list[llm_pb2.StreamingGenerateResponse](),
+    )
+    for events in (*map(reader.feed, pieces), reader.end()):
+        for found in events:
+            if found.complaint is not None:
+                raise in_mid_answer(found.complaint, "big", "http://upstream/v1")
+            responses.extend(answer.feed(found))
+    responses.extend(answer.end())
+    return Told(
+        text="".join(response.text_delta.text for response in responses),
+        thoughts="".join(response.reasoning_delta.text for response in responses),
+        calls=[response.tool_call.tool_call for response in responses if response.HasField("tool_call")],
+        reason=llm_pb2.Finished.Reason.Name(answer.reason()).removeprefix("REASON_"),
+        usage=answer.usage(),
+        model=answer.model,
+    )
+
+
+Scripted: TypeAlias = Play | Callable[[Json], Play]
 """A play, or what chooses one by the body of the request."""
 
 
@@ -49,9 +111,11 @@ class RecordedUpstream:
     """Answers each chat completion by the next of `plays`; the last one is played again and again."""
 
     def __init__(self, models: Sequence[str] | None) -> None:
-        self.plays: deque[Answer] = deque([Play([text("Hello")])])
+        self.plays: deque[Scripted] = deque([Play([text("Hello")])])
         self.models = models
         """What is listed; None answers 404."""
+        self.listed: object = None
+        """Body of the list instead of `models`, as it is."""
         self.requests: list[Json] = []
         """Bodies of all chat completions."""
         self.keys: list[str] = []
@@ -60,7 +124,7 @@ class RecordedUpstream:
         """Answers that the client did not wait for."""
         self.url = ""
 
-    def play(self, *plays: Answer) -> None:
+    def play(self, *plays: Scripted) -> None:
         """What to answer from now on; forgets the requests so far."""
         self.plays = deque(plays)
         self.requests.clear()
@@ -89,7 +153,9 @@ class RecordedUpstream:
         return method, await reader.readexactly(int(headers.get("content-length", "0")))
 
     def _list_models(self, writer: asyncio.StreamWriter) -> None:
-        if self.models is None:
+        if self.listed is not None:
+            _write_json(writer, 200, self.listed, {})
+        elif self.models is None:
             _write_json(writer, 404, {"error": {"message": "not found"}}, {})
         else:
             data = [{"id": name, "object": "model", "max_model_len": 4096} for name in self.models]
@@ -97,20 +163,31 @@ class RecordedUpstream:
 
     async def _answer(self, play: Play, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if play.status != 200:  # noqa: PLR2004 # OK
-            _write_json(writer, play.status, play.error or {}, play.headers)
+            _write_json(writer, play.status, {} if play.error is None else play.error, play.headers)
             return
-        writer.write(_head(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"}))
+        writer.write(_head(200, {"Content-Type": play.content_type, "Transfer-Encoding": "chunked"}))
+        if play.raw is not None:
+            await self._answer_raw(play, reader, writer)
+            return
         for number, delta in enumerate(play.deltas):
             await _silence(reader, play.gap_s if number else play.pause_s)
-            _write_event(writer, _chunk(choices=[{"index": 0, "delta": delta, "finish_reason": None}]))
+            _write_part(writer, chunk(delta))
             await writer.drain()
         if play.finish is None:
             return
-        _write_event(writer, _chunk(choices=[{"index": 0, "delta": {}, "finish_reason": play.finish}]))
+        _write_part(writer, chunk({}, play.finish))
         usage = {"prompt_tokens": 7, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 2}}
-        _write_event(writer, _chunk(choices=[], usage=usage))
-        _write_part(writer, b"data: [DONE]\n\n")
+        _write_part(writer, event(_chunk(choices=[], usage=usage)))
+        _write_part(writer, DONE)
         writer.write(b"0\r\n\r\n")
+
+    async def _answer_raw(self, play: Play, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number, piece in enumerate(play.raw or ()):
+            await _silence(reader, play.gap_s if number else play.pause_s)
+            _write_part(writer, piece)
+            await writer.drain()
+        if not play.cut:
+            writer.write(b"0\r\n\r\n")
 
 
 @asynccontextmanager
@@ -154,14 +231,10 @@ def _head(status: int, headers: Mapping[str, str]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def _write_json(writer: asyncio.StreamWriter, status: int, body: Json, headers: Mapping[str, str]) -> None:
-    data = json.dumps(body).encode()
+def _write_json(writer: asyncio.StreamWriter, status: int, body: object, headers: Mapping[str, str]) -> None:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
     known = {"Content-Type": "application/json", "Content-Length": str(len(data))}
     writer.write(_head(status, {**known, **headers}) + data)
-
-
-def _write_event(writer: asyncio.StreamWriter, event: Json) -> None:
-    _write_part(writer, f"data: {json.dumps(event)}\n\n".encode())
 
 
 def _write_part(writer: asyncio.StreamWriter, data: bytes) -> None:

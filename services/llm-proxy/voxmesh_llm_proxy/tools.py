@@ -1,108 +1,161 @@
-"""Put together the tool calls that an upstream streams in fragments."""
+"""Put together the tool calls that an upstream streams in fragments.
+
+by its number          fragments of several calls may come interleaved
+by its id or name      where calls are not numbered, or all alike: a new one begins the next call
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import NoReturn
-
-from google.protobuf import json_format, struct_pb2
-from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCall
+import secrets
+import string
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 from voxmesh.llm.v1 import llm_pb2
+from voxmesh_llm_proxy.arguments import parse_written, struct_of
+from voxmesh_llm_proxy.call_state import CallState, encode
+from voxmesh_llm_proxy.events import ToolFragment
 from voxmesh_runtime.errors import Unavailable
+from voxmesh_runtime.quoting import quote
 
 MAX_ARGUMENT_CHARACTERS = 200_000
 MAX_CALLS = 64
 
+_ID_CHARACTERS = string.ascii_letters + string.digits
+_ID_LENGTH = 9
+"""Mistral's servers take no other length."""
+
 
 @dataclass(slots=True)
 class _Call:
+    index: int | None
     call_id: str = ""
     name: str = ""
     arguments: str = ""
+    of_call: dict[str, Any] = field(default_factory=dict[str, Any])
+    of_function: dict[str, Any] = field(default_factory=dict[str, Any])
+    is_sent: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Its arguments are whole, so that no more can follow."""
+        if not self.arguments.rstrip().endswith("}"):
+            return False
+        try:
+            parse_written(self.arguments)
+        except ValueError:
+            return False
+        return True
 
 
 class ToolCallAssembler:
-    """Collects the fragments of one generation; a call is complete when the next begins or the answer ends.
+    """Collects the fragments of one generation.
 
     Args:
         names: tools that the caller offered.
-        generation_index: makes call ids for upstreams that give none.
+        upstream: which one; it alone sees again what it said of its calls.
     """
 
-    def __init__(self, names: Collection[str], generation_index: int) -> None:
+    def __init__(self, names: Collection[str], upstream: str) -> None:
         self._names = names
-        self._generation_index = generation_index
-        self._current: int | None = None
-        self._call = _Call()
-        self._count = 0
+        self._upstream = upstream
+        self._calls: list[_Call] = []
 
     @property
     def count(self) -> int:
-        """Calls that are complete."""
-        return self._count
+        """Calls that have been given."""
+        return sum(call.is_sent for call in self._calls)
 
-    def feed(self, fragments: Sequence[ChoiceDeltaToolCall]) -> list[llm_pb2.ToolCall]:
-        """Add fragments; gives the calls that are complete by them.
+    def feed(self, fragments: Iterable[ToolFragment]) -> list[llm_pb2.ToolCall]:
+        """Add fragments; gives the calls that are known to be complete, in their order.
 
         Raises:
             Unavailable: the model wrote a call that nobody can run.
         """
         done: list[llm_pb2.ToolCall] = []
         for fragment in fragments:
-            if self._begins_another(fragment):
-                done.extend(self.flush())
-            self._current = fragment.index
-            self._add(fragment)
+            call = self._call_of(fragment)
+            self._add(call, fragment)
+            done.extend(self._complete_before(call))
         return done
 
     def flush(self) -> list[llm_pb2.ToolCall]:
-        """The call in progress, if any, which is complete now.
+        """All calls that have not been given; the end of the answer completes them.
 
         Raises:
             Unavailable: as for `feed`.
         """
-        if self._current is None:
-            return []
-        call, self._call, self._current = self._call, _Call(), None
-        if call.name not in self._names:
-            _refuse("the model called a tool that was not offered")
-        if self._count >= MAX_CALLS:
-            _refuse(f"the model made more than {MAX_CALLS} tool calls")
-        call_id = call.call_id or f"call_{self._generation_index}_{self._count}"
-        self._count += 1
-        return [llm_pb2.ToolCall(call_id=call_id, name=call.name, arguments=_arguments(call))]
+        return [self._finish(call) for call in self._calls if not call.is_sent]
 
-    def _begins_another(self, fragment: ChoiceDeltaToolCall) -> bool:
-        if self._current is None:
-            return False
-        # Some upstreams number every call 0 and tell them apart by their ids.
-        other_id = bool(fragment.id) and bool(self._call.call_id) and fragment.id != self._call.call_id
-        return fragment.index != self._current or other_id
+    def _call_of(self, fragment: ToolFragment) -> _Call:
+        call = self._begun(fragment)
+        if call is None or _begins_another(call, fragment):
+            if len(self._calls) >= MAX_CALLS:
+                _refuse(f"the model made more than {MAX_CALLS} tool calls")
+            call = _Call(fragment.index)
+            self._calls.append(call)
+        return call
 
-    def _add(self, fragment: ChoiceDeltaToolCall) -> None:
-        self._call.call_id = fragment.id or self._call.call_id
-        function = fragment.function
-        if function is None:
+    def _begun(self, fragment: ToolFragment) -> _Call | None:
+        """The call that a fragment would go on with."""
+        last = self._calls[-1] if self._calls else None
+        if last is None or fragment.index is None:
+            return last
+        numbered = (call for call in reversed(self._calls) if call.index == fragment.index)
+        is_nameless = not fragment.call_id and not fragment.name
+        return next(numbered, last if last.index is None and is_nameless else None)
+
+    def _add(self, call: _Call, fragment: ToolFragment) -> None:
+        if call.is_sent:
+            if fragment.arguments.strip():
+                _refuse(f"the model wrote more than the arguments of its call of {quote(call.name)}")
             return
-        self._call.name = self._call.name or function.name or ""
-        self._call.arguments += function.arguments or ""
-        if len(self._call.arguments) > MAX_ARGUMENT_CHARACTERS:
+        call.call_id = call.call_id or fragment.call_id
+        call.name = call.name or fragment.name
+        call.arguments += fragment.arguments
+        call.of_call.update(fragment.of_call)
+        call.of_function.update(fragment.of_function)
+        if len(call.arguments) > MAX_ARGUMENT_CHARACTERS:
             _refuse(f"the model wrote more than {MAX_ARGUMENT_CHARACTERS} characters of tool arguments")
 
+    def _complete_before(self, current: _Call) -> Iterable[llm_pb2.ToolCall]:
+        for call in self._calls:
+            if call is current or not (call.is_sent or call.is_complete):
+                return
+            if not call.is_sent:
+                yield self._finish(call)
 
-def _arguments(call: _Call) -> struct_pb2.Struct:
-    try:
-        value = json.loads(call.arguments or "{}", parse_constant=_no_constant)
-        return json_format.ParseDict(value, struct_pb2.Struct())
-    except (ValueError, json_format.ParseError, AttributeError, TypeError, RecursionError):
-        _refuse(f"the model's arguments for tool {call.name!r} are no JSON object")
+    def _finish(self, call: _Call) -> llm_pb2.ToolCall:
+        if call.name not in self._names:
+            _refuse("the model called a tool that was not offered")
+        try:
+            arguments = parse_written(call.arguments)
+        except (ValueError, RecursionError):
+            _refuse(f"the model's arguments for tool {quote(call.name)} are no JSON object")
+        call.is_sent = True
+        state = CallState(self._upstream, call.call_id, call.of_call, call.of_function)
+        return llm_pb2.ToolCall(
+            call_id="".join(secrets.choice(_ID_CHARACTERS) for _ in range(_ID_LENGTH)),
+            name=call.name,
+            arguments=struct_of(arguments.value),
+            arguments_json=arguments.text,
+            upstream_state=encode(state),
+        )
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
+def _begins_another(call: _Call, fragment: ToolFragment) -> bool:
+    """A fragment for the number of `call`, or for none, is of the next call."""
+    if fragment.call_id and call.call_id and fragment.call_id != call.call_id:
+        # Some servers give every fragment an id of its own.
+        return bool(fragment.name) or call.is_complete
+    if not fragment.name or not call.name:
+        return False
+    if fragment.name != call.name:
+        return True
+    if fragment.index is None and not fragment.call_id:
+        return not call.arguments.strip() or call.is_complete
+    return bool(fragment.arguments.strip()) and call.is_complete
 
 
 def _refuse(problem: str) -> NoReturn:

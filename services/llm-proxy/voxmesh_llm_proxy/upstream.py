@@ -10,22 +10,34 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from openai import APIError, APIStatusError, AsyncOpenAI, AsyncStream, Timeout
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+import httpx2
+from openai import APIError, AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient, Timeout
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from voxmesh_llm_proxy.endpoint import Endpoint
+from voxmesh_llm_proxy.complaints import Complaint
+from voxmesh_llm_proxy.endpoint import Endpoint, uses_proxies
+from voxmesh_llm_proxy.events import FILTERED, Event
+from voxmesh_llm_proxy.open_answer import OpenAnswer
+from voxmesh_llm_proxy.optional_fields import FieldsOfUpstream
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.slots import Slots
 from voxmesh_llm_proxy.structs import Json
-from voxmesh_llm_proxy.upstream_errors import before_answer, in_mid_answer, is_transient, retry_after_s
+from voxmesh_llm_proxy.thinking import ThinkingHabits
+from voxmesh_llm_proxy.upstream_errors import (
+    Kind,
+    UpstreamFailure,
+    before_answer,
+    in_mid_answer,
+    is_transient,
+    kind_of,
+    retry_after_s,
+)
 from voxmesh_runtime.errors import TimedOut, Unavailable, VoxmeshError
 
 log = logging.getLogger(__name__)
 
-_OPTIONAL_FIELDS = ("chat_template_kwargs", "top_k", "stream_options")
-"""Fields that a generation can do without, when the upstream knows them not."""
-_UNKNOWN_FIELD = {400, 422}
+COUNTS_WITHIN_S = 1.0
+"""Longest wait for the counts of an answer that is over; without them it is as complete."""
 
 
 @dataclass(slots=True)
@@ -43,8 +55,8 @@ class Upstream:
 
     def __init__(self, endpoint: Endpoint, settings: LlmSettings) -> None:
         self.endpoint = endpoint
-        self.unknown_fields: set[str] = set()
-        """Optional fields that the server has refused; they are sent no more."""
+        self.fields = FieldsOfUpstream()
+        self.habits = ThinkingHabits(always=settings.upstream_opens_thoughts)
         self._settings = settings
         self._prefills = endpoint.keeps_what_it_read if settings.prefill is None else settings.prefill
         self._slots = Slots(endpoint.concurrency, settings.queue_timeout_s)
@@ -55,6 +67,7 @@ class Upstream:
             max_retries=0,
             # Silence is measured here, where it can be told from slowness of the first token.
             timeout=Timeout(None, connect=settings.connect_timeout_s),
+            http_client=DefaultAsyncHttpxClient(trust_env=uses_proxies(settings.upstream_url)),
         )
 
     async def close(self) -> None:
@@ -70,10 +83,8 @@ class Upstream:
         return self._client
 
     @asynccontextmanager
-    async def chat(
-        self, body: Json, effort: Effort, owner: object
-    ) -> AsyncGenerator[AsyncIterator[ChatCompletionChunk]]:
-        """The answer to a request, chunk by chunk; leaving the block aborts what is still written.
+    async def chat(self, body: Json, effort: Effort, owner: object) -> AsyncGenerator[AsyncIterator[Event]]:
+        """The answer to a request, event by event; leaving the block aborts what is still written.
 
         Args:
             body: of the request.
@@ -88,11 +99,12 @@ class Upstream:
             Unavailable: it cannot be reached, failed, or broke off.
         """
         async with self._slots.take(owner) as slot:
-            stream, first = await self._begin(self._placed(body, slot), effort)
+            answer, first = await self._begin(self._placed(body, slot), effort)
             try:
-                yield self._chunks(stream, first, effort)
+                yield self._events(answer, first, effort, str(body["model"]))
             finally:
-                await stream.close()
+                if answer is not None:
+                    await answer.close()
 
     async def prefill(self, body: Json, owner: object) -> None:
         """Let the server read a request and write nothing of use; only while it has a slot free, and tried once."""
@@ -100,19 +112,17 @@ class Upstream:
             return
         async with self._slots.take(owner) as slot:
             try:
-                stream, _ = await self._attempt(self._placed({**body, "max_tokens": 1}, slot), Effort())
-                await stream.close()
-            except (APIError, VoxmeshError) as error:
+                answer, _ = await self._attempt(self._placed({**body, "max_tokens": 1}, slot), Effort())
+                await answer.close()
+            except (UpstreamFailure, VoxmeshError) as error:
                 log.debug("the upstream did not read ahead", exc_info=error)
 
     def _placed(self, body: Json, slot: int) -> Json:
         """The request for one of the server's slots, where it is ours."""
         return {**body, "id_slot": slot} if self.endpoint.keeps_what_it_read else body
 
-    async def _begin(
-        self, body: Json, effort: Effort
-    ) -> tuple[AsyncStream[ChatCompletionChunk], list[ChatCompletionChunk]]:
-        """The stream and its chunks up to the first output."""
+    async def _begin(self, body: Json, effort: Effort) -> tuple[OpenAnswer | None, list[Event]]:
+        """The answer and its events up to the first output; no answer where a filter let none begin."""
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self._settings.retry_attempts),
             retry=retry_if_exception(self._may_retry),
@@ -122,71 +132,66 @@ class Upstream:
         )
         try:
             return await retrying(self._attempt, body, effort)
-        except APIError as error:
-            url = str(self._client.base_url)
-            raise before_answer(error, str(body["model"]), url) from error
+        except UpstreamFailure as failure:
+            if kind_of(failure.complaint) is Kind.FILTER:
+                return None, [Event(finish=FILTERED)]
+            raise before_answer(failure.complaint, str(body["model"]), str(self._client.base_url)) from failure
 
-    async def _attempt(
-        self, body: Json, effort: Effort
-    ) -> tuple[AsyncStream[ChatCompletionChunk], list[ChatCompletionChunk]]:
+    async def _attempt(self, body: Json, effort: Effort) -> tuple[OpenAnswer, list[Event]]:
         limit_s = self._settings.first_token_timeout_s
         client = await self.client()
         effort.sent_ns = time.time_ns()
         sent = time.monotonic()
         try:
             async with asyncio.timeout(limit_s):
-                stream = await self._open(client, body)
-                try:
-                    first = await _first_output(stream)
-                except BaseException:
-                    await stream.close()
-                    raise
+                return await self._ask(client, body)
         except TimeoutError:
             raise TimedOut(f"the upstream wrote nothing for {limit_s:g} s; try again or send less") from None
         finally:
             effort.compute_s = time.monotonic() - sent
-        return stream, first
 
-    async def _open(self, client: AsyncOpenAI, body: Json) -> AsyncStream[ChatCompletionChunk]:
+    async def _ask(self, client: AsyncOpenAI, body: Json) -> tuple[OpenAnswer, list[Event]]:
         """Send the request, without those optional fields that the server does not know."""
         while True:
-            known = {name: value for name, value in body.items() if name not in self.unknown_fields}
+            known = self.fields.known(body)
             try:
-                return await client.post(
-                    "/chat/completions",
-                    body=known,
-                    cast_to=ChatCompletion,
-                    stream=True,
-                    stream_cls=AsyncStream[ChatCompletionChunk],
-                )
-            except APIStatusError as error:
-                field = _unknown_field(error, known)
+                return await _answered(client, known)
+            except UpstreamFailure as failure:
+                field = self.fields.learn(failure.complaint, known)
                 if field is None:
                     raise
-                self.unknown_fields.add(field)
                 log.warning("the upstream does not know a field; it is sent no more", extra={"field": field})
 
-    async def _chunks(
-        self, stream: AsyncStream[ChatCompletionChunk], first: list[ChatCompletionChunk], effort: Effort
-    ) -> AsyncIterator[ChatCompletionChunk]:
-        for chunk in first:
-            yield chunk
-        iterator = aiter(stream)
-        while True:
+    async def _events(
+        self, answer: OpenAnswer | None, first: list[Event], effort: Effort, model: str
+    ) -> AsyncIterator[Event]:
+        is_finished = False
+        for event in first:
+            is_finished = is_finished or bool(event.finish)
+            yield event
+        while answer is not None:
             asked = time.monotonic()
+            limit_s = COUNTS_WITHIN_S if is_finished else self._settings.idle_timeout_s
             try:
-                async with asyncio.timeout(self._settings.idle_timeout_s):
-                    chunk = await anext(iterator)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                limit_s = self._settings.idle_timeout_s
-                raise Unavailable(f"the upstream fell silent for {limit_s:g} s; send the generation again") from None
-            except (APIError, ValueError) as error:
-                raise in_mid_answer(error) from error
+                async with asyncio.timeout(limit_s):
+                    event = await answer.next()
+            except (TimeoutError, UpstreamFailure) as error:
+                if is_finished:
+                    # All that it had to say is said.
+                    return
+                raise self._broken_off(error, model) from error
             finally:
                 effort.compute_s += time.monotonic() - asked
-            yield chunk
+            if event is None:
+                return
+            is_finished = is_finished or bool(event.finish)
+            yield event
+
+    def _broken_off(self, error: TimeoutError | UpstreamFailure, model: str) -> VoxmeshError:
+        if isinstance(error, UpstreamFailure):
+            return in_mid_answer(error.complaint, model, str(self._client.base_url))
+        limit_s = self._settings.idle_timeout_s
+        return Unavailable(f"the upstream fell silent for {limit_s:g} s; send the generation again")
 
     def _may_retry(self, error: BaseException) -> bool:
         asked_s = retry_after_s(error)
@@ -198,42 +203,40 @@ class Upstream:
         return max(retry_after_s(error) or 0.0, self._wait(state))
 
 
-async def _first_output(stream: AsyncStream[ChatCompletionChunk]) -> list[ChatCompletionChunk]:
-    """Chunks up to the first that holds output or the end.
+async def _answered(client: AsyncOpenAI, body: Json) -> tuple[OpenAnswer, list[Event]]:
+    """The answer to a request, and its events up to the first output.
 
     Raises:
-        Unavailable: the server answers in another language than server-sent events of chunks.
+        UpstreamFailure: there is none.
+        Unavailable: the server answers in another language than that of chat completions.
     """
-    chunks: list[ChatCompletionChunk] = []
     try:
-        async for chunk in stream:
-            chunks.append(chunk)
-            if _has_output(chunk):
-                return chunks
-    except ValueError:
-        raise Unavailable("the upstream sent no valid chunks; check that VOXMESH_UPSTREAM_URL ends in /v1") from None
-    if not chunks:
+        response = await client.post(
+            "/chat/completions", body=body, cast_to=httpx2.Response, stream=True, stream_cls=AsyncStream[Any]
+        )
+    except APIError as error:
+        raise UpstreamFailure.of(error) from error
+    answer = OpenAnswer(response)  # pyright: ignore[reportArgumentType] # `cast_to` decides, whatever `stream_cls` says
+    try:
+        return answer, await _first_output(answer)
+    except BaseException:
+        await answer.close()
+        raise
+
+
+async def _first_output(answer: OpenAnswer) -> list[Event]:
+    """Events up to the first that holds output or the end."""
+    events: list[Event] = []
+    while (event := await answer.next()) is not None:
+        events.append(event)
+        if event.has_output:
+            return events
+    if not events:
         raise Unavailable("the upstream sent an empty answer; check that VOXMESH_UPSTREAM_URL ends in /v1")
-    return chunks
-
-
-def _has_output(chunk: ChatCompletionChunk) -> bool:
-    for choice in chunk.choices or ():
-        extra: dict[str, Any] = choice.delta.model_extra or {}
-        reasons = extra.get("reasoning_content") or extra.get("reasoning")
-        if choice.delta.content or choice.delta.tool_calls or reasons or choice.finish_reason:
-            return True
-    return False
-
-
-def _unknown_field(error: APIStatusError, body: Json) -> str | None:
-    if error.status_code not in _UNKNOWN_FIELD:
-        return None
-    text = f"{error.message} {error.param}"
-    return next((name for name in _OPTIONAL_FIELDS if name in body and name in text), None)
+    raise UpstreamFailure(Complaint("its answer broke off before it began"))
 
 
 def _log_retry(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome is not None else None
-    status = error.status_code if isinstance(error, APIStatusError) else None
+    status = error.complaint.status if isinstance(error, UpstreamFailure) else None
     log.info("asking the upstream again", extra={"attempt": state.attempt_number, "status": status})

@@ -2,79 +2,176 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+
 from openai import APIConnectionError, APIError, APIStatusError
 
+from voxmesh_llm_proxy.complaints import Complaint, complaint_in
 from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument, Overloaded, Unavailable, VoxmeshError
+from voxmesh_runtime.quoting import quote
 
-_BUSY = 429
-_REFUSALS = {401, 403}
-_BAD_REQUESTS = {400, 413, 422}
-_NO_MODEL = 404
-TRANSIENT = frozenset({_BUSY, 502, 503, 504})
-"""Statuses after which the same request may pass soon."""
+TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+"""HTTP statuses after which the same request may pass soon."""
+UNREACHABLE = Complaint(words="unreachable")
+"""No connection, or one that broke before an answer began."""
+
 _MAX_QUOTED = 300
+_MAX_WAIT_S = 86_400.0
+
+
+class Kind(Enum):
+    """What a complaint is about."""
+
+    UNREACHABLE = auto()
+    CONTEXT = auto()
+    FILTER = auto()
+    KEY = auto()
+    MODEL = auto()
+    BUSY = auto()
+    REQUEST = auto()
+    SERVER = auto()
+
+
+_BY_WORD = {
+    Kind.UNREACHABLE: ("unreachable",),
+    Kind.CONTEXT: ("context_length", "context_size", "context_window", "contextwindow"),
+    Kind.FILTER: ("content_filter", "content_policy", "contentpolicy", "contentfilter", "responsibleai"),
+    Kind.KEY: ("api_key", "authentication", "unauthenticated", "unauthorized", "permission", "access_denied"),
+    Kind.BUSY: ("rate_limit", "ratelimit", "resource_exhausted", "quota", "too_many_requests", "throttl"),
+    Kind.MODEL: ("model_not_found", "modelnotfound", "deploymentnotfound", "not_found_error", "notfounderror"),
+}
+"""Words that say more than the status beside them."""
+_BY_STATUS = {
+    **dict.fromkeys((400, 413, 422), Kind.REQUEST),
+    **dict.fromkeys((401, 402, 403), Kind.KEY),
+    404: Kind.MODEL,
+    429: Kind.BUSY,
+}
+_REQUEST_WORDS = ("invalid_request", "invalid_argument", "invalid_value", "bad_request", "badrequest", "validation")
+_CONTEXT_TEXTS = ("exceed", "length", "maximum", "too long", "too large", "window")
+
+
+class UpstreamFailure(Exception):
+    """An upstream failed a request before it wrote anything of the answer."""
+
+    def __init__(self, complaint: Complaint) -> None:
+        super().__init__(complaint.text)
+        self.complaint = complaint
+
+    @classmethod
+    def of(cls, error: APIError) -> UpstreamFailure:
+        """What the HTTP client says."""
+        if isinstance(error, APIStatusError):
+            wait_s = asked_wait_s(error.response.headers, datetime.now(UTC))
+            return cls(complaint_in(_body(error), error.status_code, wait_s))
+        if isinstance(error, APIConnectionError):
+            return cls(UNREACHABLE)
+        return cls(complaint_in(error.body or error.message))
+
+
+def kind_of(complaint: Complaint) -> Kind:
+    """What a complaint is about: by its words, then its status."""
+    for kind, words in _BY_WORD.items():
+        if any(word in complaint.words for word in words):
+            return kind
+    by_status = _BY_STATUS.get(complaint.status or 0, Kind.SERVER)
+    is_of_request = complaint.status is None and any(word in complaint.words for word in _REQUEST_WORDS)
+    text = complaint.text.lower()
+    if by_status in {Kind.REQUEST, Kind.SERVER} and "context" in text and any(word in text for word in _CONTEXT_TEXTS):
+        return Kind.CONTEXT
+    return Kind.REQUEST if is_of_request else by_status
 
 
 def is_transient(error: BaseException) -> bool:
     """True when the same request may pass soon."""
-    if isinstance(error, APIStatusError):
-        return error.status_code in TRANSIENT
-    return isinstance(error, APIConnectionError)
+    if not isinstance(error, UpstreamFailure):
+        return False
+    complaint = error.complaint
+    is_about_now = kind_of(complaint) in {Kind.UNREACHABLE, Kind.BUSY, Kind.SERVER}
+    return is_about_now and (complaint.status is None or complaint.status in TRANSIENT)
 
 
 def retry_after_s(error: BaseException | None) -> float | None:
     """The wait that the upstream asks for, in seconds; None when it asks for none."""
-    if not isinstance(error, APIStatusError):
-        return None
+    return error.complaint.retry_after_s if isinstance(error, UpstreamFailure) else None
+
+
+def asked_wait_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """The wait that the headers of an answer ask for, in seconds, as milliseconds, seconds or a date."""
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            wait_s = float(headers.get(name, "")) * unit_s
+        except ValueError:
+            continue
+        if math.isfinite(wait_s):
+            return _bounded(wait_s)
     try:
-        return max(0.0, float(error.response.headers.get("retry-after", "")))
+        date = parsedate_to_datetime(headers.get("retry-after", ""))
     except ValueError:
-        # The other form, a date, is not worth a parser: our own back-off does.
         return None
+    # A date in the old form names no zone; all are of UTC.
+    return _bounded((date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
 
 
-def before_answer(error: APIError, model: str, url: str) -> VoxmeshError:
+def before_answer(complaint: Complaint, model: str, url: str) -> VoxmeshError:
     """The error of a generation for which the upstream has written nothing."""
-    if isinstance(error, APIStatusError):
-        return _refused(error, model, url)
-    if isinstance(error, APIConnectionError):
-        return Unavailable(
-            "the upstream cannot be reached; try again, and check VOXMESH_UPSTREAM_URL if it stays so", 2.0
-        )
-    return Unavailable(f"the upstream gave up: {_quote(error)}; try again")
+    kind, told = kind_of(complaint), _told(complaint)
+    wait_s = _bounded(complaint.retry_after_s or 2.0)
+    match kind:
+        case Kind.BUSY:
+            return Overloaded(f"the upstream is at its limit{told}; try again later", wait_s)
+        case Kind.SERVER:
+            return Unavailable(f"the upstream failed{told}; try again", wait_s)
+        case Kind.UNREACHABLE:
+            problem = "the upstream cannot be reached; try again, and check VOXMESH_UPSTREAM_URL if it stays so"
+            return Unavailable(problem, wait_s)
+        case _:
+            return _refused(kind, told, model, url)
 
 
-def in_mid_answer(error: Exception) -> VoxmeshError:
+def _refused(kind: Kind, told: str, model: str, url: str) -> VoxmeshError:
+    match kind:
+        case Kind.CONTEXT:
+            return InvalidArgument("generate.messages", f"longer than the model's context{told}")
+        case Kind.KEY:
+            problem = f"the upstream refuses the service's key{told}; set VOXMESH_UPSTREAM_API_KEY"
+            return FailedPrecondition("upstream", url, problem)
+        case Kind.MODEL:
+            problem = f"the upstream has no model {quote(model)} or no chat completions{told}"
+            return FailedPrecondition("model", model, f"{problem}; check VOXMESH_UPSTREAM_URL")
+        case _:
+            return InvalidArgument("generate", f"the upstream refused it{told}")
+
+
+def in_mid_answer(complaint: Complaint, model: str, url: str) -> VoxmeshError:
     """The error of a generation whose answer has begun; it is never sent again."""
-    if isinstance(error, APIError) and not isinstance(error, APIConnectionError):
-        return Unavailable(f"the upstream broke off its answer: {_quote(error)}; send the generation again")
-    return Unavailable("the upstream's answer broke off; send the generation again")
+    match kind_of(complaint):
+        case Kind.UNREACHABLE:
+            return Unavailable("the upstream's answer broke off; send the generation again")
+        case Kind.SERVER:
+            return Unavailable(f"the upstream broke off its answer{_told(complaint)}; send the generation again")
+        case _:
+            return before_answer(complaint, model, url)
 
 
-def _refused(error: APIStatusError, model: str, url: str) -> VoxmeshError:
-    status = error.status_code
-    if status in _REFUSALS:
-        problem = f"the upstream refuses the service's key (HTTP {status}); set VOXMESH_UPSTREAM_API_KEY"
-        return FailedPrecondition("upstream", url, problem)
-    if status == _NO_MODEL:
-        problem = f"the upstream has no model {model!r} or no chat completions (HTTP 404); check VOXMESH_UPSTREAM_URL"
-        return FailedPrecondition("model", model, problem)
-    if status in _BAD_REQUESTS:
-        return _bad_request(error)
-    if status == _BUSY:
-        return Overloaded("the upstream is at its limit (HTTP 429); try again later", retry_after_s(error) or 2.0)
-    return Unavailable(f"the upstream failed (HTTP {status}); try again", retry_after_s(error) or 2.0)
+def _told(complaint: Complaint) -> str:
+    """The status and the reason, to be put behind what happened."""
+    status = f" (HTTP {complaint.status})" if complaint.status is not None else ""
+    return f"{status}: {quote(complaint.text, _MAX_QUOTED)}" if complaint.text else status
 
 
-def _bad_request(error: APIStatusError) -> InvalidArgument:
-    text = f"{error.code} {error.type} {error.message}".lower()
-    if "context" in text and any(word in text for word in ("exceed", "length", "maximum", "too long")):
-        return InvalidArgument("generate.messages", f"longer than the model's context: {_quote(error)}")
-    return InvalidArgument("generate", f"the upstream refused it: {_quote(error)}")
+def _body(error: APIStatusError) -> object:
+    """All that the upstream wrote; the client's own `body` is but a part of it."""
+    try:
+        return error.response.text or error.body
+    except RuntimeError:
+        # It was not read.
+        return error.body
 
 
-def _quote(error: APIError) -> str:
-    body = error.body
-    # The client's own text would show the whole body.
-    message = body.get("message") if isinstance(body, dict) else None  # pyright: ignore[reportUnknownMemberType] # JSON
-    return str(message or error.message)[:_MAX_QUOTED]
+def _bounded(wait_s: float) -> float:
+    return min(max(0.0, wait_s), _MAX_WAIT_S)

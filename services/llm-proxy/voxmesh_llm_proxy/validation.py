@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from google.protobuf import json_format, struct_pb2
 
 from voxmesh.llm.v1 import llm_pb2
+from voxmesh_llm_proxy import arguments, call_state
 from voxmesh_llm_proxy.structs import plain
 from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument
@@ -122,7 +123,9 @@ def _check_tools(tools_field: str, tools: Sequence[llm_pb2.Tool]) -> None:
 def _check_message(field: str, message: llm_pb2.Message) -> None:
     if message.role not in Role.values() or message.role == Role.Value("ROLE_UNSPECIFIED"):
         raise InvalidArgument(f"{field}.role", f"must be system, user, assistant or tool, not {message.role}")
-    _check_text(f"{field}.text", message.text, MAX_TEXT_CHARACTERS)
+    # What a model wrote is cleaned instead: nothing that it writes may make a conversation unusable.
+    is_written = message.role == llm_pb2.Message.ROLE_ASSISTANT
+    _check_text(f"{field}.text", message.text, MAX_TEXT_CHARACTERS, refuse_marks=not is_written)
     if message.images and message.role != llm_pb2.Message.ROLE_USER:
         raise InvalidArgument(f"{field}.images", "only a user message may hold images")
     for index, image in enumerate(message.images):
@@ -140,7 +143,8 @@ def _check_tool_calls(field: str, message: llm_pb2.Message, calls: set[str]) -> 
     for index, call in enumerate(message.tool_calls):
         path = f"{field}.tool_calls[{index}]"
         _check_name(f"{path}.name", call.name)
-        _check_text(f"{path}.arguments", _json(f"{path}.arguments", call.arguments), MAX_TEXT_CHARACTERS)
+        _check_arguments(path, call)
+        _check_state(f"{path}.upstream_state", call.upstream_state)
         if not _CALL_ID.fullmatch(call.call_id):
             raise InvalidArgument(f"{path}.call_id", "must have 1 to 128 printable ASCII characters without spaces")
         refuse_control_tokens(f"{path}.call_id", call.call_id)
@@ -150,6 +154,28 @@ def _check_tool_calls(field: str, message: llm_pb2.Message, calls: set[str]) -> 
             raise InvalidArgument(f"{field}.tool_call_id", "must name a call of an assistant message before it")
     elif message.tool_call_id:
         raise InvalidArgument(f"{field}.tool_call_id", "only a tool message answers a call")
+
+
+def _check_arguments(path: str, call: llm_pb2.ToolCall) -> None:
+    if not call.arguments_json:
+        _check_text(f"{path}.arguments", _json(f"{path}.arguments", call.arguments), MAX_TEXT_CHARACTERS)
+        return
+    field = f"{path}.arguments_json"
+    _check_text(field, call.arguments_json, MAX_TEXT_CHARACTERS, refuse_marks=False)
+    try:
+        arguments.parse(call.arguments_json)
+    except ValueError:
+        limit = f"of at most {arguments.MAX_DEPTH} levels"
+        raise InvalidArgument(field, f"must be one JSON object {limit}, as the service sent it") from None
+
+
+def _check_state(field: str, state: bytes) -> None:
+    try:
+        if state:
+            call_state.decode(state)
+    except ValueError:
+        limit = f"at most {call_state.MAX_STATE_BYTES} bytes"
+        raise InvalidArgument(field, f"must be what the service sent with the call, {limit}, or empty") from None
 
 
 def _check_order(messages_field: str, messages: Sequence[llm_pb2.Message], *, is_answered: bool) -> None:
@@ -168,12 +194,13 @@ def _check_name(field: str, name: str) -> None:
         raise InvalidArgument(field, "must have 1 to 64 letters, digits, _ or -")
 
 
-def _check_text(field: str, text: str, limit: int) -> None:
+def _check_text(field: str, text: str, limit: int, *, refuse_marks: bool = True) -> None:
     if len(text) > limit:
         raise InvalidArgument(field, f"{len(text)} characters are too many; at most {limit}")
     if "\x00" in text:
         raise InvalidArgument(field, "must not hold NUL characters")
-    refuse_control_tokens(field, text)
+    if refuse_marks:
+        refuse_control_tokens(field, text)
 
 
 def _json(field: str, struct: struct_pb2.Struct) -> str:

@@ -13,7 +13,7 @@ from voxmesh_llm_proxy.catalog import Catalog
 from voxmesh_llm_proxy.messages import generation_options, request_body
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.upstream import Effort, Upstream
-from voxmesh_llm_proxy.upstream_errors import before_answer
+from voxmesh_llm_proxy.upstream_errors import UpstreamFailure, before_answer
 from voxmesh_runtime.errors import Overloaded, TimedOut, Unavailable
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,8 @@ async def _once(upstream: Upstream, catalog: Catalog, settings: LlmSettings) -> 
     try:
         await catalog.read()
     except APIError as error:
-        raise before_answer(error, settings.upstream_model or "", settings.upstream_url or "") from error
+        complaint = UpstreamFailure.of(error).complaint
+        raise before_answer(complaint, settings.upstream_model or "", settings.upstream_url or "") from error
     options = generation_options(llm_pb2.GenerationConfig(), catalog.default, settings, thinking=False)
     options = replace(options, fields={**options.fields, "max_tokens": 1})
     message = llm_pb2.Message(role=llm_pb2.Message.ROLE_USER, text="Hello")
