@@ -34,6 +34,7 @@ class ServiceFailed(VoxmeshError):
 
     def __init__(self, service: str, code: grpc.StatusCode, message: str, packed: Sequence[AnyProto] = ()) -> None:
         super().__init__(f"{service}: {message}")
+        self.problem = message
         self.code = code
         self.packed = tuple(packed)
 
@@ -53,6 +54,11 @@ class ServiceFailed(VoxmeshError):
         if error.code() == grpc.StatusCode.UNAVAILABLE and not packed:
             message = f"not reachable ({message}); is it running and healthy?"
         return cls(service, error.code(), message, packed)
+
+    @property
+    def is_absence(self) -> bool:
+        """The service is not there or is broken: it neither refuses what was asked nor is it busy with other things."""
+        return self.is_worth_another_try and self.code != grpc.StatusCode.RESOURCE_EXHAUSTED
 
     @property
     def is_worth_another_try(self) -> bool:
