@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyProto
-from google.rpc import status_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from voxmesh_runtime.clock import duration
 from voxmesh_runtime.duplex import CallOver
 from voxmesh_runtime.errors import VoxmeshError
 
@@ -20,6 +21,10 @@ _PASSING = {
     grpc.StatusCode.UNKNOWN,
     grpc.StatusCode.ABORTED,
 }
+
+_TRY_AGAIN = AnyProto()
+_TRY_AGAIN.Pack(error_details_pb2.RetryInfo(retry_delay=duration(1.0)))
+"""Where the service itself says nothing: it may be there again in a moment."""
 
 
 class ServiceFailed(VoxmeshError):
@@ -36,7 +41,7 @@ class ServiceFailed(VoxmeshError):
         super().__init__(f"{service}: {message}")
         self.problem = message
         self.code = code
-        self.packed = tuple(packed)
+        self.packed = tuple(packed) or ((_TRY_AGAIN,) if code == grpc.StatusCode.UNAVAILABLE else ())
 
     @classmethod
     def from_over(cls, service: str, over: CallOver) -> ServiceFailed:
