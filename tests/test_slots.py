@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -80,6 +83,7 @@ async def test_status_names_each_slot_its_backends_and_what_is_wrong() -> None:
             stub = conversation_pb2_grpc.ConversationServiceStub(channel)
             told = await stub.GetStatus(conversation_pb2.GetStatusRequest())
             health = await check_health(there.coordinator_target or "")
+            shown, code = await status(there)
     assert [(slot.slot, slot.state) for slot in told.slots] == [
         ("turn", DOWN),
         ("stt", DOWN),
@@ -93,6 +97,37 @@ async def test_status_names_each_slot_its_backends_and_what_is_wrong() -> None:
     assert not told.slots[3].reason
     assert told.host
     assert health is Health.SERVING
+    assert code == 1
+    (line,) = (json.loads(line) for line in shown.splitlines())
+    assert [(slot["slot"], slot["state"]) for slot in line["slots"]] == [
+        ("turn", "down"),
+        ("stt", "down"),
+        ("llm", "degraded"),
+        ("tts", "serving"),
+        ("vlm", "down"),
+    ]
+    assert line["slots"][0]["reason"] == told.slots[0].reason
+
+
+async def status(there: MeshSettings, *options: str) -> tuple[str, int | None]:
+    """What `voxmesh status` prints of the coordinator, and its exit code."""
+    command = [sys.executable, "-m", "voxmesh_client", "status", "--only", "coordinator", *(options or ("--json",))]
+    environment = {**os.environ, "VOXMESH_COORDINATOR_TARGET": there.coordinator_target or ""}
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
+    shown, _ = await process.communicate()
+    return shown.decode(), process.returncode
+
+
+@pytest.mark.parametrize("second", [True, False], ids=["C15 degraded", "C15 serving"])
+async def test_status_is_well_while_every_slot_works(*, second: bool) -> None:
+    async with recorded_upstream() as server, llm_proxy(server) as one:
+        targets = dict.fromkeys(NO_MESH, one)
+        backends = (BackendSettings(target=one), *((BackendSettings(target=NOBODY),) if second else ()))
+        async with coordinator(MeshSettings(), **{**targets, "tts_backends": backends}) as (_, there):
+            shown, code = await status(there, "--base-port", "50050")
+    assert code == 0
+    assert ("degraded" in shown, "1 of 2" in shown) == (second, second)
+    assert "coordinator" in shown
 
 
 async def test_without_a_voice_a_session_answers_in_text_and_speaks_again_once_the_voice_is_back() -> None:
