@@ -152,13 +152,13 @@ class Session:
         if held is None:
             raise RuntimeError("a session is started before it is served")
         await self.outlet.attach(call, self._started(), last_sequence)
-        await self._watch.begin()
         if last_sequence is not None:
             self.journal.received_sequence = max(self.journal.received_sequence, last_sequence)
             await self._acknowledge_audio()
         receiving = asyncio.create_task(self._receive(call))
         lost = asyncio.create_task(self.outlet.lost())
         try:
+            await self._watch.begin()
             await asyncio.wait({held, receiving, lost}, return_when=asyncio.FIRST_COMPLETED)
             if receiving.done():
                 # Bad input ends the session; input that just ended leaves answers to wait for.
