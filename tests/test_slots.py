@@ -68,7 +68,7 @@ async def with_voice_at(port: int, *plays: Play) -> AsyncGenerator[tuple[Recorde
         listening.cancel()
 
 
-def states(call: Talk) -> list[tuple[str, SlotStatus.State]]:
+def states(call: Talk) -> list[tuple[str, SlotStatus.State.ValueType]]:
     """What the client was told of slots."""
     return [(status.slot, status.state) for status in call.events(SlotStatus)]
 

@@ -28,7 +28,7 @@ _LOSSES = {
 }
 
 
-def state_of(backends: Sequence[BackendStatus]) -> SlotStatus.State:
+def state_of(backends: Sequence[BackendStatus]) -> SlotStatus.State.ValueType:
     """How much of a slot works, by its backends."""
     if all(backend.is_well for backend in backends):
         return SERVING
