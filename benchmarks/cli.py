@@ -22,6 +22,7 @@ from benchmarks.mesh import SPOKEN, LocalMesh, MeshNotStarted, running_mesh
 from benchmarks.relay import measure_relay
 from benchmarks.result import Result
 from benchmarks.soak import measure_soak
+from benchmarks.store_race import measure_store_race
 from benchmarks.turn import measure_turns
 from benchmarks.wer import measure_wer
 from benchmarks.wer_clips import LIBRIVOX, NoClips, read_clips
@@ -137,6 +138,15 @@ def endings(*, quick: QuickOption = False) -> None:
         table.print(_console())
 
 
+@app.command("store-race")
+def store_race(*, rounds: Annotated[int, typer.Option(min=1, help="New files.")] = 200) -> None:
+    """Open new session stores in two processes at once; the exit status is 1 when one of them fails."""
+    result = measure_store_race(rounds)
+    for table in result.tables:
+        table.print(_console())
+    _exit_with(result.problems)
+
+
 @app.command()
 def wer(*, folder: FolderOption = LIBRIVOX, json: JsonOption = None) -> None:
     """Compare word error rates through the mesh and with the engine called directly."""
@@ -176,6 +186,10 @@ def _run(
         figures = {result.name: result.figures for result in results}
         text = json.dumps({"machine": machine.to_json(), "problems": problems, **figures}, indent=1)
         to.write_text(text + "\n")
+    _exit_with(problems)
+
+
+def _exit_with(problems: Sequence[str]) -> None:
     for problem in problems:
         typer.echo(problem, err=True)
     if problems:

@@ -41,8 +41,15 @@ class BareEcho(conversation_pb2_grpc.ConversationServiceServicer):
         del request, context
         return conversation_pb2.ListTurnReportsResponse()
 
+    async def GetStatus(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # as grpc.aio takes it
+        self, request: conversation_pb2.GetStatusRequest, context: AnyContext
+    ) -> conversation_pb2.GetStatusResponse:
+        """There is nothing behind it."""
+        del request, context
+        return conversation_pb2.GetStatusResponse()
 
-class RuntimeEcho(conversation_pb2_grpc.ConversationServiceServicer):
+
+class RuntimeEcho(BareEcho):
     """The same as a service of voxmesh; see `voxmesh_runtime.server.Service`."""
 
     names = (conversation_pb2.DESCRIPTOR.services_by_name["ConversationService"].full_name,)
@@ -68,13 +75,6 @@ class RuntimeEcho(conversation_pb2_grpc.ConversationServiceServicer):
             await call.send(_echo(await call.config()))
             async for _, request in call:
                 await call.send(_echo(request))
-
-    async def ListTurnReports(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # as grpc.aio takes it
-        self, request: conversation_pb2.ListTurnReportsRequest, context: AnyContext
-    ) -> conversation_pb2.ListTurnReportsResponse:
-        """It keeps none."""
-        del request, context
-        return conversation_pb2.ListTurnReportsResponse()
 
 
 def _echo(request: Request) -> Response:

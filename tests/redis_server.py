@@ -23,8 +23,8 @@ async def redis_server(folder: Path) -> AsyncGenerator[str]:
     try:
         assert process.stdout is not None
         async with asyncio.timeout(20):
-            while b"Ready to accept connections" not in await process.stdout.readline():
-                assert process.returncode is None
+            while b"Ready to accept connections" not in (line := await process.stdout.readline()):
+                assert line, "redis-server ended by itself"
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         with suppress(ProcessLookupError):

@@ -55,7 +55,7 @@ def test_all_benchmarks_run_on_one_mesh_and_find_no_leak(clips: Path, tmp_path: 
 def test_help_names_every_benchmark() -> None:
     done = run("--help")
     assert done.returncode == 0
-    for name in ("turn", "relay", "memory", "soak", "apart", "echo", "endings", "wer", "all"):
+    for name in ("turn", "relay", "memory", "soak", "apart", "echo", "endings", "store-race", "wer", "all"):
         assert f"  {name} " in done.stdout
 
 

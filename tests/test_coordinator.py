@@ -147,18 +147,6 @@ async def test_a_tool_is_called_and_its_result_goes_back_to_the_model(settings: 
     assert reply_text(call, 0) == "It is sunny."
 
 
-async def test_a_service_that_is_not_there_is_named(settings: MeshSettings) -> None:
-    async with (
-        coordinator(settings, tts_target="127.0.0.1:9") as (_, there),
-        open_channel(there.coordinator_target or "") as channel,
-    ):
-        stub = conversation_pb2_grpc.ConversationServiceStub(channel)
-        async with exchange(stub.Converse, Request(config=conversation_pb2.ConversationConfig())) as stream:
-            error = await stream.failure()
-    assert error.code() == grpc.StatusCode.UNAVAILABLE
-    assert "tts at 127.0.0.1:9" in str(error.details())
-
-
 async def test_a_language_model_that_is_gone_fails_the_turn_and_the_next_works_when_it_is_back(
     settings: MeshSettings,
 ) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
-import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -14,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 from google.protobuf import struct_pb2
+from processes import ServiceProcess
 from talking import chat, question, reply_audio, reply_text, talk, transcribed
 from test_coordinator import coordinator, llm_proxy, says, scripted
 
@@ -21,7 +19,7 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_client import MeshSettings, SpeechStarted
-from voxmesh_client.health import Health, check_health
+from voxmesh_client.health import Health
 from voxmesh_coordinator.backend_settings import BackendSettings
 from voxmesh_coordinator.backends import LEAST_PATIENCE_S
 from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream
@@ -43,49 +41,25 @@ STORY = ("Once upon a time there was a king. ", *["He had three sons and they al
 LONG_STORY = "Tell me a very long story about a king and his three sons, with many adventures."
 
 
-class Process:
-    """A service in a process of its own."""
-
-    def __init__(self, slot: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.target = f"127.0.0.1:{self.port}"
-        self._slot = slot
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        """Start and wait until it is healthy."""
-        command = [sys.executable, "-m", f"voxmesh_{self._slot}", "--port", str(self.port), "--log-level", "ERROR"]
-        self._process = await asyncio.create_subprocess_exec(*command)
-        await until_health(self.target, Health.SERVING)
-
-    async def kill(self) -> None:
-        """End it without a word."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(signal.SIGKILL)
-            await process.wait()
-
-    def upstream(self) -> psutil.Process:
-        """The llama.cpp server that a language model service runs; found among its own children alone."""
-        assert self._process is not None
-        children = psutil.Process(self._process.pid).children()
-        (found,) = (child for child in children if "voxmesh_llm_proxy.llama_server" in child.cmdline())
-        return found
-
-
 @asynccontextmanager
-async def process(slot: str) -> AsyncGenerator[Process]:
+async def process(slot: str) -> AsyncGenerator[ServiceProcess]:
     """A service that runs and may be killed."""
-    one = Process(slot)
+    one = ServiceProcess(f"voxmesh_{slot}", log_level="ERROR")
     try:
         await one.start()
         yield one
     finally:
-        await one.kill()
+        await one.stop()
 
 
-def first(one: Process, settings: MeshSettings, slot: str) -> dict[str, Any]:
+def upstream_of(one: ServiceProcess) -> psutil.Process:
+    """The llama.cpp server that a language model service runs; found among its own children alone."""
+    children = psutil.Process(one.pid).children()
+    (found,) = (child for child in children if "voxmesh_llm_proxy.llama_server" in child.cmdline())
+    return found
+
+
+def first(one: ServiceProcess, settings: MeshSettings, slot: str) -> dict[str, Any]:
     """The coordinator's settings for a slot with two backends: a process, and the mesh's own service."""
     offset = {"turn": 1, "stt": 2, "tts": 3}[slot]
     second = f"127.0.0.1:{settings.base_port + offset}"
@@ -116,7 +90,7 @@ async def test_a_listener_killed_in_mid_question_is_replaced_and_the_whole_quest
         call.say(question())
         await call.until(SpeechStarted)
         await asyncio.sleep(1.0)
-        await one.kill()
+        await one.stop()
         report = await call.until(TurnReport)
     assert not call.events(TurnFailed)
     (ended,) = call.events(TurnEnded)
@@ -133,7 +107,7 @@ async def test_a_voice_killed_in_mid_reply_is_replaced_and_the_rest_is_said(sett
     ):
         await call.conversation.send_text("Tell me a story.")
         await call.until(ReplyAudio, 10)
-        await one.kill()
+        await one.stop()
         await call.until(TurnReport)
         audio = reply_audio(call, 0)
     assert not call.events(TurnFailed)
@@ -233,7 +207,7 @@ async def test_a_turn_with_only_a_slow_tool_call_is_nobodys_failure(
     assert reply_audio(call, 7)
 
 
-@pytest.mark.parametrize("slot", ["turn", "stt", "tts"])
+@pytest.mark.parametrize("slot", ["turn", "stt"])
 async def test_without_a_second_backend_the_turn_fails_soon_and_the_next_works_once_it_is_back(
     settings: MeshSettings, slot: str
 ) -> None:
@@ -242,22 +216,15 @@ async def test_without_a_second_backend_the_turn_fails_soon_and_the_next_works_o
         scripted(settings, says(*STORY, gap_s=0.5), **{f"{slot}_target": one.target}) as (_, there),
         talk(there) as call,
     ):
-        if slot == "tts":
-            await call.conversation.send_text("Tell me a story.")
-            await call.until(ReplyAudio, 5)
-        else:
-            call.say(question())
-            await call.until(SpeechStarted)
-        await one.kill()
+        call.say(question())
+        await call.until(SpeechStarted)
+        await one.stop()
         killed_at = time.monotonic()
         failed = await call.until(TurnFailed)
         took_s = time.monotonic() - killed_at
         await one.start()
         await asyncio.sleep(1.0)
-        if slot == "tts":
-            await call.conversation.send_text("Again, please.")
-        else:
-            call.say(question())
+        call.say(question())
         await call.until(TurnReport, where=lambda report: report.first_audio_time.seconds > 0)
         await call.conversation.interrupt()
     assert failed.code == 14
@@ -283,7 +250,7 @@ async def test_a_reply_is_finished_by_another_backend_when_llama_cpp_is_killed_i
         other.play(says("and they lived ", "happily ever after."))
         await call.conversation.send_text(LONG_STORY)
         await call.until(ReplyText, 10)
-        one.upstream().kill()
+        upstream_of(one).kill()
         await call.until(TurnReport)
         asked = other.requests[0]["messages"]
     assert not call.events(TurnFailed)
@@ -308,8 +275,8 @@ async def test_without_a_second_backend_the_turn_fails_soon_while_llama_cpp_is_d
             killed_at = time.monotonic()
             failed = await call.until(TurnFailed)
             took_s = time.monotonic() - killed_at
-            await until_health(one.target, Health.NOT_SERVING)
-        await until_health(one.target, Health.SERVING)
+            await one.until(Health.NOT_SERVING)
+        await one.until(Health.SERVING)
         await call.conversation.send_text("What is the capital of France?")
         await call.until(TurnReport, where=lambda report: report.turn_index == 1)
     assert failed.code == 14
@@ -321,14 +288,14 @@ async def test_without_a_second_backend_the_turn_fails_soon_while_llama_cpp_is_d
 
 
 @asynccontextmanager
-async def kept_down(one: Process) -> AsyncGenerator[None]:
+async def kept_down(one: ServiceProcess) -> AsyncGenerator[None]:
     """Kill the llama.cpp server of a language model service, and each that is started in its place."""
 
     async def kill() -> None:
         while True:
             # Between two of them there is none.
             with suppress(ValueError, psutil.Error):
-                one.upstream().kill()
+                upstream_of(one).kill()
             await asyncio.sleep(0.02)
 
     killing = asyncio.create_task(kill())
@@ -338,20 +305,13 @@ async def kept_down(one: Process) -> AsyncGenerator[None]:
         killing.cancel()
 
 
-async def until_health(target: str, health: Health) -> None:
-    """Wait for what a service tells of itself."""
-    async with asyncio.timeout(60):
-        while await check_health(target) is not health:  # noqa: ASYNC110 # another process tells it
-            await asyncio.sleep(0.1)
-
-
 async def test_a_backend_that_is_well_again_is_used_again(settings: MeshSettings) -> None:
     async with (
         process("stt") as one,
         scripted(settings, says("Yes."), **first(one, settings, "stt")) as (_, there),
         talk(there) as call,
     ):
-        await one.kill()
+        await one.stop()
         call.say(question())
         await call.until(TurnReport)
         await one.start()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ import grpc
 import numpy as np
 import pytest
 from google.protobuf import struct_pb2
-from hosts import free_port
+from processes import ServiceDied, ServiceProcess
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from redis_server import redis_server
@@ -28,7 +26,6 @@ from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.events import SessionReplaced
-from voxmesh_client.health import Health, check_health
 from voxmesh_coordinator.reply import GO_ON
 from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream
 from voxmesh_runtime.channels import open_channel
@@ -51,42 +48,12 @@ HEARD = stt_pb2.RecognitionConfig(audio_format=S16)
 STORY = [f"This is sentence number {number}. " for number in ("one", "two", "three", "four", "five", "six")]
 
 
-class Replica:
+class Replica(ServiceProcess):
     """A coordinator in a process of its own."""
 
     def __init__(self, name: str, environment: dict[str, str]) -> None:
-        port = free_port()
+        super().__init__("voxmesh_coordinator", {**environment, "VOXMESH_HOST_NAME": name})
         self.name = name
-        self.target = f"127.0.0.1:{port}"
-        own = {"VOXMESH_PORT": str(port), "VOXMESH_HOST_NAME": name, "VOXMESH_PARENT_PID": str(os.getpid())}
-        self._environment = {**os.environ, **environment, **own}
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        """Start and wait until it is healthy."""
-        command = [sys.executable, "-m", "voxmesh_coordinator", "--log-level", "WARNING"]
-        self._process = await asyncio.create_subprocess_exec(*command, env=self._environment)
-        async with asyncio.timeout(60):
-            while await check_health(self.target) is not Health.SERVING:  # noqa: ASYNC110 # another process's health
-                await asyncio.sleep(0.05)
-
-    @property
-    def is_running(self) -> bool:
-        """It has not ended."""
-        return self._process is not None and self._process.returncode is None
-
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal to it."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    async def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """End it, by default without a word."""
-        process, self._process = self._process, None
-        if process is not None:
-            with suppress(ProcessLookupError):
-                process.send_signal(how)
-            await process.wait()
 
 
 @dataclass
@@ -460,3 +427,9 @@ async def test_a_client_behind_one_address_moves_though_its_connection_still_sta
             assert call.conversation.session.services[-1].host == "two"
             assert there.replicas[0].is_running
     assert replaced.resumed
+
+
+@pytest.mark.parametrize("store", ["sqlite:///proc/no/such/file"], ids=["C14"])
+async def test_a_replica_that_dies_is_noticed_at_once_and_says_why(store: str) -> None:
+    with pytest.raises(ServiceDied, match="sessions cannot be kept in /proc/no/such/file"):
+        await Replica("one", {"VOXMESH_SESSION_STORE": store}).start()

@@ -98,6 +98,13 @@ class ScriptedCoordinator(conversation_pb2_grpc.ConversationServiceServicer):
         del request, context
         return pb.ListTurnReportsResponse()
 
+    async def GetStatus(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # the contract's name
+        self, request: pb.GetStatusRequest, context: AnyContext
+    ) -> pb.GetStatusResponse:
+        """There is nothing behind it."""
+        del request, context
+        return pb.GetStatusResponse()
+
 
 @asynccontextmanager
 async def scripted(*scripts: Script) -> AsyncGenerator[tuple[Conversation, ScriptedCoordinator]]:

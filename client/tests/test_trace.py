@@ -90,6 +90,10 @@ class Held(conversation_pb2_grpc.ConversationServiceServicer):
         """Not served here."""
         raise NotImplementedError
 
+    async def GetStatus(self, request: object, context: object) -> conversation_pb2.GetStatusResponse:  # noqa: N802 # the contract's name # pyright: ignore[reportIncompatibleMethodOverride]
+        """Not served here."""
+        raise NotImplementedError
+
     async def ListTurnReports(  # noqa: N802 # the contract's name # pyright: ignore[reportIncompatibleMethodOverride]
         self, request: Request, context: object
     ) -> Response:

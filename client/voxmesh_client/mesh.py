@@ -6,7 +6,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh_client.conversation import Conversation
 from voxmesh_client.embeddings import Embeddings
 from voxmesh_client.endpoint import Endpoint
@@ -46,6 +46,16 @@ class Mesh:
     def conversation(self, config: conversation_pb2.ConversationConfig) -> Conversation:
         """A spoken conversation, to be used as `async with mesh.conversation(config) as conversation`."""
         return Conversation(self._endpoints[COORDINATOR], config)
+
+    async def slot_status(self) -> list[conversation_pb2.SlotStatus]:
+        """How the coordinator finds the services behind it just now, slot by slot in the order of a turn.
+
+        Raises:
+            MeshError: the coordinator does not answer; UNIMPLEMENTED where it is too old to tell.
+        """
+        endpoint = self._endpoints[COORDINATOR]
+        method = conversation_pb2_grpc.ConversationServiceStub(endpoint.channel).GetStatus
+        return list((await endpoint.call(method, conversation_pb2.GetStatusRequest())).slots)
 
     async def close(self) -> None:
         """Close every channel; open streams are cancelled."""

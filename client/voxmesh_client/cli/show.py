@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from voxmesh.common.v1.common_pb2 import OptionOutcome, Ready
-from voxmesh.conversation.v1.conversation_pb2 import ServiceChanged, SessionStarted, TurnReport
+from voxmesh.conversation.v1.conversation_pb2 import ServiceChanged, SessionStarted, SlotStatus, TurnReport
 from voxmesh_client.cli.console import err, out, to_dict
 from voxmesh_client.events import Event, SessionReplaced
 from voxmesh_client.turns import Turn
@@ -48,7 +48,7 @@ def print_failure(turn: Turn) -> None:
 
 
 def print_replaced(event: Event) -> None:
-    """Tell when the conversation moved to another stream, or a service to another server."""
+    """Tell when the conversation moved to another stream, a service to another server, or one went or came back."""
     if isinstance(event, SessionReplaced):
         outcome = "resumed" if event.resumed else "a new session began; it knows no earlier turn"
         err.print(f"voxmesh: {event.reason}: {outcome}", style="yellow", markup=False)
@@ -56,6 +56,10 @@ def print_replaced(event: Event) -> None:
         server = event.ready
         err.print(f"voxmesh: {event.slot} is now {server.engine} at {server.host}", style="yellow", markup=False)
         _print_ignored(server)
+    elif isinstance(event, SlotStatus):
+        is_down = event.state == SlotStatus.STATE_DOWN
+        line = f"{event.slot} is down: {event.reason}" if is_down else f"{event.slot} is back"
+        err.print(f"voxmesh: {line}", style="yellow", markup=False)
 
 
 def print_ignored(session: SessionStarted) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from voxmesh.common.v1 import common_pb2
+from voxmesh.conversation.v1.conversation_pb2 import SlotStatus
 from voxmesh_client.cli.console import BasePortOption, JsonOption, out, print_json, run, settings_of, to_dict
 from voxmesh_client.health import Health
 from voxmesh_client.inspection import ServiceReport, inspect
@@ -18,6 +20,7 @@ from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import BY_NAME, COORDINATOR, SLOTS, Slot
 
+_SLOT_STYLES = {"serving": "green", "degraded": "yellow"}
 _STYLES = {Health.SERVING: "green", Health.NOT_SERVING: "yellow", Health.DOWN: "red"}
 
 
@@ -27,7 +30,10 @@ def status(
     base_port: BasePortOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show health, model, streams and host of every service; exit code 1 when one is down.
+    """Show health, model, streams and host of every service, and how the coordinator finds those behind it.
+
+    Exit code 1 when a service that was asked is not serving, or the coordinator finds a slot down: one without any
+    backend that is well. A slot that is degraded still works.
 
     Examples:
       voxmesh status
@@ -44,9 +50,12 @@ def status(
             print_json(_status_dict(report))
     else:
         out.print(_status_table(reports))
+        for report in reports:
+            if report.slots:
+                out.print(_slots_table(report.slots))
         for line in _choices(reports):
             out.print(line, style="yellow", markup=False)
-    if any(report.health is not Health.SERVING for report in reports):
+    if not all(_is_well(report) for report in reports):
         raise typer.Exit(1)
 
 
@@ -71,8 +80,14 @@ async def _inspect(settings: MeshSettings, slots: list[Slot]) -> list[ServiceRep
         return await inspect(mesh, slots)
 
 
+def _is_well(report: ServiceReport) -> bool:
+    return report.health is Health.SERVING and all(slot.state != SlotStatus.STATE_DOWN for slot in report.slots)
+
+
 def _status_dict(report: ServiceReport) -> dict[str, Any]:
-    plain = {"service": report.slot.name, "target": report.target, "health": report.health.value}
+    plain: dict[str, Any] = {"service": report.slot.name, "target": report.target, "health": report.health.value}
+    if report.slots:
+        plain["slots"] = [{**to_dict(slot), "state": _state(slot)} for slot in report.slots]
     return plain if report.model is None else {**plain, **to_dict(report.model)}
 
 
@@ -90,6 +105,22 @@ def _status_table(reports: list[ServiceReport]) -> Table:
         health = f"[{_STYLES[report.health]}]{report.health.value}[/]"
         grid.add_row(report.slot.name, health, escape(report.target), *(escape(text) for text in told))
     return grid
+
+
+def _slots_table(slots: Sequence[SlotStatus]) -> Table:
+    grid = Table(box=SIMPLE)
+    for heading in ("the coordinator's", "state", "backends", "what does not work"):
+        grid.add_column(heading)
+    for slot in slots:
+        state, well = _state(slot), sum(backend.is_well for backend in slot.backends)
+        style = _SLOT_STYLES.get(state, "red")
+        grid.add_row(slot.slot, f"[{style}]{state}[/]", f"{well} of {len(slot.backends)}", escape(slot.reason))
+    return grid
+
+
+def _state(slot: SlotStatus) -> str:
+    """A slot's state in a word, such as serving."""
+    return SlotStatus.State.Name(slot.state).removeprefix("STATE_").lower()
 
 
 def _memory(model: common_pb2.ModelInfo) -> str:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from voxmesh_coordinator.backend_settings import BackendSettings
 from voxmesh_coordinator.backends import ENOUGH, LEAST_PATIENCE_S, Slot
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_coordinator.slot_status import SlotStatus
 from voxmesh_runtime.server import running
 from voxmesh_runtime.toy import ToyService, ToySettings
 
@@ -120,12 +121,37 @@ async def test_one_that_answers_for_its_health_again_is_well_again() -> None:
     async with running(ToyService(settings), settings) as server:
         slot = Slot("embed", [BackendSettings(target=f"127.0.0.1:{server.port}")])
         (backend,) = slot.backends
+        told: list[bool] = []
+        slot.for_purpose("support").listeners.add(lambda: told.append(backend.is_well))
         backend.failed("a hiccup")
         assert not backend.is_well
+        assert slot.is_down
         async with asyncio.timeout(10):
             while not backend.is_well:  # noqa: ASYNC110 # nobody else waits for it
                 await asyncio.sleep(0.05)
         await slot.close()
+    assert told == [True]
+
+
+async def test_one_that_takes_a_stream_is_well_without_a_question(slot: Slot) -> None:
+    backend = slot.backends[0]
+    backend.failed("a hiccup")
+    assert (backend.known.is_well, backend.known.reason) == (False, "a hiccup")
+    backend.opened()
+    assert (backend.known.is_well, backend.known.reason) == (True, "")
+
+
+async def test_c15_a_slot_is_as_its_backends_say_just_now_whatever_was_known_of_them() -> None:
+    settings = ToySettings()
+    service = ToyService(settings)
+    async with running(service, settings) as server:
+        slot = Slot("tts", [BackendSettings(target=f"127.0.0.1:{server.port}"), BackendSettings(target="127.0.0.1:9")])
+        slot.backends[0].failed("a hiccup")
+        status = await slot.look()
+        await slot.close()
+    assert [backend.is_well for backend in status.backends] == [True, False]
+    assert status.state == SlotStatus.STATE_DEGRADED
+    assert "is it running" in status.reason
 
 
 def test_a_single_target_is_a_list_of_one() -> None:

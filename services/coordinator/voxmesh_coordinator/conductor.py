@@ -88,7 +88,7 @@ class Conductor:
         self._images: list[bytes] = []
         self._origin, self.input_sequence = state, state.input_sequence
         self._input_ended = False
-        self._is_deaf = False
+        self.is_deaf = False
 
     def put(self, event: Event) -> None:
         """Something happened."""
@@ -166,7 +166,7 @@ class Conductor:
     # The person speaks.
 
     async def _speech_started(self, offset_s: float) -> None:
-        self._is_deaf = False
+        self.is_deaf = False
         turn = self._turn
         is_news = turn is None or turn.pause is not None
         if turn is None:
@@ -375,13 +375,13 @@ class Conductor:
         """Turn detection or recognition broke: the turns that depend on it fail, the session goes on."""
         if failure.code == grpc.StatusCode.INVALID_ARGUMENT:
             raise failure
-        if not self._is_deaf and await is_recovered(self.microphone, failure):
+        if not self.is_deaf and await is_recovered(self.microphone, failure):
             return
         turn = self._turn
-        if turn is None and not self._is_deaf:
+        if turn is None and not self.is_deaf:
             # Nobody spoke yet, but nobody would be heard either.
             turn = UserTurn()
-        self._is_deaf, self._turn = True, None
+        self.is_deaf, self._turn = True, None
         self._finalizing.clear()
         await self._replies.drop_prepared()
         await self._replies.go_on()

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyProto
-from google.rpc import status_pb2
+from google.rpc import error_details_pb2, status_pb2
 
+from voxmesh_runtime.clock import duration
 from voxmesh_runtime.duplex import CallOver
 from voxmesh_runtime.errors import VoxmeshError
 from voxmesh_runtime.statuses import asks_to_retry, details_of, status_of
@@ -19,6 +20,10 @@ _PASSING = {
     grpc.StatusCode.UNKNOWN,
     grpc.StatusCode.ABORTED,
 }
+
+_TRY_AGAIN = AnyProto()
+_TRY_AGAIN.Pack(error_details_pb2.RetryInfo(retry_delay=duration(1.0)))
+"""Where the service itself says nothing: it may be there again in a moment."""
 
 
 class ServiceFailed(VoxmeshError):
@@ -33,8 +38,9 @@ class ServiceFailed(VoxmeshError):
 
     def __init__(self, service: str, code: grpc.StatusCode, message: str, packed: Sequence[AnyProto] = ()) -> None:
         super().__init__(f"{service}: {message}")
+        self.problem = message
         self.code = code
-        self.packed = tuple(packed)
+        self.packed = tuple(packed) or ((_TRY_AGAIN,) if code == grpc.StatusCode.UNAVAILABLE else ())
 
     @classmethod
     def from_over(cls, service: str, over: CallOver) -> ServiceFailed:
@@ -51,6 +57,11 @@ class ServiceFailed(VoxmeshError):
         if error.code() == grpc.StatusCode.UNAVAILABLE and not packed:
             message = f"not reachable ({message}); is it running and healthy?"
         return cls(service, error.code(), message, packed)
+
+    @property
+    def is_absence(self) -> bool:
+        """The service is not there or is broken: it neither refuses what was asked nor is it busy with other things."""
+        return self.is_worth_another_try and self.code != grpc.StatusCode.RESOURCE_EXHAUSTED
 
     @property
     def is_worth_another_try(self) -> bool:

@@ -46,6 +46,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self.text = ""
+        self.is_shown = False
+        """It is read, not heard: no voice speaks it, or not all of it."""
         self._words: list[SpokenWord] = []
         self._pieces: list[SpokenPiece] = []
         self._began_at: float | None = None
@@ -108,6 +110,8 @@ class Ledger:
 
     def heard_text(self) -> str:
         """The words heard: by their own times where they are known, else by the share of their clause."""
+        if self.is_shown:
+            return self.text.strip()
         return self._text_until(self.position_s())
 
     def _text_until(self, position_s: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -18,6 +19,11 @@ from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.duplex import CallOver, DuplexCall
 
 log = logging.getLogger(__name__)
+
+TRY_GAP_S = 0.5
+"""Least time between two tries to reach a slot that could not be reached, in seconds."""
+TRY_S = 1.0
+"""Longest such try, in seconds."""
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -55,6 +61,11 @@ class Link(Generic[Request, Response]):
         self.ready = common_pb2.Ready()
         self.is_going_away = False
         self.epoch = 0
+        self.failure: ServiceFailed | None = None
+        """Why it could not be opened the last time; None when it could."""
+        self.on_opening: Callable[[ServiceFailed | None], None] = lambda _: None
+        """Called with `failure` when it was opened, or could not be."""
+        self._failed_at = 0.0
         self.languages = languages
         self._slot = slot
         self._method = method
@@ -88,25 +99,51 @@ class Link(Generic[Request, Response]):
         Raises:
             ServiceFailed: every backend refused the config or cannot be reached.
         """
+        timeout_s = self._settings.reopen_timeout_s if self.epoch else self._settings.connect_timeout_s
+        await self._open(timeout_s, self._settings.connect_timeout_s)
+
+    async def reach(self) -> None:
+        """As `open`; with one short try, and not at every call, once that has failed or the slot is known to be down.
+
+        For those who have something else to do meanwhile.
+
+        Raises:
+            ServiceFailed: see `open`.
+        """
+        if self.is_open:
+            return
+        if self.failure is not None and time.monotonic() - self._failed_at < TRY_GAP_S:
+            raise self.failure.with_traceback(None)
+        if self.failure is not None or (not self.epoch and self._slot.is_down):
+            await self._open(0.0, TRY_S)
+        else:
+            await self.open()
+
+    async def _open(self, timeout_s: float, connect_timeout_s: float) -> None:
         async with self._opening:
             if self._call is not None:
                 return
-            timeout_s = self._settings.reopen_timeout_s if self.epoch else self._settings.connect_timeout_s
             attempts = AsyncRetrying(
                 retry=retry_if_exception(_is_transient),
                 stop=stop_after_delay(timeout_s),
                 wait=wait_exponential_jitter(multiplier=0.05, max=0.5, jitter=0.05),
                 reraise=True,
             )
-            call = await attempts(self._connect_to_first)
+            try:
+                call = await attempts(self._connect_to_first, connect_timeout_s)
+            except ServiceFailed as failure:
+                self.failure, self._failed_at = failure, time.monotonic()
+                self.on_opening(failure)
+                raise
             self._call = call
-            self.is_going_away = False
+            self.failure, self.is_going_away = None, False
             self.epoch += 1
             self._pump = asyncio.create_task(self._read(call))
+            self.on_opening(None)
 
     async def leave(self, failure: ServiceFailed) -> None:
         """The backend did not answer as it should: the stream is opened elsewhere when it is next needed."""
-        self.backend.failed(failure.message)
+        self.backend.failed(failure.problem)
         await self.close()
 
     async def send(self, request: Request) -> None:
@@ -124,7 +161,7 @@ class Link(Generic[Request, Response]):
         except CallOver as over:
             self._forget(call)
             failure = ServiceFailed.from_over(self.backend.label, over)
-            self._count(failure)
+            _count(self.backend, failure)
             raise failure from None
 
     async def move(self) -> None:
@@ -148,16 +185,15 @@ class Link(Generic[Request, Response]):
         if pump is not None and pump is not asyncio.current_task():
             pump.cancel()
 
-    async def _connect_to_first(self) -> DuplexCall[Request, Response]:
+    async def _connect_to_first(self, timeout_s: float) -> DuplexCall[Request, Response]:
         candidates = self._slot.candidates(self.languages)
         failures: list[ServiceFailed] = []
         for backend in candidates:
             try:
-                return await self._connect(backend, self._settings.connect_timeout_s / len(candidates))
+                return await self._connect(backend, timeout_s / len(candidates))
             except ServiceFailed as failure:
                 failures.append(failure)
-                if failure.code != grpc.StatusCode.INVALID_ARGUMENT and len(candidates) > 1:
-                    backend.failed(failure.message)
+                _count(backend, failure)
         # What can be mended by waiting is waited for, else the first choice's refusal is told.
         raise next((failure for failure in failures if _is_transient(failure)), failures[0])
 
@@ -179,6 +215,7 @@ class Link(Generic[Request, Response]):
             raise
         if first is None:
             raise ServiceFailed.from_over(backend.label, CallOver(None))
+        backend.opened()
         self.backend = backend
         self.ready = first.ready  # pyright: ignore[reportAttributeAccessIssue] # every slot's first answer has it
         return call
@@ -200,13 +237,8 @@ class Link(Generic[Request, Response]):
             call.cancel()
         if self._call is call:
             self._forget(call)
-            self._count(failure)
+            _count(self.backend, failure)
             self._on_failure(failure)
-
-    def _count(self, failure: ServiceFailed) -> None:
-        """What the caller brought about is not the backend's fault."""
-        if failure.code != grpc.StatusCode.INVALID_ARGUMENT and len(self._slot.backends) > 1:
-            self.backend.failed(failure.message)
 
     def _forget(self, call: DuplexCall[Request, Response]) -> None:
         if self._call is call:
@@ -215,3 +247,9 @@ class Link(Generic[Request, Response]):
 
 def _is_transient(error: BaseException) -> bool:
     return isinstance(error, ServiceFailed) and error.code == grpc.StatusCode.UNAVAILABLE
+
+
+def _count(backend: Backend, failure: ServiceFailed) -> None:
+    """What the caller brought about is not the backend's fault."""
+    if failure.is_worth_another_try:
+        backend.failed(failure.problem)

@@ -44,6 +44,8 @@ APPLIED = common_pb2.OptionOutcome.OUTCOME_APPLIED
 
 ROUNDING_S = 0.001
 """More than rounding moves an offset, and less than the shortest piece of audio, in seconds."""
+REACHING_S = 3.0
+"""Latest audio, in seconds, that is heard after all once turn detection is back: reaching it may take as long."""
 KEPT_S = 10.0
 """Latest audio that is kept, in seconds: speech is told of late, and a client may run ahead."""
 
@@ -107,7 +109,7 @@ class Microphone:
         self._may_skip = may_skip
         self._stopped_s = 0.0
         self._turn_epoch = self._stt_epoch = 0
-        self._turn_base_s = 0.0
+        self._turn_base_s = self._turn_heard_s = 0.0
         self._turn_parent = common_pb2.TraceContext()
         self._words = turn_pb2.Transcript()
         self._stt_sent_s = 0.0
@@ -260,6 +262,7 @@ class Microphone:
             try:
                 if not await self._ensure_turn():
                     await self.turn.send(TurnRequest(audio=data))
+                    self._turn_heard_s = self.clock.offset_s
             finally:
                 # One service that broke is no reason to leave a gap in what the other hears.
                 if self._is_recognizing and not await self._ensure_stt():
@@ -267,20 +270,22 @@ class Microphone:
 
     async def _ensure_turn(self) -> bool:
         """Open turn detection if it is not; True if it was opened, and has heard all again that matters."""
-        await self.turn.open()
+        await self.turn.reach()
         if self._turn_epoch == self.turn.epoch:
             return False
-        is_first, self._turn_epoch = not self._turn_epoch, self.turn.epoch
+        self._turn_epoch = self.turn.epoch
         again = list(self._recent)
-        if not self._is_recognizing and not is_first:
-            # Nobody speaks: only what just came is new.
-            again = again[-1:]
+        if not self._is_recognizing:
+            # Nobody speaks: what is new came while it was reached again.
+            since_s = max(self._turn_heard_s, self.clock.offset_s - REACHING_S)
+            again = [piece for piece in again if piece.end_s > since_s] or again[-1:]
         self._turn_base_s = again[0].begin_s if again else self.clock.offset_s
         if self._is_recognizing:
             await self.turn.send(TurnRequest(trace_context=self._turn_parent))
             await self._tell_words()
         for piece in again:
             await self.turn.send(TurnRequest(audio=piece.data))
+        self._turn_heard_s = self.clock.offset_s
         return True
 
     @property
@@ -295,7 +300,7 @@ class Microphone:
 
     async def _ensure_stt(self) -> bool:
         """Open recognition if it is not; True if it was opened, and has heard all again that it owes an answer to."""
-        await self.stt.open()
+        await self.stt.reach()
         if self._stt_epoch == self.stt.epoch:
             return False
         self._stt_epoch, self._stt_sent_s = self.stt.epoch, 0.0

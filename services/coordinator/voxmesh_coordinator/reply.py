@@ -172,7 +172,10 @@ class Reply:
             await self._note(Record(seen=self.turn.seen))
         messages = self._history.messages(self.turn.said_as(self.text_answered))
         speech = self._voices.speech
-        if speech is None:
+        if speech is None or self._begun.is_spoken or not await speech.is_there():
+            self.ledger.is_shown = not self._begun.is_spoken
+            if self._begun.pieces and not self._begun.is_spoken:
+                await self._put_end()
             await self._write(messages, None, None)
         else:
             async with speech.segment(self.turn.trace_context) as segment, asyncio.TaskGroup() as tasks:
@@ -299,17 +302,21 @@ class Reply:
             tasks.create_task(self._play(segment, self._tts_hop))
 
     async def _play(self, segment: Segment, hop: HopClock) -> None:
-        """Pass the audio on; if the service breaks, the words it did not get to are spoken by another."""
+        """Pass the audio on; if the service breaks, the words it did not get to are spoken by another, or read."""
         for attempt in range(MAX_TRIES):
             try:
+                if attempt:
+                    hop = self._hop(hop.service, hop.host)
+                    await segment.restart(self._made.characters(self.ledger.text), self._made.end_s)
                 await self._play_once(segment, hop)
             except ServiceFailed as failure:
-                if attempt + 1 == MAX_TRIES or not failure.is_worth_another_try:
+                if not failure.is_worth_another_try:
                     raise
             else:
                 return
-            hop = self._hop(hop.service, hop.host)
-            await segment.restart(self._made.characters(self.ledger.text), self._made.end_s)
+        segment.is_mute = self.ledger.is_shown = True
+        if self._made.end_s:
+            await self._put_end()
 
     async def _play_once(self, segment: Segment, hop: HopClock) -> None:
         async for answer in segment.answers:

@@ -64,3 +64,13 @@ class CoordinatorService(conversation_pb2_grpc.ConversationServiceServicer):
         if self._services is None:
             raise RuntimeError("a call was admitted before start()")
         return conversation_pb2.ListTurnReportsResponse(turns=self._services.reports.find(request))
+
+    async def GetStatus(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
+        self, request: conversation_pb2.GetStatusRequest, context: AnyContext
+    ) -> conversation_pb2.GetStatusResponse:
+        """How the services behind the coordinator are."""
+        del request, context
+        if self._services is None:
+            raise RuntimeError("a call was admitted before start()")
+        slots = await self._services.look()
+        return conversation_pb2.GetStatusResponse(slots=slots, host=self._settings.host_name)

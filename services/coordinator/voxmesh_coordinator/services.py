@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from copy import copy
 
 from voxmesh_coordinator.backends import Slot
 from voxmesh_coordinator.report_log import ReportLog
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_coordinator.slot_status import SlotStatus
 
 
 class Services:
@@ -15,17 +17,22 @@ class Services:
     def __init__(self, settings: CoordinatorSettings) -> None:
         self.settings = settings
         self.reports = ReportLog(settings.host_name, settings.turn_reports_kept, settings.clock_drift_ppm)
-        self.turn, self.stt, self.tts, self.llm, self.vlm = self.slots = [
-            Slot(name, settings.backends(name)) for name in ("turn", "stt", "tts", "llm", "vlm")
+        # In the order of a turn.
+        self.turn, self.stt, self.llm, self.tts, self.vlm = self.slots = [
+            Slot(name, settings.backends(name)) for name in ("turn", "stt", "llm", "tts", "vlm")
         ]
 
     def for_purpose(self, purpose: str) -> Services:
         """The same services, as conversations with this purpose prefer their backends."""
         view = copy(self)
-        view.turn, view.stt, view.tts, view.llm, view.vlm = view.slots = [
+        view.turn, view.stt, view.llm, view.tts, view.vlm = view.slots = [
             slot.for_purpose(purpose) for slot in self.slots
         ]
         return view
+
+    async def look(self) -> list[SlotStatus]:
+        """How each slot is just now; takes hardly longer than `backends.LOOK_TIMEOUT_S`."""
+        return await asyncio.gather(*(slot.look() for slot in self.slots))
 
     async def close(self) -> None:
         """Close all channels."""

@@ -29,8 +29,10 @@ from voxmesh_coordinator.recording import NotRecorded, Recording
 from voxmesh_coordinator.reply import REPLY_FORMAT, ReplyAudioStream, Voices
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.session_store import Tokens, digest
+from voxmesh_coordinator.slot_watch import SlotWatch
 from voxmesh_coordinator.speech import Speech
 from voxmesh_coordinator.tools import ToolDesk
+from voxmesh_coordinator.upkeep import open_all
 from voxmesh_runtime import names
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.errors import InvalidArgument, Unavailable
@@ -108,6 +110,7 @@ class Session:
         )
         listening = self._conductor.microphone
         self._links: list[Link[Any, Any]] = [*(listening.links if listening is not None else ()), *self._voices.links]
+        self._watch = SlotWatch(self._links, services.slots, self.outlet.send)
         self._services_told: list[common_pb2.Ready] = []
         self._held: asyncio.Task[None] | None = None
         self.input_ended = False
@@ -118,13 +121,13 @@ class Session:
         return self._held is None or self._held.done()
 
     async def start(self) -> None:
-        """Open the streams to all services, and begin.
+        """Open the streams to the services, and begin.
 
         Raises:
-            ServiceFailed: alone or in a group, when a service cannot be reached or refuses the config.
+            ServiceFailed: see `open_all`.
         """
         try:
-            await self._open()
+            await open_all(self._links)
             self._services_told = [link.ready for link in self._links]
             await self._begin_recording()
         except BaseException:
@@ -132,6 +135,8 @@ class Session:
             raise
         backends = [link.backend.label for link in self._links]
         log.info("a session began", extra={"session": self.id, "backends": backends})
+        microphone = self._conductor.microphone
+        self._conductor.is_deaf = microphone is not None and not microphone.turn.is_open
         self._held = asyncio.create_task(self._hold())
 
     async def serve(self, call: Call, last_sequence: int | None = None) -> None:
@@ -154,6 +159,7 @@ class Session:
         receiving = asyncio.create_task(self._receive(call))
         lost = asyncio.create_task(self.outlet.lost())
         try:
+            await self._watch.begin()
             await asyncio.wait({held, receiving, lost}, return_when=asyncio.FIRST_COMPLETED)
             if receiving.done():
                 # Bad input ends the session; input that just ended leaves answers to wait for.
@@ -208,7 +214,7 @@ class Session:
             session_started=conversation_pb2.SessionStarted(
                 session_id=self.id,
                 resume_token=self.token,
-                services=[*self._services_told, self._own_ready()],
+                services=[*(told for told in self._services_told if told.ListFields()), self._own_ready()],
                 next_audio_sequence=microphone.next_sequence if microphone is not None else 0,
                 input_sequence=self._inputs_received,
             )
@@ -220,6 +226,7 @@ class Session:
             await self._conductor.run()
         finally:
             span.end()
+            self._watch.end()
             self._cancel_links()
             if self._recording is not None:
                 self._recording.close()
@@ -252,19 +259,13 @@ class Session:
         recognition, may_skip = self._config.recognition, self._is_taken_over
         return Microphone(self._services, recognition, on_event, pause_s=PAUSE_S, place=self._place, may_skip=may_skip)
 
-    async def _open(self) -> None:
-        """Open the streams to all services at once; the first that fails ends the session."""
-        async with asyncio.TaskGroup() as tasks:
-            for link in self._links:
-                tasks.create_task(link.open())
-
     async def _begin_recording(self) -> None:
         if not self._config.record:
             return
         if self._is_taken_over:
             self._not_recorded = "the recording ended where another coordinator took the session over"
             return
-        settings, services = self._services.settings, [link.ready for link in self._links]
+        settings, services = self._services.settings, [link.ready for link in self._links if link.is_open]
         try:
             self._recording = await Recording.begin(settings, self.id, self._config, services)
         except NotRecorded as why:
@@ -316,7 +317,7 @@ class Session:
             sequence = await microphone.chunk(chunk)
         except ServiceFailed as failure:
             self._conductor.put(LinkFailed(failure))
-            return
+            sequence = microphone.next_sequence - 1
         if sequence % ACKNOWLEDGE_EVERY == ACKNOWLEDGE_EVERY - 1:
             await self._acknowledge_audio()
 

@@ -29,6 +29,8 @@ class Segment:
         self.answers = Mailbox[Response]()
         self.is_finished = False
         self.is_started = False
+        self.is_mute = False
+        """No voice is there any more: what else is said is text alone."""
         self.base_s = 0.0
         self.base_text = 0
         self._link = link
@@ -74,7 +76,7 @@ class Segment:
         Raises:
             ServiceFailed: no backend can be reached.
         """
-        await self._link.open()
+        await self._link.reach()
         self._epoch, self.is_finished = self._link.epoch, False
         self.base_text, self.base_s = text_from, at_s
         await self._send_text(self._text[text_from:])
@@ -89,7 +91,7 @@ class Segment:
             await self._send(Request(text=piece))
 
     async def _send(self, request: Request) -> None:
-        if not self._link.is_open or self._link.epoch != self._epoch:
+        if self.is_mute or not self._link.is_open or self._link.epoch != self._epoch:
             # The stream broke, and a new one lacks the text before this: `restart` sends all of it.
             return
         try:
@@ -114,6 +116,15 @@ class Speech:
         )
         self._segment: Segment | None = None
         self._index: int | None = None
+
+    async def is_there(self) -> bool:
+        """Whether replies can be spoken just now; takes no time where it is known that they cannot."""
+        try:
+            await self.link.reach()
+        except ServiceFailed:
+            # Whether it is down or refuses: a reply in text is better than none, and the client is told why.
+            return False
+        return True
 
     @asynccontextmanager
     async def segment(self, parent: common_pb2.TraceContext) -> AsyncGenerator[Segment]:

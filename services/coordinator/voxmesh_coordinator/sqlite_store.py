@@ -10,21 +10,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, TypeVar
 
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
 from voxmesh_coordinator.session_store import Claimed, Entry, StoreFailed, Write
 
 T = TypeVar("T")
 
 BUSY_S = 2.0
 """Longest wait for another process that writes, in seconds."""
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS session (
-    id TEXT PRIMARY KEY, epoch INTEGER, state BLOB, current BLOB, previous BLOB, expires_at REAL
-);
-CREATE TABLE IF NOT EXISTS entry (
-    session_id TEXT, position INTEGER, record BLOB, PRIMARY KEY (session_id, position)
-);
-CREATE INDEX IF NOT EXISTS session_expires ON session (expires_at);
-"""
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS session (
+        id TEXT PRIMARY KEY, epoch INTEGER, state BLOB, current BLOB, previous BLOB, expires_at REAL
+    )""",
+    """CREATE TABLE IF NOT EXISTS entry (
+        session_id TEXT, position INTEGER, record BLOB, PRIMARY KEY (session_id, position)
+    )""",
+    "CREATE INDEX IF NOT EXISTS session_expires ON session (expires_at)",
+)
 
 
 class SqliteStore:
@@ -78,11 +80,18 @@ class SqliteStore:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path.touch(mode=0o600)
         connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        # A process may die at any moment without a loss; only a host that does loses what was last written.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA secure_delete = FAST")
-        connection.executescript(SCHEMA)
+        try:
+            # Of two that make a new file WAL at once SQLite refuses one without a wait, lest they wait for each other.
+            retries = Retrying(
+                retry=retry_if_exception(_is_busy),
+                stop=stop_after_delay(BUSY_S),
+                wait=wait_random(0.001, 0.02),
+                reraise=True,
+            )
+            retries(_prepare, connection)
+        except BaseException:
+            connection.close()
+            raise
         self._connection = connection
 
     def _close(self) -> None:
@@ -126,6 +135,22 @@ class _Transaction:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make an empty file a store; of one that is a store nothing changes."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    # A process may die at any moment without a loss; only a host that does loses what was last written.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA secure_delete = FAST")
+    with _Transaction(connection):
+        for statement in SCHEMA:
+            connection.execute(statement)
+
+
+def _is_busy(error: BaseException) -> bool:
+    # The low byte is the kind of an error, the rest says more of it.
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _write_one(connection: sqlite3.Connection, write: Write) -> bool:

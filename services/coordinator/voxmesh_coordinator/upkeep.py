@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,8 +14,28 @@ from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
+from voxmesh_coordinator.slot_status import ESSENTIAL
 from voxmesh_coordinator.speech import Speech
 from voxmesh_coordinator.user_turn import UserTurn
+
+
+async def open_all(links: Iterable[Link[Any, Any]]) -> None:
+    """Open the streams of a session that begins, all at once; those that it can do without need not be reached.
+
+    Raises:
+        ServiceFailed: alone or in a group, when one refuses the config, or an essential one cannot be reached.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        for link in links:
+            tasks.create_task(link.open() if link.slot in ESSENTIAL else _open_if_there(link))
+
+
+async def _open_if_there(link: Link[Any, Any]) -> None:
+    try:
+        await link.reach()
+    except ServiceFailed as failure:
+        if not failure.is_absence:
+            raise
 
 
 def go_by_language(languages: SpokenLanguages, microphone: Microphone | None, speech: Speech | None) -> None:

@@ -42,7 +42,7 @@ async def look(
             is_last = backend is candidates[-1]
             if is_last or failure.code == grpc.StatusCode.INVALID_ARGUMENT:
                 raise
-            backend.failed(failure.message)
+            backend.failed(failure.problem)
     raise AssertionError("a slot has at least one backend")
 
 
