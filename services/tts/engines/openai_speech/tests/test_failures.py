@@ -201,7 +201,7 @@ async def test_a_wish_that_the_server_refuses_is_the_callers_mistake(
     ("play", "told"),
     [
         (Play(pause_s=60), "gave no audio within 0.5 s.*FIRST_AUDIO_TIMEOUT_S"),
-        (streamed(SECOND, size=10, gap_s=0.2), "gave no audio within 0.5 s"),
+        (streamed(SECOND, size=100, gap_s=0.2), "gave no audio within 0.5 s"),
         (streamed(SECOND, gap_s=60), "fell silent in mid-audio for 0.5 s.*SILENCE_TIMEOUT_S"),
     ],
     ids=["hangs", "drips", "falls silent"],
