@@ -178,7 +178,7 @@ def test_a_server_that_gives_no_speech_is_told(
 ) -> None:
     server.play(answer)
     with pytest.raises(error, match=told) as failure:
-        connect(api_key="sk-secret")
+        connect(api_key="sk-secret\n")
     assert "sk-secret" not in str(failure.value)
     assert server.requests[0].key == "Bearer sk-secret"
 

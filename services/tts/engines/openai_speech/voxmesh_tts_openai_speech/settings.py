@@ -61,6 +61,12 @@ class OpenAiSpeechSettings(BaseSettings):
     extra_fields: dict[str, str | bool | int | float] = Field(default_factory=dict[str, str | bool | int | float])
     """Further fields of every request, as a JSON object, such as {"language": "English"}."""
 
+    @field_validator("api_key")
+    @classmethod
+    def _on_one_line(cls, key: SecretStr | None) -> SecretStr | None:
+        # Files that keys come from end with a line break, which no header takes.
+        return None if key is None else SecretStr(key.get_secret_value().strip())
+
     @field_validator("extra_fields")
     @classmethod
     def _are_free(cls, fields: dict[str, str | bool | int | float]) -> dict[str, str | bool | int | float]:
