@@ -8,52 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections.abc import Coroutine
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.errors import Overloaded, Unavailable, VoxmeshError
+from voxmesh_runtime.upstreams import ServerFailure
 from voxmesh_stt_openai_audio.answers import Answer, cleaned_part
 from voxmesh_stt_openai_audio.events import StreamedText
-from voxmesh_stt_openai_audio.failures import Asked, ServerFailure, to_error
+from voxmesh_stt_openai_audio.failures import Asked, to_error
 from voxmesh_stt_openai_audio.server import Form, Server
 from voxmesh_stt_openai_audio.settings import OpenAiAudioSettings
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-
-class LoopThread:
-    """An event loop on a thread of its own."""
-
-    def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
-        self._thread.start()
-
-    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine; cancelling the future cancels it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def close(self) -> None:
-        """Cancel what runs and end the thread."""
-        self.submit(_cancel_others()).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-async def _cancel_others() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
 
 
 @dataclass(slots=True)

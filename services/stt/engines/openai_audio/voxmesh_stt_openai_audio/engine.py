@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import cast
-from urllib.parse import urlsplit
 
 import numpy as np
 
 from voxmesh_runtime.engines import EngineContext, ModelFacts
-from voxmesh_runtime.errors import FailedPrecondition, VoxmeshError
+from voxmesh_runtime.errors import VoxmeshError
+from voxmesh_runtime.loop_thread import LoopThread
+from voxmesh_runtime.upstreams import check_address
 from voxmesh_runtime.worker import SomeFailed
 from voxmesh_stt.engine import EngineInfo, RecognitionOptions, Step, Transcript
 from voxmesh_stt.utterances import DecodeRequest, Hypothesis, Utterances
-from voxmesh_stt_openai_audio.calls import Calls, LoopThread
+from voxmesh_stt_openai_audio.calls import Calls
 from voxmesh_stt_openai_audio.probe import Abilities, connect
 from voxmesh_stt_openai_audio.server import SAMPLE_RATE_HERTZ, Form, Server
 from voxmesh_stt_openai_audio.session import Call, RemoteSession
@@ -51,7 +52,7 @@ class OpenAiAudioEngine:
     """
 
     def __init__(self, context: EngineContext, settings: OpenAiAudioSettings) -> None:
-        _check_url(settings.base_url)
+        check_address(settings.base_url, "VOXMESH_OPENAI_AUDIO_BASE_URL")
         self._context = context
         self._settings = settings
         self._connection: _Connection | None = None
@@ -142,17 +143,3 @@ def _decode(requests: Sequence[DecodeRequest[Wishes]]) -> Sequence[Hypothesis]:
     # Of what `Utterances` does only the sessions are used: a step that waits for all its requests
     # would make every stream wait for the slowest.
     raise NotImplementedError(f"{len(requests)} requests are for RemoteSession to send")
-
-
-def _check_url(url: str) -> None:
-    if not url:
-        problem = "no server is configured; set VOXMESH_OPENAI_AUDIO_BASE_URL, such as http://host:8000/v1"
-        raise FailedPrecondition("upstream", "", problem)
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
-        problem = "VOXMESH_OPENAI_AUDIO_BASE_URL is no address; give one such as http://host:8000/v1"
-        raise FailedPrecondition("upstream", "", problem)

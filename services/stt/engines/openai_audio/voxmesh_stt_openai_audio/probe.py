@@ -10,8 +10,9 @@ from importlib.resources import as_file, files
 
 from voxmesh_runtime.audio import Samples, read_audio_file
 from voxmesh_runtime.errors import FailedPrecondition, Unavailable, VoxmeshError
+from voxmesh_runtime.upstreams import NO_MODEL, REFUSALS, ServerFailure
 from voxmesh_stt_openai_audio.answers import Answer
-from voxmesh_stt_openai_audio.failures import NO_MODEL, REFUSALS, Asked, ServerFailure, to_error
+from voxmesh_stt_openai_audio.failures import Asked, to_error
 from voxmesh_stt_openai_audio.server import Form, Server
 from voxmesh_stt_openai_audio.settings import OpenAiAudioSettings
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from voxmesh_runtime.audio import Samples, wav_bytes
 from voxmesh_runtime.proxies import direct_mounts
+from voxmesh_runtime.upstreams import ServerFailure, quotable, refused
 from voxmesh_stt_openai_audio.answers import Answer, answer_of, cleaned
 from voxmesh_stt_openai_audio.events import EventLines, StreamedText
-from voxmesh_stt_openai_audio.failures import ServerFailure, quotable, refused
 from voxmesh_stt_openai_audio.settings import OpenAiAudioSettings
 
 SAMPLE_RATE_HERTZ = 16000

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit, urlunsplit
-
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from voxmesh_runtime.language_tags import LanguageTag
+from voxmesh_runtime.upstreams import shown_address
 from voxmesh_stt.utterances import UtteranceSettings
 
 RESERVED_FIELDS = frozenset(
@@ -72,8 +71,7 @@ class OpenAiAudioSettings(UtteranceSettings):
     @property
     def shown_url(self) -> str:
         """The server's address without user, password and query, for messages."""
-        parts = urlsplit(self.base_url)
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        return shown_address(self.base_url)
 
     @property
     def interim_limit(self) -> int:
