@@ -29,7 +29,7 @@ from voxmesh.stt.v1 import stt_pb2
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.events import SessionReplaced
 from voxmesh_client.health import Health, check_health
-from voxmesh_coordinator.reply import GO_ON
+from voxmesh_coordinator.answering import GO_ON
 from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream
 from voxmesh_runtime.channels import open_channel
 from voxmesh_runtime.testing import exchange, wait_until
