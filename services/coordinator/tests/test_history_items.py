@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
-from google.protobuf import struct_pb2
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -203,7 +202,11 @@ def test_arguments_and_state_of_a_call_stay_as_the_model_wrote_them() -> None:
 BAD_CALLS = {
     "C2 a mark in the arguments": ("weather", '{"html": "<s>old</s>"}', '{"html": "old"}'),
     "C2 a mark of two arguments": ("weather", '{"a":"<|","b":"|>"}', '{"a": "<|", "b": "|>"}'),
-    "C2 a mark of two arguments in JSON": ("weather", '{"a": "<｜", "b": "｜>"}', '{"a": "｜", "b": "｜>"}'),
+    "C2 a mark of two arguments in JSON": (
+        "weather",
+        '{"a": "<\uff5c", "b": "\uff5c>"}',
+        '{"a": "\uff5c", "b": "\uff5c>"}',
+    ),
     "a number that JSON has not": ("weather", '{"a": NaN}', '{"a": null}'),
     "no JSON": ("weather", '{"a": ', '{"city": "Paris"}'),
     "no object": ("weather", "[1]", '{"city": "Paris"}'),
@@ -268,9 +271,9 @@ MARKS = (
     "<s>",
     "</s>",
     "[INST]",
-    "<｜end｜>",
-    "<｜",
-    "｜>",
+    "<\uff5cend\uff5c>",
+    "<\uff5c",
+    "\uff5c>",
     "<",
     "|>",
     "\x00",
@@ -369,7 +372,7 @@ class Live:
             rounds.append(Round(text_characters=len(text), calls=own, answers=answers))
             # The last to answer is told first; the rest comes with the next calls, or never.
             yield Record(tool_answers=reversed(answers))
-            self.check(turn, reply_items(rounds, text))
+            self.check(reply_items(rounds, text))
         text += turn.text
         yield self._text(index, turn.text)
         if turn.end == "died":
@@ -395,7 +398,7 @@ class Live:
     def _text(self, index: int, delta: str) -> Record:
         return Record(response=Response(reply_text=conversation.ReplyText(turn_index=index, delta=delta)))
 
-    def check(self, turn: Turn, items: Sequence[llm_pb2.Message]) -> None:
+    def check(self, items: Sequence[llm_pb2.Message]) -> None:
         """A request in the midst of a turn, were it not refused for what the person said."""
         asked = self.chronicle.history.request("Be kind.", ["And now?"])
         check_generate(llm_pb2.Generate(messages=[*asked, *items]))

@@ -103,7 +103,7 @@ class Chronicle:
         reply = self._state.reply
         # In a log of the version before there is no other end.
         self._finished(ReplyFinished.REASON_INTERRUPTED if reply.HasField("heard_text") else COMPLETED)
-        if reply.end.reason in CUT:
+        if reply.end.reason in CUT or reply.is_failed:
             self._state.ClearField("reply")
         else:
             reply.is_done = True
@@ -113,7 +113,7 @@ class Chronicle:
         state.next_turn_index = max(state.next_turn_index, failed.turn_index + 1)
         if self._is_of_reply(failed.turn_index):
             self._finished(ReplyFinished.REASON_FAILED)
-            state.ClearField("reply")
+            state.reply.is_failed = True
 
     def _take_turn(self, record: Record) -> None:
         """What came with the end of a turn."""

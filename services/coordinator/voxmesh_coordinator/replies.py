@@ -220,7 +220,7 @@ class Replies:
             self._given = self._start(turn, is_open=True, saved=saved)
             if self._given.is_done and not saved.is_done:
                 # It was over, and not all of that was told.
-                await self._conclude(self._given, is_told=saved.is_finished)
+                await self._conclude(self._given, saved)
         # Who speaks over it is heard again, and then it is judged anew.
         self._is_ducked = state.is_ducked
         await self.go_on()
@@ -303,17 +303,18 @@ class Replies:
         if not given.reply.has_failed:
             await self._read_ahead()
 
-    async def _conclude(self, given: Running, *, is_told: bool = False) -> None:
-        """Tell the client that a reply is over and why, unless it `is_told`, and all that follows."""
+    async def _conclude(self, given: Running, told: session_pb2.Reply | None = None) -> None:
+        """Tell the client that a reply is over and why, but for what another coordinator has `told`."""
+        told = told or session_pb2.Reply()
         reply = given.reply
         turn, end = reply.turn, reply.end
         if self._given is given and (reply.has_failed or end.reason in CUT):
             self._given = None
-        if not is_told:
+        if not told.is_finished:
             self._voices.note(session_pb2.Record(end=end))
             finished = ReplyFinished(turn_index=turn.clock.turn_index, reason=end.reason)
             await self._send(Response(reply_finished=finished))
-        if reply.has_failed:
+        if reply.has_failed and not told.is_failed:
             await self._send_failed(turn, end.failed)
         await self._report(turn)
 

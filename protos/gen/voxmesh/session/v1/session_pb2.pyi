@@ -286,8 +286,8 @@ class State(message.Message):
 
     @builtins.property
     def reply(self) -> Reply:
-        """The latest reply, until its turn was reported if it was interrupted, and
-        until it failed.
+        """The latest reply; one that was interrupted or failed until its turn was
+        reported.
         """
 
     def __init__(
@@ -331,6 +331,7 @@ class Reply(message.Message):
     END_FIELD_NUMBER: builtins.int
     HEARD_TEXT_FIELD_NUMBER: builtins.int
     IS_FINISHED_FIELD_NUMBER: builtins.int
+    IS_FAILED_FIELD_NUMBER: builtins.int
     turn_index: builtins.int
     """The turn it answers."""
     said: builtins.str
@@ -349,6 +350,8 @@ class Reply(message.Message):
     """What was heard of it, once the client was told that it is interrupted."""
     is_finished: builtins.bool
     """The client was told that it is over; it is in the history."""
+    is_failed: builtins.bool
+    """The client was told that it failed."""
     @builtins.property
     def images(self) -> containers.RepeatedScalarFieldContainer[builtins.bytes]:
         """See Record."""
@@ -391,10 +394,11 @@ class Reply(message.Message):
         end: ReplyEnd | None = ...,
         heard_text: builtins.str | None = ...,
         is_finished: builtins.bool = ...,
+        is_failed: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_heard_text", b"_heard_text", "_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "heard_text", b"heard_text", "seen", b"seen", "text_characters", b"text_characters", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_heard_text", b"_heard_text", "_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "heard_text", b"heard_text", "images", b"images", "is_done", b"is_done", "is_finished", b"is_finished", "is_spoken", b"is_spoken", "pieces", b"pieces", "rounds", b"rounds", "said", b"said", "seen", b"seen", "text", b"text", "text_characters", b"text_characters", "trace_context", b"trace_context", "turn_index", b"turn_index", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_heard_text", b"_heard_text", "_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "heard_text", b"heard_text", "images", b"images", "is_done", b"is_done", "is_failed", b"is_failed", "is_finished", b"is_finished", "is_spoken", b"is_spoken", "pieces", b"pieces", "rounds", b"rounds", "said", b"said", "seen", b"seen", "text", b"text", "text_characters", b"text_characters", "trace_context", b"trace_context", "turn_index", b"turn_index", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__heard_text: _TypeAlias = typing.Literal["heard_text"]  # noqa: Y015
     _WhichOneofArgType__heard_text: _TypeAlias = typing.Literal["_heard_text", b"_heard_text"]  # noqa: Y015
