@@ -34,8 +34,8 @@ NEXT = Request(text="And now?", input_sequence=2)
 ENDS = ("interrupted", "reply_finished", "turn_failed", "turn_report")
 
 TURNS: dict[str, tuple[list[Play], list[str]]] = {
-    "an answer after a tool": ([wants("a", before="Let me see. "), says("It is ", "booked.")], ENDS[1:2] + ENDS[3:]),
-    "a filtered answer and its line": ([says("It is ", finish="content_filter")], ENDS[1:2] + ENDS[3:]),
+    "an answer after a tool": ([wants("a", before="Let me see. "), says("It is ", "booked.")], [ENDS[1], ENDS[3]]),
+    "a filtered answer and its line": ([says("It is ", finish="content_filter")], [ENDS[1], ENDS[3]]),
     "a failure and its line": ([BROKEN], list(ENDS[1:])),
     "an answer that is stopped": ([says("It is ", *["and so on "] * 50, gap_s=0.2)], [*ENDS[:2], ENDS[3]]),
 }
