@@ -53,6 +53,16 @@ def over(reason: llm_pb2.Finished.Reason.ValueType = Reasons.REASON_STOP) -> Ans
 CALLED = over(Reasons.REASON_TOOL_CALLS)
 
 
+def without_state(generate: llm_pb2.Generate) -> llm_pb2.Generate:
+    """A request without what only the service that sent it can judge."""
+    plain = llm_pb2.Generate()
+    plain.CopyFrom(generate)
+    for message in plain.messages:
+        for each in message.tool_calls:
+            each.ClearField("upstream_state")
+    return plain
+
+
 class Model:
     """A language model service that answers by a script, one list a request; requests are checked as the real one's."""
 
@@ -66,8 +76,8 @@ class Model:
         self, messages: Sequence[llm_pb2.Message], tools: Sequence[llm_pb2.Tool], parent: common_pb2.TraceContext
     ) -> AsyncGenerator[AsyncIterator[Answered]]:
         generate = llm_pb2.Generate(messages=messages, tools=tools, trace_context=parent)
-        check_generate(generate)
         self.requests.append(generate)
+        check_generate(without_state(generate))
         yield self._answers(self.script.pop(0))
 
     async def _answers(self, steps: Sequence[Step]) -> AsyncIterator[Answered]:

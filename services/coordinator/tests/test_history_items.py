@@ -296,7 +296,6 @@ def calls(draw: st.DrawFn) -> llm_pb2.ToolCall:
         call_id=draw(st.sampled_from(("", "get_weather:0", "a b", "x" * 900, "é"))),
         name=draw(st.sampled_from(("get_weather", "functions.get weather", "", "é" * 99))),
         arguments_json=draw(st.sampled_from(("", "{", "[]", '{"a":"<|","b":"|>"}', '{"n": 17}', '{"a": NaN}'))),
-        upstream_state=draw(st.binary(max_size=3)),
     )
     for name, value in draw(st.dictionaries(pieces, pieces | st.floats(), max_size=2)).items():
         made.arguments[name] = value

@@ -122,7 +122,8 @@ def _is_finite(number: float) -> bool:
 
 
 def _plain_struct(struct: struct_pb2.Struct) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in struct.fields.items()}
+    # A Struct has no order of its own, and a replica is to make the same text of it.
+    return {name: _plain(struct.fields[name]) for name in sorted(struct.fields)}
 
 
 def _plain(value: struct_pb2.Value) -> Any:
