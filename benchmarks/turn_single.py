@@ -14,7 +14,7 @@ from benchmarks.speech import FRAME_S, Question, Speaker
 from voxmesh_client.asking import REPLY_HERTZ
 from voxmesh_client.sound import pcm
 from voxmesh_coordinator.endpointing import Endpointing
-from voxmesh_coordinator.history import History
+from voxmesh_coordinator.history_items import History
 from voxmesh_coordinator.session import PAUSE_S
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.audio import Encoder, ModelInput, Samples
@@ -114,7 +114,7 @@ class Replying:
     def __init__(self, models: Models, session: TtsSession, settings: CoordinatorSettings) -> None:
         self._models = models
         self._session = session
-        self._history = History(settings.system_prompt, settings.history_characters)
+        self._history, self._prompt = History(settings.history_characters), settings.system_prompt
         self._cutter = ClauseCutter(models.tts.info.clause_limits)
         self._clauses = asyncio.Queue[str | None]()
         self._encoder = Encoder(pcm(REPLY_HERTZ))
@@ -124,10 +124,9 @@ class Replying:
 
     async def reply(self, said: str) -> None:
         """Answer to the end."""
-        self._history.add_user(said)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._speak())
-            async for delta in self._models.chat.ask(self._history.messages()):
+            async for delta in self._models.chat.ask(self._history.request(self._prompt, [said])):
                 self.first_token_ns = self.first_token_ns or time.time_ns()
                 self.text += delta
                 for clause in self._cutter.feed(delta):

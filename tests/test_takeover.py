@@ -26,7 +26,7 @@ from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.events import SessionReplaced
-from voxmesh_coordinator.reply import GO_ON
+from voxmesh_coordinator.answering import GO_ON
 from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream
 from voxmesh_runtime.channels import open_channel
 from voxmesh_runtime.testing import exchange, wait_until
@@ -256,11 +256,11 @@ async def test_a_text_that_the_dead_coordinator_never_read_is_answered_once(sett
 async def test_a_tool_is_not_run_twice(settings: MeshSettings, store: str, *, is_answered: bool) -> None:
     wants = Play([fragment(0, '{"city": "Paris"}', "weather", "call-1")], finish="tool_calls")
     tool = conversation_pb2.Tool(name="weather", description="Weather of a city", parameters=struct_pb2.Struct())
-    result = conversation_pb2.ToolResult(call_id="call-1", content="sunny")
     async with stage(settings, store) as there, chat(there.settings, tools=[tool]) as call:
         there.upstream.play(wants, *([says("Too late.", pause_s=60)] if is_answered else []), says("It is sunny."))
         await call.conversation.send_text("How is the weather in Paris?")
-        await call.until(ToolCall)
+        wanted = await call.until(ToolCall)
+        result = conversation_pb2.ToolResult(call_id=wanted.call_id, content="sunny")
         if is_answered:
             await call.conversation.send_tool_result(result)
             await wait_until(lambda: len(there.upstream.requests) == 2)
@@ -269,8 +269,9 @@ async def test_a_tool_is_not_run_twice(settings: MeshSettings, store: str, *, is
         if not is_answered:
             await call.conversation.send_tool_result(result)
         await call.until(TurnReport)
-    answer = asked(there.upstream, -1)[-1]
-    assert (answer["role"], answer["content"], answer["tool_call_id"]) == ("tool", "sunny", "call-1")
+    *_, asks, answer = asked(there.upstream, -1)
+    assert (answer["role"], answer["content"]) == ("tool", "sunny")
+    assert answer["tool_call_id"] == asks["tool_calls"][0]["id"]
     assert len(call.events(ToolCall)) == 1
     assert reply_text(call, 0) == "It is sunny."
 

@@ -7,6 +7,8 @@ import pytest
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_client import SessionReplaced, SpeechStarted
 from voxmesh_client.cli.demo import likeness
+from voxmesh_client.cli.show import print_end, turn_dict
+from voxmesh_client.tool_results import ToolResults
 from voxmesh_client.turns import TurnLog
 from voxmesh_client.unacknowledged import (
     MAX_KEPT_AUDIO_BYTES,
@@ -16,6 +18,8 @@ from voxmesh_client.unacknowledged import (
 )
 
 pytestmark = pytest.mark.unit
+
+ReplyFinished = conversation_pb2.ReplyFinished
 
 
 def test_a_turn_gathers_its_reply_and_is_over_with_its_report() -> None:
@@ -30,6 +34,32 @@ def test_a_turn_gathers_its_reply_and_is_over_with_its_report() -> None:
     assert turn is not None
     assert (turn.text, turn.reply, turn.audio) == ("hello", "good morning", [b"ab"])
     assert log.is_answered
+
+
+def test_a_turn_knows_why_its_reply_is_over_and_a_person_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    log = TurnLog()
+    for index, reason in enumerate((ReplyFinished.REASON_COMPLETED, ReplyFinished.REASON_NOTHING_SAID)):
+        log.take(conversation_pb2.TurnEnded(turn_index=index, text="hello"))
+        turn = log.take(ReplyFinished(turn_index=index, reason=reason))
+        assert turn is not None
+        assert not turn.is_over
+        print_end(turn)
+    assert " ".join(capsys.readouterr().err.split()) == "voxmesh: turn 1: the model ended its answer without a word"
+    assert [turn_dict(turn)["reason"] for turn in log.turns] == ["COMPLETED", "NOTHING_SAID"]
+
+
+def test_c3_results_are_kept_until_their_own_turn_is_over() -> None:
+    results = ToolResults()
+    results.begin(1)
+    assert results.is_new("call_1_0")
+    assert results.is_new("call_1_1")
+    assert not results.is_new("call_1_0")
+    results.add(conversation_pb2.ToolResult(call_id="call_1_0", content="booked"))
+    # Something that was said meanwhile was not understood.
+    results.over(2)
+    assert [result.content for result in results.given()] == ["booked"]
+    results.over(1)
+    assert list(results.given()) == []
 
 
 def test_nothing_is_answered_while_somebody_speaks() -> None:

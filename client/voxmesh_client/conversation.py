@@ -182,11 +182,14 @@ class Conversation:
             case "tool_call" if not self._tool_results.is_new(response.tool_call.call_id):
                 # Another replica took the session over and does not know that the tool runs, or has run.
                 return None
-            case "speech_started" | "turn_ended":
+            case "speech_started":
                 self._in_turn = True
+            case "turn_ended":
+                self._in_turn = True
+                self._tool_results.begin(response.turn_ended.turn_index)
             case "turn_report" | "turn_failed":
                 self._in_turn = False
-                self._tool_results.clear()
+                self._tool_results.over(getattr(response, kind).turn_index)
             case _:
                 pass
         return event_of(kind, response)

@@ -1,4 +1,4 @@
-"""The tool calls of the turn in progress, so that no tool runs twice and no result is lost."""
+"""The tool calls of the reply in progress, so that no tool runs twice and no result is lost."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from voxmesh.conversation.v1.conversation_pb2 import ToolResult
 
 
 class ToolResults:
-    """Knows the calls that were passed on, and the results that were given."""
+    """Knows the calls that were passed on, and the results that were given; their ids are unique in the session."""
 
     def __init__(self) -> None:
         self._results: dict[str, ToolResult | None] = {}
+        self._turn_index: int | None = None
+
+    def begin(self, turn_index: int) -> None:
+        """A turn ended: calls from now on are for its reply."""
+        self._turn_index = turn_index
 
     def is_new(self, call_id: str) -> bool:
         """A tool is to run; true the first time."""
@@ -32,6 +37,11 @@ class ToolResults:
         """All results there are."""
         return (result for result in self._results.values() if result is not None)
 
+    def over(self, turn_index: int) -> None:
+        """A turn is over; another than the one that is being answered may be, such as one that was not understood."""
+        if turn_index == self._turn_index:
+            self.clear()
+
     def clear(self) -> None:
-        """The turn is over."""
+        """No call is to be answered any more."""
         self._results.clear()

@@ -18,6 +18,8 @@ class Turn:
     audio: list[bytes] = field(default_factory=list[bytes])
     """Pieces of the reply, in the session's reply format."""
     interrupted: conversation_pb2.Interrupted | None = None
+    finished: conversation_pb2.ReplyFinished | None = None
+    """Why the reply is over; None from coordinators that do not tell."""
     report: conversation_pb2.TurnReport | None = None
     failure: conversation_pb2.TurnFailed | None = None
 
@@ -74,6 +76,8 @@ class TurnLog:
                 turn.audio.append(event.data)
             case conversation_pb2.Interrupted():
                 turn.interrupted = event
+            case conversation_pb2.ReplyFinished():
+                turn.finished = event
             case conversation_pb2.TurnReport():
                 turn.report = event
             case conversation_pb2.TurnFailed():

@@ -23,7 +23,7 @@ from voxmesh_client.cli.console import (
     settings_of,
     write_text,
 )
-from voxmesh_client.cli.show import print_failure, print_ignored, print_replaced, print_waterfall, turn_dict
+from voxmesh_client.cli.show import print_end, print_failure, print_ignored, print_replaced, print_waterfall, turn_dict
 from voxmesh_client.conversation import Conversation
 from voxmesh_client.events import Event
 from voxmesh_client.mesh import Mesh
@@ -73,12 +73,14 @@ async def _turn(
 ) -> Turn:
     """Send a line and take events until its turn is over."""
     await conversation.send_text(line)
+    earlier = len(log.turns)
     async for event in events:
         turn = log.take(event)
         print_replaced(event)
         if shown and isinstance(event, conversation_pb2.ReplyText):
             write_text(event.delta)
-        if turn is not None and turn.is_over:
+        # The report of a failed turn comes after its failure: it is not the end of the next one.
+        if turn is not None and turn.is_over and turn in log.turns[earlier:]:
             return turn
     raise Failed("the coordinator ended the conversation; look at `voxmesh status`")
 
@@ -88,6 +90,7 @@ def _print(turn: Turn, *, times: bool, json: bool) -> None:
         print_json(turn_dict(turn))
         return
     write_text("\n")
+    print_end(turn)
     print_failure(turn)
     if times:
         print_waterfall(turn)

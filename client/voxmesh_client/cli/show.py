@@ -7,7 +7,13 @@ from typing import Any
 from rich.text import Text
 
 from voxmesh.common.v1.common_pb2 import OptionOutcome, Ready
-from voxmesh.conversation.v1.conversation_pb2 import ServiceChanged, SessionStarted, SlotStatus, TurnReport
+from voxmesh.conversation.v1.conversation_pb2 import (
+    ReplyFinished,
+    ServiceChanged,
+    SessionStarted,
+    SlotStatus,
+    TurnReport,
+)
 from voxmesh_client.cli.console import err, out, to_dict
 from voxmesh_client.events import Event, SessionReplaced
 from voxmesh_client.turns import Turn
@@ -15,6 +21,14 @@ from voxmesh_client.waterfall import waterfall
 
 _MAX_WIDTH = 140
 _IGNORED = {"config.record": "not recorded", "config.purpose": "purpose not applied"}
+
+_ENDS: dict[int, str] = {
+    ReplyFinished.REASON_LENGTH: "the reply reached the limit of tokens and may stop in mid-sentence",
+    ReplyFinished.REASON_CONTENT_FILTER: "a content filter stopped the reply",
+    ReplyFinished.REASON_TOOL_CALLS: "the model asked for tools again and again, and did not answer",
+    ReplyFinished.REASON_NOTHING_SAID: "the model ended its answer without a word",
+    ReplyFinished.REASON_CANCELLED: "the reply was stopped by request",
+}
 
 
 def print_turn(turn: Turn) -> None:
@@ -26,6 +40,7 @@ def print_turn(turn: Turn) -> None:
         out.print(Text(f"       (interrupted; heard: {turn.interrupted.heard_text})", style="dim"))
     if turn.report is not None:
         print_waterfall(turn)
+    print_end(turn)
     print_failure(turn)
 
 
@@ -39,6 +54,12 @@ def print_report(report: TurnReport) -> None:
     """The drawing of a report."""
     for line in waterfall(report, min(out.width, _MAX_WIDTH)):
         out.print(line)
+
+
+def print_end(turn: Turn) -> None:
+    """Why a reply is not whole, in a line; what else is told, an interruption or a failure, says so itself."""
+    if turn.finished is not None and (why := _ENDS.get(turn.finished.reason)):
+        err.print(f"voxmesh: turn {turn.index}: {why}", style="yellow", markup=False)
 
 
 def print_failure(turn: Turn) -> None:
@@ -81,6 +102,8 @@ def turn_dict(turn: Turn) -> dict[str, Any]:
     plain: dict[str, Any] = {"turn_index": turn.index, "text": turn.text, "reply": turn.reply.strip()}
     if turn.interrupted is not None:
         plain["heard"] = turn.interrupted.heard_text
+    if turn.finished is not None:
+        plain["reason"] = ReplyFinished.Reason.Name(turn.finished.reason).removeprefix("REASON_")
     if turn.report is not None:
         plain["report"] = to_dict(turn.report)
     if turn.failure is not None:

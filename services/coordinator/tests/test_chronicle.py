@@ -15,6 +15,8 @@ from voxmesh_runtime.telemetry import start_span
 
 pytestmark = pytest.mark.unit
 
+Reason = conversation.ReplyFinished
+
 
 def ended(text: str, turn_index: int = 0) -> Record:
     return Record(response=Response(turn_ended=conversation.TurnEnded(turn_index=turn_index, text=text)))
@@ -34,6 +36,13 @@ def audio(sequence: int, start: int, end: int, *, turn_index: int = 0, is_last: 
     return record
 
 
+def finished(
+    reason: conversation.ReplyFinished.Reason.ValueType = Reason.REASON_COMPLETED, turn_index: int = 0
+) -> Record:
+    reply_finished = conversation.ReplyFinished(turn_index=turn_index, reason=reason)
+    return Record(response=Response(reply_finished=reply_finished))
+
+
 def report(turn_index: int = 0) -> Record:
     return Record(response=Response(turn_report=conversation.TurnReport(turn_index=turn_index)))
 
@@ -42,7 +51,7 @@ def interrupted(heard: str) -> Record:
     return Record(response=Response(interrupted=conversation.Interrupted(heard_text=heard)))
 
 
-def failed(code: int, turn_index: int = 0) -> Record:
+def failed(code: int = 14, turn_index: int = 0) -> Record:
     return Record(response=Response(turn_failed=conversation.TurnFailed(turn_index=turn_index, code=code)))
 
 
@@ -68,7 +77,14 @@ def test_a_reply_in_progress_is_not_in_the_history_yet() -> None:
 
 
 def test_a_reply_that_was_given_is_in_the_history_and_may_still_be_cut() -> None:
-    given = [ended("How are you?"), text("I am well."), audio(0, 0, 10), audio(1, 0, 0, is_last=True), report()]
+    given = [
+        ended("How are you?"),
+        text("I am well."),
+        audio(0, 0, 10),
+        audio(1, 0, 0, is_last=True),
+        finished(),
+        report(),
+    ]
     state = state_after(*given)
     assert turns(state) == ["How are you?", "I am well."]
     assert (state.reply.is_done, state.reply.is_spoken, len(state.reply.pieces)) == (True, True, 1)
@@ -83,16 +99,39 @@ def test_a_turn_that_is_taken_over_goes_on_in_its_trace() -> None:
 
 
 def test_an_interrupted_reply_leaves_what_was_heard_once() -> None:
-    state = state_after(ended("Count."), text("One two three."), interrupted("One two"), report())
+    cut = [interrupted("One two"), finished(Reason.REASON_INTERRUPTED), report()]
+    state = state_after(ended("Count."), text("One two three."), *cut)
     assert turns(state) == ["Count.", "One two"]
     assert not state.HasField("reply")
 
 
-@pytest.mark.parametrize(("code", "kept"), [(14, ["Count."]), (3, [])], ids=["unavailable", "refused"])
-def test_a_failed_turn_leaves_what_was_said_unless_it_was_refused(code: int, kept: list[str]) -> None:
-    state = state_after(ended("Count."), text("One"), failed(code), report())
-    assert turns(state) == kept
+@pytest.mark.parametrize("told", [2, 3, 4], ids=["interrupted", "reply_finished", "turn_report"])
+def test_a_reply_that_was_interrupted_is_in_the_history_once_its_end_was_told(told: int) -> None:
+    log = [ended("Count."), text("One two three."), interrupted("One two"), finished(Reason.REASON_CANCELLED), report()]
+    log[2].end.reason = Reason.REASON_CANCELLED
+    state = state_after(*log[: told + 1])
+    assert turns(state) == (["Count.", "One two"] if told > 2 else [])
+    assert (Begun(state.reply).end.reason == Reason.REASON_CANCELLED) == (told < 4)
+
+
+@pytest.mark.parametrize("is_refused", [False, True], ids=["C2 the voice failed", "C2 the words were refused"])
+def test_a_failed_turn_leaves_what_was_said_unless_it_was_refused(*, is_refused: bool) -> None:
+    why = Record(end=session_pb2.ReplyEnd(reason=Reason.REASON_FAILED, is_refused=is_refused))
+    state = state_after(ended("Count."), text("One"), why, finished(Reason.REASON_FAILED), failed(3), report())
+    assert turns(state) == ([] if is_refused else ["Count.", "One"])
     assert not state.HasField("reply")
+
+
+def test_a_log_of_the_version_before_ends_its_turns_with_their_reports() -> None:
+    assert turns(state_after(ended("Count."), text("One"), report())) == ["Count.", "One"]
+    assert turns(state_after(ended("Count."), text("One"), interrupted(""), report())) == ["Count."]
+    assert turns(state_after(ended("Count."), failed(), report())) == ["Count."]
+
+
+def test_an_end_is_told_once_though_the_one_who_told_it_died_before_the_report() -> None:
+    told = state_after(ended("Count."), text("One"), finished())
+    assert (told.reply.is_finished, told.reply.is_done, turns(told)) == (True, False, ["Count.", "One"])
+    assert turns(state_after(ended("Count."), text("One"), finished(), report())) == ["Count.", "One"]
 
 
 def test_a_turn_that_failed_before_it_ended_has_a_number_too() -> None:
@@ -103,7 +142,7 @@ def test_what_pictures_show_takes_their_place() -> None:
     shown = ended("What is this?")
     shown.images.append(b"png")
     assert list(state_after(shown).reply.images) == [b"png"]
-    seen = state_after(shown, Record(seen="(A cat.)"), text("A cat."), report())
+    seen = state_after(shown, Record(seen="(A cat.)"), text("A cat."), finished())
     assert list(seen.reply.images) == []
     assert turns(seen) == ["What is this? (A cat.)", "A cat."]
 
@@ -123,17 +162,41 @@ def test_a_text_is_complete_when_all_of_it_was_sent() -> None:
     assert Begun(state_after(ended("Count."), text("One "), text("two."), noted).reply).is_written
 
 
+def asks(*calls: str, after: int = 0) -> Record:
+    return Record(tool_calls=[llm_pb2.ToolCall(call_id=call) for call in calls], text_before_calls=after)
+
+
+def answers(*calls: str) -> Record:
+    return Record(
+        tool_answers=[llm_pb2.Message(role=llm_pb2.Message.ROLE_TOOL, tool_call_id=call, text="1") for call in calls]
+    )
+
+
 def test_a_tool_that_has_not_answered_is_awaited() -> None:
-    calls = [llm_pb2.ToolCall(call_id="a"), llm_pb2.ToolCall(call_id="b")]
-    answer = llm_pb2.Message(role=llm_pb2.Message.ROLE_TOOL, tool_call_id="a", text="1")
-    asked = [ended("Sum?"), text("Let me see. "), Record(tool_calls=calls)]
-    begun = Begun(state_after(*asked, Record(tool_answers=[answer])).reply)
+    begun = Begun(state_after(ended("Sum?"), text("Let me see. "), asks("a", "b", after=12), answers("a")).reply)
     assert [call.call_id for call in begun.pending()] == ["b"]
-    assert begun.generated_from == len("Let me see. ")
+    assert begun.rounds[-1].text_characters == len("Let me see. ")
+
+
+def test_a_result_that_is_noted_with_the_next_calls_is_of_the_calls_before() -> None:
+    both = asks("b")
+    both.MergeFrom(answers("a"))
+    begun = Begun(state_after(ended("Sum?"), asks("a"), both).reply)
+    assert [[answer.tool_call_id for answer in each.answers] for each in begun.rounds] == [["a"], []]
+    assert [call.call_id for call in begun.pending()] == ["b"]
 
 
 def test_a_state_and_the_log_after_it_are_the_whole_log() -> None:
-    records = [ended("One?"), text("One."), audio(0, 0, 4), report(), ended("Two?", 1), text("Two", 1), text(".", 1)]
+    records = [
+        ended("One?"),
+        text("One."),
+        audio(0, 0, 4),
+        finished(),
+        report(),
+        ended("Two?", 1),
+        text("Two", 1),
+        text(".", 1),
+    ]
     whole = state_after(*records)
     for cut in range(len(records)):
         before = state_after(*records[:cut])

@@ -173,4 +173,17 @@ async def test_without_a_store_nothing_is_waited_for() -> None:
     await journal.begin()
     assert await journal.write(Response(sequence=1))
     assert not journal.is_kept
-    assert origin.state.response_sequence == 0
+    assert origin.state.response_sequence == 1
+
+
+async def test_the_newest_account_of_a_reply_s_end_holds() -> None:
+    origin = Origin.new(CONFIG, 4000)
+    journal = Journal(None, origin.session_id, origin.epoch, origin.chronicle, lambda: None)
+    ended = Response(turn_ended=conversation.TurnEnded(text="Go."), sequence=1)
+    await journal.write(ended)
+    end = session_pb2.ReplyEnd(reason=conversation.ReplyFinished.REASON_FAILED)
+    end.failed.details.add()
+    for _ in range(2):
+        journal.note(Record(end=end))
+    await journal.write_notes()
+    assert origin.state.reply.end == end

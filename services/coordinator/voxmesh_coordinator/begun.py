@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.ledger import Ledger, SpokenPiece
@@ -27,15 +28,24 @@ class Begun:
             SpokenPiece(each.offset_s, each.duration_s, each.text_start, each.text_end) for each in self._saved.pieces
         ]
 
+        self.end = session_pb2.ReplyEnd()
+        """How it ends, as far as that was known."""
+        self.end.CopyFrom(self._saved.end)
+        if not self.end.reason and self._saved.HasField("heard_text"):
+            self.end.reason = conversation_pb2.ReplyFinished.REASON_INTERRUPTED
+        elif not self.end.reason and self.is_written:
+            self.end.reason = conversation_pb2.ReplyFinished.REASON_COMPLETED
+
     @property
     def is_written(self) -> bool:
         """The language model has written all of it."""
-        return self._saved.HasField("text_characters") and len(self.text) >= self._saved.text_characters
+        return self.text_characters is not None
 
     @property
-    def generated_from(self) -> int:
-        """Where the text of the generation in progress begins."""
-        return self.rounds[-1].text_characters if self.rounds else 0
+    def text_characters(self) -> int | None:
+        """Characters that the language model wrote, once all of them were sent."""
+        written = self._saved.text_characters if self._saved.HasField("text_characters") else None
+        return written if written is not None and len(self.text) >= written else None
 
     @property
     def clause(self) -> SpokenPiece | None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import grpc
-
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.history import History
+from voxmesh_coordinator.ending import CUT, Reason, ReplyFinished
+from voxmesh_coordinator.history_items import History
 
 Record = session_pb2.Record
 State = session_pb2.State
 Response = conversation_pb2.ConverseResponse
-
-INVALID_ARGUMENT: int = grpc.StatusCode.INVALID_ARGUMENT.value[0]
+COMPLETED = ReplyFinished.REASON_COMPLETED
 
 
 class Chronicle:
@@ -28,14 +24,15 @@ class Chronicle:
     def __init__(self, state: State, history_characters: int) -> None:
         self._state = State()
         self._state.CopyFrom(state)
-        self._history = History("", history_characters, state.history)
+        self.history = History(history_characters, state.history)
+        """What was said and heard; both who writes the log and who reads it have it from here alone."""
 
     def state(self) -> State:
         """After the records taken so far."""
         state = State()
         state.CopyFrom(self._state)
         del state.history[:]
-        state.history.extend(self._history.turns)
+        state.history.extend(self.history.items)
         return state
 
     def take(self, position: int, record: Record) -> None:
@@ -45,11 +42,15 @@ class Chronicle:
         if record.HasField("microphone"):
             state.microphone.CopyFrom(record.microphone)
         state.input_sequence = max(state.input_sequence, record.input_sequence)
+        is_new = record.response.HasField("turn_ended")
+        if state.HasField("reply") and not is_new:
+            self._take_notes(record)
         if record.HasField("response"):
             state.response_sequence = record.response.sequence
             self._take_response(record.response)
-        if state.HasField("reply"):
-            self._take_notes(record, is_new=record.response.HasField("turn_ended"))
+        if is_new:
+            # The rest of what came with the end of a turn was noted for the reply before.
+            self._take_turn(record)
 
     def _take_response(self, response: Response) -> None:
         match response.WhichOneof("converse_response"):
@@ -65,8 +66,10 @@ class Chronicle:
                 self._state.is_ducked = response.duck.gain < 1
             case "interrupted" if self._is_of_reply(response.interrupted.turn_index):
                 self._interrupted(response.interrupted.heard_text)
+            case "reply_finished" if self._is_of_reply(response.reply_finished.turn_index):
+                self._finished(response.reply_finished.reason)
             case "turn_report" if self._is_of_reply(response.turn_report.turn_index):
-                self._done()
+                self._reported()
             case "turn_failed":
                 self._failed(response.turn_failed)
             case _:
@@ -81,50 +84,65 @@ class Chronicle:
             self._state.reply.is_spoken = True
 
     def _interrupted(self, heard_text: str) -> None:
-        if self._state.reply.is_done:
-            self._history.cut_reply(heard_text)
-        else:
-            self._history.add_user(*said(self._state.reply))
-            self._history.add_reply(heard_text)
-        self._state.ClearField("reply")
-
-    def _done(self) -> None:
         reply = self._state.reply
-        if not reply.is_done:
-            self._history.add_user(*said(reply))
-            self._history.add_reply(reply.text)
+        if reply.is_finished or reply.is_done:
+            # It had been given to its end, and was still being played.
+            self.history.cut(reply, heard_text)
+            self._state.ClearField("reply")
+        else:
+            reply.heard_text = heard_text
+
+    def _finished(self, reason: Reason) -> None:
+        """The one place where a turn enters the history; only the first end of a reply counts."""
+        reply = self._state.reply
+        if not (reply.is_finished or reply.is_done):
+            reply.end.reason, reply.is_finished = reason, True
+            self.history.add(reply)
+
+    def _reported(self) -> None:
+        reply = self._state.reply
+        # In a log of the version before there is no other end.
+        self._finished(ReplyFinished.REASON_INTERRUPTED if reply.HasField("heard_text") else COMPLETED)
+        if reply.end.reason in CUT or reply.is_failed:
+            self._state.ClearField("reply")
+        else:
             reply.is_done = True
 
     def _failed(self, failed: conversation_pb2.TurnFailed) -> None:
         state = self._state
         state.next_turn_index = max(state.next_turn_index, failed.turn_index + 1)
         if self._is_of_reply(failed.turn_index):
-            if failed.code != INVALID_ARGUMENT:
-                self._history.add_user(*said(state.reply))
-            state.ClearField("reply")
+            self._finished(ReplyFinished.REASON_FAILED)
+            state.reply.is_failed = True
 
-    def _take_notes(self, record: Record, *, is_new: bool) -> None:
+    def _take_turn(self, record: Record) -> None:
+        """What came with the end of a turn."""
         reply = self._state.reply
         reply.images.extend(record.images)
         if record.HasField("trace_context"):
             reply.trace_context.CopyFrom(record.trace_context)
-        if record.HasField("seen"):
-            reply.seen = record.seen
-            del reply.images[:]
-        if is_new:
-            # The rest of what came with the end of a turn was noted for the reply before.
-            return
+        self._take_seen(record)
+
+    def _take_notes(self, record: Record) -> None:
+        """What is noted of the reply in progress; results before calls, for they are of an earlier record's."""
+        reply = self._state.reply
+        self._take_seen(record)
         if record.HasField("piece"):
             reply.pieces.append(record.piece)
         reply.words.extend(record.words)
         if record.HasField("text_characters"):
             reply.text_characters = record.text_characters
+        if record.HasField("end"):
+            reply.end.CopyFrom(record.end)
+        for answer in record.tool_answers:
+            for each in reply.rounds:
+                if answer.tool_call_id in {call.call_id for call in each.calls}:
+                    each.answers.append(answer)
         if record.tool_calls:
-            reply.rounds.add(text_characters=len(reply.text), calls=record.tool_calls)
-        if record.tool_answers and reply.rounds:
-            reply.rounds[-1].answers.extend(record.tool_answers)
+            reply.rounds.add(text_characters=record.text_before_calls, calls=record.tool_calls)
 
-
-def said(reply: session_pb2.Reply) -> Iterable[str]:
-    """What the history is told of the turn that a reply answers."""
-    return [reply.said, reply.seen] if reply.seen else [reply.said]
+    def _take_seen(self, record: Record) -> None:
+        reply = self._state.reply
+        if record.HasField("seen"):
+            reply.seen = record.seen
+            del reply.images[:]

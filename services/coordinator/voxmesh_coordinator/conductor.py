@@ -35,17 +35,17 @@ from voxmesh_coordinator.events import (
     Typed,
 )
 from voxmesh_coordinator.failures import ServiceFailed
-from voxmesh_coordinator.history import History
+from voxmesh_coordinator.history_items import History
 from voxmesh_coordinator.hop import HopClock
 from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.microphone import Microphone
 from voxmesh_coordinator.overlap import Overlap
 from voxmesh_coordinator.replies import Replies
-from voxmesh_coordinator.reply import Voices
 from voxmesh_coordinator.report_log import SessionReports
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.upkeep import go_by_language, is_recovered, leave_dawdler, move_if_better
 from voxmesh_coordinator.user_turn import Pause, UserTurn
+from voxmesh_coordinator.voices import Voices
 from voxmesh_runtime.clock import duration
 
 Response = conversation_pb2.ConverseResponse
@@ -157,7 +157,7 @@ class Conductor:
             case Shown(image):
                 self._images.append(image)
             case InterruptAsked():
-                await self._replies.interrupt()
+                await self._replies.interrupt(conversation_pb2.ReplyFinished.REASON_CANCELLED)
             case InputEnded():
                 self._stop_waiting()
             case _:

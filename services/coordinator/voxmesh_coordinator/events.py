@@ -100,7 +100,6 @@ class ReplyDone:
     """A reply is complete, or failed."""
 
     reply: Reply
-    failure: ServiceFailed | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,9 +121,10 @@ class Journal:
 
     def note(self, record: Record) -> None:
         """Something that the next record will say too."""
-        if self._writer is not None:
-            self._notes.MergeFrom(record)
-            self._has_notes = True
+        if record.HasField("end"):
+            self._notes.ClearField("end")
+        self._notes.MergeFrom(record)
+        self._has_notes = True
 
     async def begin(self) -> None:
         """Keep the session from now on, from its state as it is; nothing changes if that fails."""
@@ -160,8 +161,6 @@ class Journal:
             await self._write(self._of_session(is_end=True))
 
     async def _record(self, record: Record) -> bool:
-        if self._writer is None:
-            return True
         if self._has_notes:
             record.MergeFrom(self._notes)
             self._notes, self._has_notes = Record(), False
@@ -169,6 +168,9 @@ class Journal:
         if not record.ListFields():
             return True
         self._position += 1
+        if self._writer is None:
+            self._chronicle.take(self._position, record)
+            return True
         entry = Entry(self._position, record.SerializeToString())
         state: bytes | None = None
         if record.response.HasField("turn_ended") or self._is_full(1.0):

@@ -18,6 +18,7 @@ from voxmesh.session.v1 import session_pb2
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh.turn.v1 import turn_pb2, turn_pb2_grpc
 from voxmesh_coordinator.audio_clock import AudioClock
+from voxmesh_coordinator.cleaning import cleaned
 from voxmesh_coordinator.events import (
     Event,
     Finalized,
@@ -349,6 +350,7 @@ class Microphone:
         match response.WhichOneof("streaming_response"):
             case "result":
                 result = self._shifted(response.result)
+                result.transcript = cleaned(result.transcript)
                 if result.is_final:
                     self._unheard.answered(seconds_of(result.end_offset))
                 sent_ns = self._sent_ns(result, self._stt_shift_s)

@@ -14,8 +14,8 @@ from typing import Self
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.recording_folder import About, RecordingFolder, Request, Response
-from voxmesh_coordinator.reply import REPLY_FORMAT
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_coordinator.voices import REPLY_FORMAT
 from voxmesh_runtime.audio import AudioFormat
 
 log = logging.getLogger(__name__)

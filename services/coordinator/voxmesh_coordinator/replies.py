@@ -14,15 +14,17 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.begun import Begun
 from voxmesh_coordinator.echo import source_of
+from voxmesh_coordinator.ending import CUT, Reason, ReplyFinished, failure_end
 from voxmesh_coordinator.events import Event, ReplyDone, ReplyReady
 from voxmesh_coordinator.failures import ServiceFailed
-from voxmesh_coordinator.history import History
+from voxmesh_coordinator.history_items import History
 from voxmesh_coordinator.microphone import Microphone
 from voxmesh_coordinator.outbox import Outbox
 from voxmesh_coordinator.overlap import Overlap, judge
-from voxmesh_coordinator.reply import Reply, Voices
+from voxmesh_coordinator.reply import Reply
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.user_turn import UserTurn, is_same_speech
+from voxmesh_coordinator.voices import Voices
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.errors import first_error
@@ -42,7 +44,6 @@ class Running:
 
     reply: Reply
     task: asyncio.Task[None]
-    failure: ServiceFailed | None = None
     is_done: bool = False
     is_early: bool = False
     """Begun before it was judged how likely the turn is over."""
@@ -54,7 +55,7 @@ class Replies:
     Args:
         services: for pictures, and settings.
         voices: what replies are made with.
-        history: gets what was said and heard.
+        history: what was said and heard; what is sent to the client adds to it.
         speculation: prepare replies before a turn is over.
         send: to the client.
         put: takes events for the conductor.
@@ -141,7 +142,7 @@ class Replies:
 
     async def _read_ahead(self, words: str = "") -> None:
         if self.speculates and self._draft is None and not self.is_running:
-            messages = self._history.messages([words] if words else [])
+            messages = self._history.request(self._voices.system_prompt, [words] if words else [])
             await self._voices.language_model.prefill(messages, self._voices.tools.tools)
 
     def may_prepare(self, turn: UserTurn, *, is_early: bool) -> bool:
@@ -164,7 +165,7 @@ class Replies:
     def prepared(self, turn: UserTurn) -> Running | None:
         """The reply in preparation, if it answers all that was said in the turn, as far as that is known."""
         draft = self._draft
-        if draft is None or draft.failure is not None:
+        if draft is None or draft.reply.has_failed:
             return None
         is_answer = draft.reply.turn is turn and is_same_speech(draft.reply.text_answered, turn.words)
         return draft if is_answer else None
@@ -217,6 +218,9 @@ class Replies:
             turn = UserTurn(span, texts=[saved.said], images=list(saved.images), seen=saved.seen)
             turn.clock.turn_index, turn.clock.turn_ended_ns = saved.turn_index, time.time_ns()
             self._given = self._start(turn, is_open=True, saved=saved)
+            if self._given.is_done and not saved.is_done:
+                # It was over, and not all of that was told.
+                await self._conclude(self._given, saved)
         # Who speaks over it is heard again, and then it is judged anew.
         self._is_ducked = state.is_ducked
         await self.go_on()
@@ -225,7 +229,7 @@ class Replies:
         """A reply came to its end or failed."""
         for running in (self._draft, self._given):
             if running is not None and running.reply is event.reply:
-                running.is_done, running.failure = True, event.failure
+                running.is_done = True
         if self._given is not None and self._given.reply is event.reply:
             await self._finish(self._given)
 
@@ -246,28 +250,26 @@ class Replies:
         if self._given is not None:
             await self._given.reply.outbox.open()
 
-    async def interrupt(self) -> None:
+    async def interrupt(self, reason: Reason = ReplyFinished.REASON_INTERRUPTED) -> None:
         """Stop the reply on every hop; the history keeps what was heard."""
         given, self._given = self._given, None
         was_ducked, self._is_ducked = self._is_ducked, False
         if given is None:
             return
         await _stop(given.task)
-        turn, ledger = given.reply.turn, given.reply.ledger
-        if given.is_done and not ledger.is_playing:
+        reply = given.reply
+        if given.is_done and not reply.ledger.is_playing:
             return
-        heard = ledger.heard_text()
-        if given.is_done:
-            self._history.cut_reply(heard)
-        else:
-            self._history.add_user(*turn.said)
-            self._history.add_reply(heard)
-        interrupted = conversation_pb2.Interrupted(turn_index=turn.clock.turn_index, heard_text=heard)
+        if not given.is_done:
+            reply.end.reason = reason
+            self._voices.note(session_pb2.Record(end=reply.end))
+        heard = reply.ledger.heard_text()
+        interrupted = conversation_pb2.Interrupted(turn_index=reply.turn.clock.turn_index, heard_text=heard)
         await self._send(Response(interrupted=interrupted))
         if was_ducked:
             await self._send(Response(duck=conversation_pb2.Duck(gain=1.0)))
         if not given.is_done:
-            await self._report(turn)
+            await self._conclude(given)
 
     async def stop(self) -> None:
         """The session ends."""
@@ -279,42 +281,56 @@ class Replies:
     def _start(self, turn: UserTurn, *, is_open: bool, saved: session_pb2.Reply | None = None) -> Running:
         outbox = Outbox(self._send, is_open=is_open, on_ready=lambda: self._put(ReplyReady(reply)))
         reply = Reply(turn, self._history, self._voices, outbox, Begun(saved))
-        is_done = saved is not None and saved.is_done
-        return Running(reply, asyncio.create_task(_nothing() if is_done else self._run(reply)), is_done=is_done)
+        is_over = saved is not None and (saved.is_done or saved.is_finished or saved.HasField("heard_text"))
+        return Running(reply, asyncio.create_task(_nothing() if is_over else self._run(reply)), is_done=is_over)
 
     async def _run(self, reply: Reply) -> None:
-        failure: ServiceFailed | None = None
         try:
             await reply.run(self._services)
         except* ServiceFailed as failures:
             cause = first_error(failures)
-            failure = cause if isinstance(cause, ServiceFailed) else None
+            await reply.failed(cause if isinstance(cause, ServiceFailed) else _internal_error())
         except* Exception:
             # A bug of ours costs the turn, not the session, which would wait for this reply for ever.
             log.exception("replying failed")
-            failure = ServiceFailed("coordinator", grpc.StatusCode.INTERNAL, "internal error; its log says more")
+            await reply.failed(_internal_error())
         reply.outbox.ready()
-        self._put(ReplyDone(reply, failure))
+        self._put(ReplyDone(reply))
 
     async def _finish(self, given: Running) -> None:
-        turn, failure = given.reply.turn, given.failure
-        if failure is None:
-            self._history.add_user(*turn.said)
-            self._history.add_reply(given.reply.ledger.text)
+        """A reply was given to its end, or failed."""
+        await self._conclude(given)
+        if not given.reply.has_failed:
             await self._read_ahead()
-        else:
+
+    async def _conclude(self, given: Running, told: session_pb2.Reply | None = None) -> None:
+        """Tell the client that a reply is over and why, but for what another coordinator has `told`."""
+        told = told or session_pb2.Reply()
+        reply = given.reply
+        turn, end = reply.turn, reply.end
+        if self._given is given and (reply.has_failed or end.reason in CUT):
             self._given = None
-            await self.fail(turn, failure)
+        if not told.is_finished:
+            self._voices.note(session_pb2.Record(end=end))
+            finished = ReplyFinished(turn_index=turn.clock.turn_index, reason=end.reason)
+            await self._send(Response(reply_finished=finished))
+        if reply.has_failed and not told.is_failed:
+            await self._send_failed(turn, end.failed)
         await self._report(turn)
 
     async def fail(self, turn: UserTurn, failure: ServiceFailed) -> None:
-        """Tell the client why a turn has no reply; the history keeps what was said unless it was refused."""
-        if failure.code != grpc.StatusCode.INVALID_ARGUMENT and turn.text:
-            self._history.add_user(*turn.said)
-        failed = conversation_pb2.TurnFailed(
-            turn_index=turn.clock.turn_index, code=failure.number, message=failure.message, details=failure.packed
-        )
+        """Tell the client why there is no turn: nothing of it was understood."""
+        await self._send_failed(turn, failure_end(failure).failed)
+
+    async def _send_failed(self, turn: UserTurn, why: conversation_pb2.TurnFailed) -> None:
+        failed = conversation_pb2.TurnFailed()
+        failed.CopyFrom(why)
+        failed.turn_index = turn.clock.turn_index
         await self._send(Response(turn_failed=failed))
+
+
+def _internal_error() -> ServiceFailed:
+    return ServiceFailed("coordinator", grpc.StatusCode.INTERNAL, "internal error; its log says more")
 
 
 async def _nothing() -> None:

@@ -11,14 +11,11 @@ from typing import Any
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
-from voxmesh.tts.v1 import tts_pb2
 from voxmesh_coordinator.conductor import Conductor
 from voxmesh_coordinator.endpointing import Endpointing
 from voxmesh_coordinator.events import Event, InputEnded, InterruptAsked, LinkFailed, Shown, Typed
 from voxmesh_coordinator.failures import ServiceFailed
-from voxmesh_coordinator.history import History
 from voxmesh_coordinator.journal import Journal, Writer
-from voxmesh_coordinator.language_model import LanguageModel
 from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.link import Link
 from voxmesh_coordinator.microphone import Microphone
@@ -26,15 +23,13 @@ from voxmesh_coordinator.origin import Origin
 from voxmesh_coordinator.outlet import TAKEN, Call, Outlet
 from voxmesh_coordinator.purpose import for_purpose, purpose_outcomes
 from voxmesh_coordinator.recording import NotRecorded, Recording
-from voxmesh_coordinator.reply import REPLY_FORMAT, ReplyAudioStream, Voices
 from voxmesh_coordinator.services import Services
 from voxmesh_coordinator.session_store import Tokens, digest
 from voxmesh_coordinator.slot_watch import SlotWatch
-from voxmesh_coordinator.speech import Speech
 from voxmesh_coordinator.tools import ToolDesk
 from voxmesh_coordinator.upkeep import open_all
+from voxmesh_coordinator.voices import voices_of
 from voxmesh_runtime import names
-from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.errors import InvalidArgument, Unavailable
 from voxmesh_runtime.outcomes import Outcome, applied, ignored, ready
 from voxmesh_runtime.refusals import check_count
@@ -89,21 +84,22 @@ class Session:
         self._tools = ToolDesk(list(config.tools), services.settings.tool_timeout_s)
         self._tools.is_taken_over = origin.is_taken_over
         self._endpointing = Endpointing.from_config(config, services.settings)
-        self._voices = self._make_voices(state.next_reply_sequence)
+        languages = SpokenLanguages(config.recognition.language_codes)
+        _limited(config.system_prompt, "config.system_prompt")
+        self._voices = voices_of(
+            config, services, self._tools, languages, self.journal.note, next_sequence=state.next_reply_sequence
+        )
         self._place = state.microphone
         self._played = conversation_pb2.PlaybackPosition(turn_index=-1)
         self._inputs_received = self._inputs_told = state.input_sequence
-        prompt = config.system_prompt or services.settings.system_prompt
         self._conductor = Conductor(
             services,
             reports=services.reports.of_session(self.id),
             microphone=self._make_microphone,
             voices=self._voices,
-            history=History(
-                _limited(prompt, "config.system_prompt"), services.settings.history_characters, state.history
-            ),
+            history=origin.chronicle.history,
             endpointing=self._endpointing,
-            languages=SpokenLanguages(config.recognition.language_codes),
+            languages=languages,
             speculation=config.speculation if config.HasField("speculation") else services.settings.speculation,
             send=self._send,
             state=state,
@@ -235,22 +231,6 @@ class Session:
         # Without an await in between: a cancellation that came then would leave the next one open for ever.
         for link in self._links:
             link.cancel()
-
-    def _make_voices(self, next_reply_sequence: int) -> Voices:
-        config = self._config
-        reply_format = config.reply_audio_format
-        if not config.HasField("reply_audio_format"):
-            reply_format = REPLY_FORMAT.to_proto()
-        speech = None
-        if not config.text_replies_only:
-            synthesis = tts_pb2.SynthesisConfig(audio_format=reply_format, voice=config.voice, word_time_offsets=True)
-            speech = Speech(self._services, synthesis)
-        audio_format = AudioFormat.from_proto(reply_format, "config.reply_audio_format")
-        audio = ReplyAudioStream(audio_format, next_reply_sequence)
-        model = LanguageModel(self._services, config.language_model)
-        settings = self._services.settings
-        filler = (settings.filler, settings.filler_after_s)
-        return Voices(model, speech, audio, self._tools, settings.tool_rounds, *filler, note=self.journal.note)
 
     def _make_microphone(self, on_event: Callable[[Event], None]) -> Microphone | None:
         """The microphone; None in a typed conversation, whose config has no recognition."""

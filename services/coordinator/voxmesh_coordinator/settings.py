@@ -9,6 +9,7 @@ from platformdirs import user_state_path
 from pydantic import Field, model_validator
 
 from voxmesh_coordinator.backend_settings import BackendSettings, read_backends
+from voxmesh_coordinator.ending import LineName
 from voxmesh_runtime.settings import ServerSettings
 
 SYSTEM_PROMPT = "You are a helpful assistant. Answer in one short sentence."
@@ -124,12 +125,16 @@ class CoordinatorSettings(ServerSettings):
     """Audio before the start of speech that the recogniser gets too, in seconds."""
     history_characters: int = Field(default=4000, ge=200)
     """Text of earlier turns that the language model gets; when it grows longer, its older half is left out."""
+    lines: dict[str, dict[LineName, str]] = Field(default_factory=dict)
+    """What is said at the end of a reply that did not come to its end as it should, by language as JSON: {"en":
+    {"failed": "...", "content_filter": "...", "nothing_said": "...", "length": "...", "tool_calls": "..."}}; those of
+    the first language are for sessions whose language is not known. Unset says nothing."""
     max_reply_tokens: int = Field(default=160, ge=1)
     """Longest reply, in tokens."""
     temperature: float = Field(default=0.2, ge=0, le=2)
     """Randomness of replies; spoken answers want little of it."""
     tool_rounds: int = Field(default=4, ge=1)
-    """Times in one turn that the language model may wait for tools."""
+    """Times in one turn that the language model may wait for tools; then it answers without them."""
     tool_timeout_s: float = Field(default=30.0, gt=0)
     """Longest wait for a tool's result, in seconds."""
     turn_reports_kept: int = Field(default=500, ge=1)

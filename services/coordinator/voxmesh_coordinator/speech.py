@@ -45,21 +45,13 @@ class Segment:
         return self._link.ready
 
     async def say(self, text: str) -> None:
-        """Append text.
-
-        Raises:
-            ServiceFailed: the service refuses it. That it broke is told by `answers`.
-        """
+        """Append text; that the service refuses it or broke is told by `answers`."""
         self.is_started = True
         self._text += text
         await self._send_text(text)
 
     async def take_up(self, text: str, text_from: int, at_s: float) -> None:
-        """Speak what another coordinator began, from a character on, that lies so far in the reply's audio.
-
-        Raises:
-            ServiceFailed: the service refuses it.
-        """
+        """Speak what another coordinator began, from a character on, that lies so far in the reply's audio."""
         self.is_started, self._text = True, text
         self.base_text, self.base_s = text_from, at_s
         await self._send_text(text[text_from:], continues=text_from > 0)
@@ -97,8 +89,7 @@ class Segment:
         try:
             await self._link.send(request)
         except ServiceFailed as failure:
-            if not failure.is_worth_another_try:
-                raise
+            # One way for all failures: who writes the text is not to be told of the voice's.
             self.answers.fail(failure)
 
 

@@ -100,7 +100,7 @@ class UserTurn:
     @property
     def text(self) -> str:
         """All that was said, as far as it is final."""
-        return " ".join(text for text in self.texts if text)
+        return " ".join(text for text in self.texts if text.strip())
 
     @property
     def words(self) -> str:

@@ -10,6 +10,7 @@ import grpc
 from voxmesh.common.v1 import common_pb2
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
 from voxmesh_coordinator.backends import Backend
+from voxmesh_coordinator.cleaning import cleaned
 from voxmesh_coordinator.failures import ServiceFailed
 from voxmesh_coordinator.hop import HopClock
 from voxmesh_coordinator.services import Services
@@ -105,4 +106,4 @@ async def _read(call: DuplexCall[Request, vlm_pb2.StreamingAnalyzeResponse], new
                 hop.finish(response.finished.timing)
             case _:
                 pass
-    return "".join(pieces).strip()
+    return cleaned("".join(pieces)).strip()

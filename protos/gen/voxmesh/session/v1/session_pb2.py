@@ -27,7 +27,7 @@ from voxmesh.conversation.v1 import conversation_pb2 as voxmesh_dot_conversation
 from voxmesh.llm.v1 import llm_pb2 as voxmesh_dot_llm_dot_v1_dot_llm__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n voxmesh/session/v1/session.proto\x12\x12voxmesh.session.v1\x1a\x1evoxmesh/common/v1/common.proto\x1a*voxmesh/conversation/v1/conversation.proto\x1a\x18voxmesh/llm/v1/llm.proto\"\xe3\x03\n\x06Record\x12;\n\x08response\x18\x01 \x01(\x0b\x32).voxmesh.conversation.v1.ConverseResponse\x12\x32\n\nmicrophone\x18\x02 \x01(\x0b\x32\x1e.voxmesh.session.v1.Microphone\x12\x16\n\x0einput_sequence\x18\x03 \x01(\x03\x12.\n\x05piece\x18\x04 \x01(\x0b\x32\x1f.voxmesh.session.v1.SpokenPiece\x12-\n\x05words\x18\x05 \x03(\x0b\x32\x1e.voxmesh.session.v1.SpokenWord\x12\x0e\n\x06images\x18\x06 \x03(\x0c\x12\x11\n\x04seen\x18\x07 \x01(\tH\x00\x88\x01\x01\x12\x1c\n\x0ftext_characters\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12,\n\ntool_calls\x18\t \x03(\x0b\x32\x18.voxmesh.llm.v1.ToolCall\x12-\n\x0ctool_answers\x18\n \x03(\x0b\x32\x17.voxmesh.llm.v1.Message\x12\x36\n\rtrace_context\x18\x0b \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContextB\x07\n\x05_seenB\x12\n\x10_text_characters\"5\n\nMicrophone\x12\x15\n\rnext_sequence\x18\x01 \x01(\x03\x12\x10\n\x08offset_s\x18\x02 \x01(\x01\"o\n\x0bSpokenPiece\x12\x12\n\ntext_start\x18\x01 \x01(\x05\x12\x10\n\x08text_end\x18\x02 \x01(\x05\x12\x10\n\x08offset_s\x18\x03 \x01(\x01\x12\x12\n\nduration_s\x18\x04 \x01(\x01\x12\x14\n\x0csent_time_ns\x18\x05 \x01(\x03\"+\n\nSpokenWord\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07start_s\x18\x02 \x01(\x01\"\xda\x02\n\x05State\x12;\n\x06\x63onfig\x18\x01 \x01(\x0b\x32+.voxmesh.conversation.v1.ConversationConfig\x12(\n\x07history\x18\x02 \x03(\x0b\x32\x17.voxmesh.llm.v1.Message\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x19\n\x11response_sequence\x18\x04 \x01(\x03\x12\x1b\n\x13next_reply_sequence\x18\x05 \x01(\x03\x12\x17\n\x0fnext_turn_index\x18\x06 \x01(\x05\x12\x16\n\x0einput_sequence\x18\x07 \x01(\x03\x12\x32\n\nmicrophone\x18\x08 \x01(\x0b\x32\x1e.voxmesh.session.v1.Microphone\x12(\n\x05reply\x18\t \x01(\x0b\x32\x19.voxmesh.session.v1.Reply\x12\x11\n\tis_ducked\x18\n \x01(\x08\"\x80\x03\n\x05Reply\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12\x0c\n\x04said\x18\x02 \x01(\t\x12\x0e\n\x06images\x18\x03 \x03(\x0c\x12\x11\n\x04seen\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x1c\n\x0ftext_characters\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12/\n\x06pieces\x18\x07 \x03(\x0b\x32\x1f.voxmesh.session.v1.SpokenPiece\x12-\n\x05words\x18\x08 \x03(\x0b\x32\x1e.voxmesh.session.v1.SpokenWord\x12-\n\x06rounds\x18\t \x03(\x0b\x32\x1d.voxmesh.session.v1.ToolRound\x12\x11\n\tis_spoken\x18\n \x01(\x08\x12\x0f\n\x07is_done\x18\x0b \x01(\x08\x12\x36\n\rtrace_context\x18\x0c \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContextB\x07\n\x05_seenB\x12\n\x10_text_characters\"w\n\tToolRound\x12\x17\n\x0ftext_characters\x18\x01 \x01(\x05\x12\'\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32\x18.voxmesh.llm.v1.ToolCall\x12(\n\x07\x61nswers\x18\x03 \x03(\x0b\x32\x17.voxmesh.llm.v1.Messageb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n voxmesh/session/v1/session.proto\x12\x12voxmesh.session.v1\x1a\x1evoxmesh/common/v1/common.proto\x1a*voxmesh/conversation/v1/conversation.proto\x1a\x18voxmesh/llm/v1/llm.proto\"\xa9\x04\n\x06Record\x12;\n\x08response\x18\x01 \x01(\x0b\x32).voxmesh.conversation.v1.ConverseResponse\x12\x32\n\nmicrophone\x18\x02 \x01(\x0b\x32\x1e.voxmesh.session.v1.Microphone\x12\x16\n\x0einput_sequence\x18\x03 \x01(\x03\x12.\n\x05piece\x18\x04 \x01(\x0b\x32\x1f.voxmesh.session.v1.SpokenPiece\x12-\n\x05words\x18\x05 \x03(\x0b\x32\x1e.voxmesh.session.v1.SpokenWord\x12\x0e\n\x06images\x18\x06 \x03(\x0c\x12\x11\n\x04seen\x18\x07 \x01(\tH\x00\x88\x01\x01\x12\x1c\n\x0ftext_characters\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12,\n\ntool_calls\x18\t \x03(\x0b\x32\x18.voxmesh.llm.v1.ToolCall\x12-\n\x0ctool_answers\x18\n \x03(\x0b\x32\x17.voxmesh.llm.v1.Message\x12\x36\n\rtrace_context\x18\x0b \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContext\x12\x19\n\x11text_before_calls\x18\x0c \x01(\x05\x12)\n\x03\x65nd\x18\r \x01(\x0b\x32\x1c.voxmesh.session.v1.ReplyEndB\x07\n\x05_seenB\x12\n\x10_text_characters\"\x92\x01\n\x08ReplyEnd\x12=\n\x06reason\x18\x01 \x01(\x0e\x32-.voxmesh.conversation.v1.ReplyFinished.Reason\x12\x33\n\x06\x66\x61iled\x18\x02 \x01(\x0b\x32#.voxmesh.conversation.v1.TurnFailed\x12\x12\n\nis_refused\x18\x03 \x01(\x08\"5\n\nMicrophone\x12\x15\n\rnext_sequence\x18\x01 \x01(\x03\x12\x10\n\x08offset_s\x18\x02 \x01(\x01\"o\n\x0bSpokenPiece\x12\x12\n\ntext_start\x18\x01 \x01(\x05\x12\x10\n\x08text_end\x18\x02 \x01(\x05\x12\x10\n\x08offset_s\x18\x03 \x01(\x01\x12\x12\n\nduration_s\x18\x04 \x01(\x01\x12\x14\n\x0csent_time_ns\x18\x05 \x01(\x03\"+\n\nSpokenWord\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07start_s\x18\x02 \x01(\x01\"\xda\x02\n\x05State\x12;\n\x06\x63onfig\x18\x01 \x01(\x0b\x32+.voxmesh.conversation.v1.ConversationConfig\x12(\n\x07history\x18\x02 \x03(\x0b\x32\x17.voxmesh.llm.v1.Message\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x19\n\x11response_sequence\x18\x04 \x01(\x03\x12\x1b\n\x13next_reply_sequence\x18\x05 \x01(\x03\x12\x17\n\x0fnext_turn_index\x18\x06 \x01(\x05\x12\x16\n\x0einput_sequence\x18\x07 \x01(\x03\x12\x32\n\nmicrophone\x18\x08 \x01(\x0b\x32\x1e.voxmesh.session.v1.Microphone\x12(\n\x05reply\x18\t \x01(\x0b\x32\x19.voxmesh.session.v1.Reply\x12\x11\n\tis_ducked\x18\n \x01(\x08\"\xfb\x03\n\x05Reply\x12\x12\n\nturn_index\x18\x01 \x01(\x05\x12\x0c\n\x04said\x18\x02 \x01(\t\x12\x0e\n\x06images\x18\x03 \x03(\x0c\x12\x11\n\x04seen\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x1c\n\x0ftext_characters\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12/\n\x06pieces\x18\x07 \x03(\x0b\x32\x1f.voxmesh.session.v1.SpokenPiece\x12-\n\x05words\x18\x08 \x03(\x0b\x32\x1e.voxmesh.session.v1.SpokenWord\x12-\n\x06rounds\x18\t \x03(\x0b\x32\x1d.voxmesh.session.v1.ToolRound\x12\x11\n\tis_spoken\x18\n \x01(\x08\x12\x0f\n\x07is_done\x18\x0b \x01(\x08\x12\x36\n\rtrace_context\x18\x0c \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContext\x12)\n\x03\x65nd\x18\r \x01(\x0b\x32\x1c.voxmesh.session.v1.ReplyEnd\x12\x17\n\nheard_text\x18\x0e \x01(\tH\x02\x88\x01\x01\x12\x13\n\x0bis_finished\x18\x0f \x01(\x08\x12\x11\n\tis_failed\x18\x10 \x01(\x08\x42\x07\n\x05_seenB\x12\n\x10_text_charactersB\r\n\x0b_heard_text\"w\n\tToolRound\x12\x17\n\x0ftext_characters\x18\x01 \x01(\x05\x12\'\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32\x18.voxmesh.llm.v1.ToolCall\x12(\n\x07\x61nswers\x18\x03 \x03(\x0b\x32\x17.voxmesh.llm.v1.Messageb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,17 +35,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'voxmesh.session.v1.session_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RECORD']._serialized_start=159
-  _globals['_RECORD']._serialized_end=642
-  _globals['_MICROPHONE']._serialized_start=644
-  _globals['_MICROPHONE']._serialized_end=697
-  _globals['_SPOKENPIECE']._serialized_start=699
-  _globals['_SPOKENPIECE']._serialized_end=810
-  _globals['_SPOKENWORD']._serialized_start=812
-  _globals['_SPOKENWORD']._serialized_end=855
-  _globals['_STATE']._serialized_start=858
-  _globals['_STATE']._serialized_end=1204
-  _globals['_REPLY']._serialized_start=1207
-  _globals['_REPLY']._serialized_end=1591
-  _globals['_TOOLROUND']._serialized_start=1593
-  _globals['_TOOLROUND']._serialized_end=1712
+  _globals['_RECORD']._serialized_end=712
+  _globals['_REPLYEND']._serialized_start=715
+  _globals['_REPLYEND']._serialized_end=861
+  _globals['_MICROPHONE']._serialized_start=863
+  _globals['_MICROPHONE']._serialized_end=916
+  _globals['_SPOKENPIECE']._serialized_start=918
+  _globals['_SPOKENPIECE']._serialized_end=1029
+  _globals['_SPOKENWORD']._serialized_start=1031
+  _globals['_SPOKENWORD']._serialized_end=1074
+  _globals['_STATE']._serialized_start=1077
+  _globals['_STATE']._serialized_end=1423
+  _globals['_REPLY']._serialized_start=1426
+  _globals['_REPLY']._serialized_end=1933
+  _globals['_TOOLROUND']._serialized_start=1935
+  _globals['_TOOLROUND']._serialized_end=2054
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,8 @@ class Record(message.Message):
     TOOL_CALLS_FIELD_NUMBER: builtins.int
     TOOL_ANSWERS_FIELD_NUMBER: builtins.int
     TRACE_CONTEXT_FIELD_NUMBER: builtins.int
+    TEXT_BEFORE_CALLS_FIELD_NUMBER: builtins.int
+    END_FIELD_NUMBER: builtins.int
     input_sequence: builtins.int
     """Highest ConverseRequest.input_sequence that is done with; unset when that
     is as before.
@@ -48,6 +50,8 @@ class Record(message.Message):
     """What the turn's pictures show; unset when that is not known yet."""
     text_characters: builtins.int
     """The language model has written the whole reply: it has so many characters."""
+    text_before_calls: builtins.int
+    """Characters of the reply's text before tool_calls."""
     @builtins.property
     def response(self) -> conversation_pb2.ConverseResponse:
         """The numbered response that is about to be sent; unset in a record of notes
@@ -72,7 +76,9 @@ class Record(message.Message):
 
     @builtins.property
     def tool_calls(self) -> containers.RepeatedCompositeFieldContainer[llm_pb2.ToolCall]:
-        """The language model waits for these tools."""
+        """The language model waits for these tools; their ids are the coordinator's,
+        unique in the session.
+        """
 
     @builtins.property
     def tool_answers(self) -> containers.RepeatedCompositeFieldContainer[llm_pb2.Message]:
@@ -83,6 +89,10 @@ class Record(message.Message):
         """Span of the turn that ends with the response: the replica that goes on with
         it continues its trace.
         """
+
+    @builtins.property
+    def end(self) -> ReplyEnd:
+        """How the reply ends, as soon as that is known; the newest holds."""
 
     def __init__(
         self,
@@ -98,10 +108,12 @@ class Record(message.Message):
         tool_calls: abc.Iterable[llm_pb2.ToolCall] | None = ...,
         tool_answers: abc.Iterable[llm_pb2.Message] | None = ...,
         trace_context: common_pb2.TraceContext | None = ...,
+        text_before_calls: builtins.int = ...,
+        end: ReplyEnd | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "microphone", b"microphone", "piece", b"piece", "response", b"response", "seen", b"seen", "text_characters", b"text_characters", "trace_context", b"trace_context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "microphone", b"microphone", "piece", b"piece", "response", b"response", "seen", b"seen", "text_characters", b"text_characters", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "images", b"images", "input_sequence", b"input_sequence", "microphone", b"microphone", "piece", b"piece", "response", b"response", "seen", b"seen", "text_characters", b"text_characters", "tool_answers", b"tool_answers", "tool_calls", b"tool_calls", "trace_context", b"trace_context", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "images", b"images", "input_sequence", b"input_sequence", "microphone", b"microphone", "piece", b"piece", "response", b"response", "seen", b"seen", "text_before_calls", b"text_before_calls", "text_characters", b"text_characters", "tool_answers", b"tool_answers", "tool_calls", b"tool_calls", "trace_context", b"trace_context", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seen: _TypeAlias = typing.Literal["seen"]  # noqa: Y015
     _WhichOneofArgType__seen: _TypeAlias = typing.Literal["_seen", b"_seen"]  # noqa: Y015
@@ -111,6 +123,38 @@ class Record(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seen) -> _WhichOneofReturnType__seen | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__text_characters) -> _WhichOneofReturnType__text_characters | None: ...
+
+@typing.final
+class ReplyEnd(message.Message):
+    """ReplyEnd is how a reply comes to its end."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: builtins.int
+    FAILED_FIELD_NUMBER: builtins.int
+    IS_REFUSED_FIELD_NUMBER: builtins.int
+    reason: conversation_pb2.ReplyFinished.Reason.ValueType
+    """Why it is over."""
+    is_refused: builtins.bool
+    """The language model refused what the person said: it does not enter the
+    history.
+    """
+    @builtins.property
+    def failed(self) -> conversation_pb2.TurnFailed:
+        """What the client is told when a service failed; its turn_index is unset."""
+
+    def __init__(
+        self,
+        *,
+        reason: conversation_pb2.ReplyFinished.Reason.ValueType = ...,
+        failed: conversation_pb2.TurnFailed | None = ...,
+        is_refused: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["failed", b"failed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["failed", b"failed", "is_refused", b"is_refused", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class Microphone(message.Message):
@@ -242,7 +286,9 @@ class State(message.Message):
 
     @builtins.property
     def reply(self) -> Reply:
-        """The latest reply, unless it was interrupted or failed."""
+        """The latest reply; one that was interrupted or failed until its turn was
+        reported.
+        """
 
     def __init__(
         self,
@@ -282,6 +328,10 @@ class Reply(message.Message):
     IS_SPOKEN_FIELD_NUMBER: builtins.int
     IS_DONE_FIELD_NUMBER: builtins.int
     TRACE_CONTEXT_FIELD_NUMBER: builtins.int
+    END_FIELD_NUMBER: builtins.int
+    HEARD_TEXT_FIELD_NUMBER: builtins.int
+    IS_FINISHED_FIELD_NUMBER: builtins.int
+    IS_FAILED_FIELD_NUMBER: builtins.int
     turn_index: builtins.int
     """The turn it answers."""
     said: builtins.str
@@ -291,11 +341,17 @@ class Reply(message.Message):
     text: builtins.str
     """Its text, as far as the client gets it."""
     text_characters: builtins.int
-    """See Record."""
+    """See Record; what follows in the text is the operator's line."""
     is_spoken: builtins.bool
     """All audio is there."""
     is_done: builtins.bool
-    """It was given to its end, and is in the history."""
+    """It was given to its end, and its turn was reported."""
+    heard_text: builtins.str
+    """What was heard of it, once the client was told that it is interrupted."""
+    is_finished: builtins.bool
+    """The client was told that it is over; it is in the history."""
+    is_failed: builtins.bool
+    """The client was told that it failed."""
     @builtins.property
     def images(self) -> containers.RepeatedScalarFieldContainer[builtins.bytes]:
         """See Record."""
@@ -316,6 +372,10 @@ class Reply(message.Message):
     def trace_context(self) -> common_pb2.TraceContext:
         """See Record."""
 
+    @builtins.property
+    def end(self) -> ReplyEnd:
+        """See Record; unset while it is being written."""
+
     def __init__(
         self,
         *,
@@ -331,15 +391,23 @@ class Reply(message.Message):
         is_spoken: builtins.bool = ...,
         is_done: builtins.bool = ...,
         trace_context: common_pb2.TraceContext | None = ...,
+        end: ReplyEnd | None = ...,
+        heard_text: builtins.str | None = ...,
+        is_finished: builtins.bool = ...,
+        is_failed: builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "seen", b"seen", "text_characters", b"text_characters", "trace_context", b"trace_context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_heard_text", b"_heard_text", "_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "heard_text", b"heard_text", "seen", b"seen", "text_characters", b"text_characters", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "images", b"images", "is_done", b"is_done", "is_spoken", b"is_spoken", "pieces", b"pieces", "rounds", b"rounds", "said", b"said", "seen", b"seen", "text", b"text", "text_characters", b"text_characters", "trace_context", b"trace_context", "turn_index", b"turn_index", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_heard_text", b"_heard_text", "_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "heard_text", b"heard_text", "images", b"images", "is_done", b"is_done", "is_failed", b"is_failed", "is_finished", b"is_finished", "is_spoken", b"is_spoken", "pieces", b"pieces", "rounds", b"rounds", "said", b"said", "seen", b"seen", "text", b"text", "text_characters", b"text_characters", "trace_context", b"trace_context", "turn_index", b"turn_index", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__heard_text: _TypeAlias = typing.Literal["heard_text"]  # noqa: Y015
+    _WhichOneofArgType__heard_text: _TypeAlias = typing.Literal["_heard_text", b"_heard_text"]  # noqa: Y015
     _WhichOneofReturnType__seen: _TypeAlias = typing.Literal["seen"]  # noqa: Y015
     _WhichOneofArgType__seen: _TypeAlias = typing.Literal["_seen", b"_seen"]  # noqa: Y015
     _WhichOneofReturnType__text_characters: _TypeAlias = typing.Literal["text_characters"]  # noqa: Y015
     _WhichOneofArgType__text_characters: _TypeAlias = typing.Literal["_text_characters", b"_text_characters"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__heard_text) -> _WhichOneofReturnType__heard_text | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seen) -> _WhichOneofReturnType__seen | None: ...
     @typing.overload
@@ -362,7 +430,7 @@ class ToolRound(message.Message):
 
     @builtins.property
     def answers(self) -> containers.RepeatedCompositeFieldContainer[llm_pb2.Message]:
-        """Answers that are there."""
+        """Answers that are there, in any order."""
 
     def __init__(
         self,

@@ -1,0 +1,253 @@
+"""How one reply is written: rounds of tools, and what a language model service may do in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import grpc
+import pytest
+
+from voxmesh.common.v1 import common_pb2
+from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.llm.v1 import llm_pb2
+from voxmesh.session.v1 import session_pb2
+from voxmesh_coordinator.answering import GO_ON, Answering
+from voxmesh_coordinator.begun import Begun
+from voxmesh_coordinator.ending import End, ReplyFinished
+from voxmesh_coordinator.failures import ServiceFailed
+from voxmesh_coordinator.history_items import ASSISTANT, TOOL, USER, History
+from voxmesh_coordinator.hop import HopClock
+from voxmesh_coordinator.ledger import Ledger
+from voxmesh_coordinator.outbox import Outbox
+from voxmesh_coordinator.tools import MAX_CALLS, ToolDesk
+from voxmesh_coordinator.user_turn import UserTurn
+from voxmesh_coordinator.voices import Voices
+from voxmesh_llm_proxy.validation import check_generate
+from voxmesh_runtime.testing import wait_until
+
+pytestmark = pytest.mark.unit
+
+Answered = llm_pb2.StreamingGenerateResponse
+Reasons = llm_pb2.Finished
+Step = Answered | ServiceFailed
+GONE = ServiceFailed("llm at x", grpc.StatusCode.UNAVAILABLE, "gone")
+REFUSED = ServiceFailed("llm at x", grpc.StatusCode.INVALID_ARGUMENT, "a mark")
+
+
+def text(delta: str) -> Answered:
+    return Answered(text_delta=llm_pb2.TextDelta(text=delta))
+
+
+def call(call_id: str = "book:0", name: str = "book") -> Answered:
+    made = llm_pb2.ToolCall(call_id=call_id, name=name, arguments_json='{"seats": 17}', upstream_state=b"\xff")
+    return Answered(tool_call=llm_pb2.GeneratedToolCall(tool_call=made))
+
+
+def over(reason: llm_pb2.Finished.Reason.ValueType = Reasons.REASON_STOP) -> Answered:
+    return Answered(finished=llm_pb2.Finished(reason=reason))
+
+
+CALLED = over(Reasons.REASON_TOOL_CALLS)
+
+
+def without_state(generate: llm_pb2.Generate) -> llm_pb2.Generate:
+    """A request without what only the service that sent it can judge."""
+    plain = llm_pb2.Generate()
+    plain.CopyFrom(generate)
+    for message in plain.messages:
+        for each in message.tool_calls:
+            each.ClearField("upstream_state")
+    return plain
+
+
+class Model:
+    """A language model service that answers by a script, one list a request; requests are checked as the real one's."""
+
+    def __init__(self, *script: Sequence[Step]) -> None:
+        self.script = list(script)
+        self.link = SimpleNamespace(ready=common_pb2.Ready())
+        self.requests: list[llm_pb2.Generate] = []
+
+    @asynccontextmanager
+    async def generate(
+        self, messages: Sequence[llm_pb2.Message], tools: Sequence[llm_pb2.Tool], parent: common_pb2.TraceContext
+    ) -> AsyncGenerator[AsyncIterator[Answered]]:
+        generate = llm_pb2.Generate(messages=messages, tools=tools, trace_context=parent)
+        self.requests.append(generate)
+        check_generate(without_state(generate))
+        yield self._answers(self.script.pop(0))
+
+    async def _answers(self, steps: Sequence[Step]) -> AsyncIterator[Answered]:
+        for step in steps:
+            if isinstance(step, ServiceFailed):
+                raise step
+            yield step
+
+
+class Scene:
+    """One reply, its client and what is kept of it."""
+
+    def __init__(self, *script: Sequence[Step], saved: session_pb2.Reply | None = None, tool_rounds: int = 4) -> None:
+        self.model = Model(*script)
+        self.desk = ToolDesk([conversation_pb2.Tool(name="book")], 60.0)
+        self.notes: list[session_pb2.Record] = []
+        self.calls: list[conversation_pb2.ToolCall] = []
+        self.answers = True
+        self.ledger = Ledger()
+        voices = Voices(
+            self.model,  # pyright: ignore[reportArgumentType] # as much of one as is used
+            None,
+            None,  # pyright: ignore[reportArgumentType] # nothing is spoken
+            self.desk,
+            system_prompt="Be kind.",
+            tool_rounds=tool_rounds,
+            note=self.notes.append,
+        )
+        turn = UserTurn(texts=["Book it."])
+        turn.clock.turn_index = 3
+        begun = Begun(saved)
+        begun.fill(self.ledger)
+        self.answering = Answering(
+            turn,
+            History(4000),
+            voices,
+            begun,
+            outbox=Outbox(self._send, is_open=True, on_ready=lambda: None),
+            ledger=self.ledger,
+            say=self._say,
+            note=self._note,
+            new_hop=HopClock,
+        )
+        self.end = End()
+
+    async def write(self) -> ReplyFinished.Reason.ValueType:
+        return await self.answering.write(self.end)
+
+    @property
+    def answered(self) -> list[str]:
+        """The calls whose results are kept, in that order."""
+        return [answer.tool_call_id for record in self.notes for answer in record.tool_answers]
+
+    async def _say(self, said: str) -> None:
+        self.ledger.text += said
+
+    async def _note(self, record: session_pb2.Record) -> None:
+        self.notes.append(record)
+
+    async def _send(self, response: conversation_pb2.ConverseResponse) -> None:
+        self.calls.append(response.tool_call)
+        if self.answers:
+            self.give(response.tool_call.call_id, "booked")
+
+    def give(self, call_id: str, content: str) -> None:
+        self.desk.result(conversation_pb2.ToolResult(call_id=call_id, content=content))
+
+    def roles(self, number: int = -1) -> list[int]:
+        return [message.role for message in self.model.requests[number].messages[1:]]
+
+
+async def test_c3_equal_ids_are_told_apart_and_what_the_upstream_needs_comes_back() -> None:
+    scene = Scene([call(), call(), CALLED], [call(), CALLED], [text("Done."), over()])
+    assert await scene.write() == ReplyFinished.REASON_COMPLETED
+    assert [each.call_id for each in scene.calls] == ["call_3_0", "call_3_1", "call_3_2"]
+    assert {each.arguments_json for each in scene.calls} == {'{"seats": 17}'}
+    assert scene.roles() == [USER, ASSISTANT, TOOL, TOOL, ASSISTANT, TOOL]
+    assert {each.upstream_state for message in scene.model.requests[-1].messages for each in message.tool_calls} == {
+        b"\xff"
+    }
+
+
+async def test_c3_a_replica_numbers_its_calls_on() -> None:
+    first = session_pb2.ToolRound(
+        calls=[llm_pb2.ToolCall(call_id="call_3_0", name="book")],
+        answers=[llm_pb2.Message(role=TOOL, text="booked", tool_call_id="call_3_0")],
+    )
+    scene = Scene([call(), CALLED], [text("Done."), over()], saved=session_pb2.Reply(said="Book it.", rounds=[first]))
+    await scene.write()
+    assert [each.call_id for each in scene.calls] == ["call_3_1"]
+
+
+async def test_c6_the_calls_of_a_round_wait_at_the_same_time() -> None:
+    ids = ("call_3_0", "call_3_1", "call_3_2")
+    scene = Scene([call(), call(), call(), CALLED], [text("Done."), over()])
+    scene.answers = False
+    writing = asyncio.create_task(scene.write())
+    await wait_until(lambda: len(scene.calls) == len(ids))
+    for count, call_id in enumerate(reversed(ids), 1):
+        scene.give(call_id, "booked")
+        # In another order than they were asked: each is taken as it comes.
+        await wait_until(lambda count=count: len(scene.answered) == count)
+    await writing
+    assert scene.answered == list(reversed(ids))
+    results = [message.tool_call_id for message in scene.model.requests[-1].messages if message.role == TOOL]
+    assert results == list(ids)
+
+
+LASTS = {
+    "C6 it answers": ([text("Done."), over()], ReplyFinished.REASON_COMPLETED),
+    "C6 it asks once more all the same": ([call(), CALLED], ReplyFinished.REASON_TOOL_CALLS),
+    "C6 it says nothing": ([text(" \n"), over()], ReplyFinished.REASON_TOOL_CALLS),
+    "C6 it answers and asks": ([text("Done."), call(), CALLED], ReplyFinished.REASON_COMPLETED),
+    "C7 it is filtered": ([over(Reasons.REASON_CONTENT_FILTER)], ReplyFinished.REASON_CONTENT_FILTER),
+    "C7 its thoughts are too long": ([over(Reasons.REASON_LENGTH)], ReplyFinished.REASON_LENGTH),
+}
+
+
+@pytest.mark.parametrize("case", LASTS)
+async def test_after_the_last_round_an_answer_without_tools_is_asked(case: str) -> None:
+    last, reason = LASTS[case]
+    scene = Scene([call(), CALLED], [call(), CALLED], last, tool_rounds=2)
+    assert await scene.write() == reason
+    assert [bool(request.tools) for request in scene.model.requests] == [True, True, False]
+    assert len(scene.calls) == 2
+
+
+async def test_calls_are_made_though_the_upstream_says_stop() -> None:
+    scene = Scene([call(), over()], [text("Done."), over()])
+    await scene.write()
+    assert len(scene.calls) == 1
+
+
+async def test_c5_text_before_a_call_is_no_one_word_with_what_follows() -> None:
+    scene = Scene([text("Let me check."), call(), CALLED], [text("It is"), text(" free."), over()])
+    await scene.write()
+    assert scene.ledger.text == "Let me check. It is free."
+    assert [message.text for message in scene.model.requests[-1].messages[1:]] == [
+        "Book it.",
+        "Let me check.",
+        "booked",
+    ]
+
+
+async def test_c1_white_space_of_an_answer_that_broke_is_not_what_it_goes_on_from() -> None:
+    scene = Scene([text("\n\n"), GONE], [text("Paris "), GONE], [text("it is."), over()])
+    await scene.write()
+    assert scene.roles(1) == [USER]
+    assert scene.roles(2) == [USER, ASSISTANT, USER]
+    assert scene.model.requests[2].messages[-1].text == GO_ON
+
+
+async def test_more_calls_than_any_model_means_are_left_out() -> None:
+    scene = Scene([*(call() for _ in range(MAX_CALLS + 5)), CALLED], [text("Done."), over()])
+    await scene.write()
+    assert len(scene.calls) == MAX_CALLS
+
+
+REFUSALS: dict[str, tuple[list[Sequence[Step]], bool]] = {
+    "C2 at once": ([[REFUSED]], True),
+    "C2 after a result": ([[call(), CALLED], [REFUSED]], False),
+    "C2 after words": ([[text("It "), REFUSED]], False),
+    "it broke": ([[GONE]] * 3, False),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+async def test_only_what_was_refused_at_once_was_refused_for_the_person_s_words(case: str) -> None:
+    script, is_refused = REFUSALS[case]
+    scene = Scene(*script)
+    with pytest.raises(ServiceFailed):
+        await scene.write()
+    assert scene.end.is_refused == is_refused
