@@ -16,6 +16,7 @@ from benchmarks.endings import AMBIGUOUS, FIT, HELD_OUT, SURELY, Judgement, Text
 from benchmarks.figures import Spread, difference, slope
 from benchmarks.leaks import grows_steadily
 from benchmarks.speech import QUESTION, Question
+from benchmarks.store_race import race
 from benchmarks.wer_clips import NoClips, normal, read_clips
 
 pytestmark = pytest.mark.bench
@@ -172,3 +173,9 @@ def test_a_missing_folder_holds_no_clips(tmp_path: Path) -> None:
 
 def test_words_are_compared_without_case_and_punctuation() -> None:
     assert normal("Mr. Dashwood's well-disposed!") == "mister dashwood's well disposed"
+
+
+@pytest.mark.parametrize("rounds", [40], ids=["C14"])
+def test_two_processes_that_open_a_new_file_at_once_both_keep_sessions_in_it(tmp_path: Path, rounds: int) -> None:
+    # `python -m benchmarks store-race --rounds 200` does the same for longer.
+    assert race(tmp_path, rounds) == []

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from redis_server import redis_server
 
-from benchmarks.store_race import race
 from voxmesh_coordinator import session_store
 from voxmesh_coordinator.session_store import FIRST_EPOCH, Entry, SessionStore, StoreFailed, Tokens, Write, open_store
 from voxmesh_runtime.errors import InvalidArgument
@@ -147,12 +146,6 @@ async def test_only_its_user_may_read_the_file(tmp_path: Path) -> None:
         await store.write([BEGIN])
         modes = {path.stat().st_mode & 0o077 for path in (tmp_path / "kept").iterdir()}
     assert modes == {0}
-
-
-@pytest.mark.parametrize("rounds", [40], ids=["C14"])
-def test_two_processes_that_open_a_new_file_at_once_both_keep_sessions_in_it(tmp_path: Path, rounds: int) -> None:
-    # `python -m benchmarks store-race --rounds 200` does the same for longer.
-    assert race(tmp_path, rounds) == []
 
 
 @pytest.mark.parametrize("missing", ["sqlite:///proc/no/such/file", "redis://127.0.0.1:9/0"])

@@ -12,6 +12,7 @@ from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.cleaning import cleaned
 from voxmesh_coordinator.failures import ServiceFailed
+from voxmesh_runtime.language_tags import best_match
 
 ReplyFinished = conversation_pb2.ReplyFinished
 Reason: TypeAlias = "ReplyFinished.Reason.ValueType"
@@ -74,6 +75,5 @@ def line_of(lines: Lines, reason: int, languages: Sequence[str]) -> str:
 
 def _of_language(lines: Lines, tag: str) -> Mapping[LineName, str]:
     """The lines for a tag, or for its language alone."""
-    wanted = tag.lower()
-    by_tag = {each.lower(): of_language for each, of_language in lines.items()}
-    return by_tag.get(wanted) or by_tag.get(wanted.partition("-")[0]) or {}
+    found = best_match(tag, lines)
+    return lines[found] if found is not None else {}

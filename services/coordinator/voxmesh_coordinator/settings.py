@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from voxmesh_coordinator.backend_settings import BackendSettings, read_backends
 from voxmesh_coordinator.ending import LineName
+from voxmesh_runtime.language_tags import LanguageTag
 from voxmesh_runtime.settings import ServerSettings
 
 SYSTEM_PROMPT = "You are a helpful assistant. Answer in one short sentence."
@@ -125,7 +126,7 @@ class CoordinatorSettings(ServerSettings):
     """Audio before the start of speech that the recogniser gets too, in seconds."""
     history_characters: int = Field(default=4000, ge=200)
     """Text of earlier turns that the language model gets; when it grows longer, its older half is left out."""
-    lines: dict[str, dict[LineName, str]] = Field(default_factory=dict)
+    lines: dict[LanguageTag, dict[LineName, str]] = Field(default_factory=dict)
     """What is said at the end of a reply that did not come to its end as it should, by language as JSON: {"en":
     {"failed": "...", "content_filter": "...", "nothing_said": "...", "length": "...", "tool_calls": "..."}}; those of
     the first language are for sessions whose language is not known. Unset says nothing."""
