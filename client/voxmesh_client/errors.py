@@ -144,7 +144,7 @@ _ADVICE: Final = {
 }
 
 _LARGER: Final = re.compile(r"larger than max|exceeds .*(?:size|limit)")
-_TOO_LARGE: Final = "one message is too large, by the numbers in bytes; send less at once, it is not tried again"
+_TOO_LARGE: Final = "one message is too large (its bytes vs. the most allowed); send less at once"
 
 
 def _what_to_do(code: grpc.StatusCode, message: str, details: _Details, target: str) -> str:

@@ -50,8 +50,12 @@ def test_names_are_listed_up_to_a_number_and_those_left_out_are_counted() -> Non
     assert len(listed([ASCII] * 100)) < 4000
 
 
+def repeated(text: str, times: int) -> str:
+    return text * times
+
+
 TEXTS = st.text(st.characters(), max_size=300) | st.builds(
-    lambda text, times: text * times, st.text(st.characters(), min_size=1, max_size=4), st.integers(1, 8000)
+    repeated, st.text(st.characters(), min_size=1, max_size=4), st.integers(1, 8000)
 )
 RAISED: tuple[Callable[[str, str, list[str]], errors.VoxmeshError], ...] = (
     lambda a, b, _: errors.InvalidArgument(a, b),

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Annotated
 
 import langcodes
+from langcodes.tag_parser import LanguageTagError
 from pydantic import AfterValidator
 
 from voxmesh_runtime.errors import InvalidArgument
@@ -83,7 +84,7 @@ def _standard(tag: str) -> str:
         return ""
     try:
         found = langcodes.standardize_tag(_with_script(parts["tag"], parts["modifier"]), macro=True)
-    except langcodes.LanguageTagError:
+    except LanguageTagError:
         return ""
     return found if langcodes.tag_is_valid(found) else ""
 

@@ -27,6 +27,7 @@ _PLAIN = set(range(0x20, 0x7F)) - {ord("%")}
 """Bytes that travel as they are in grpc-message; others take three."""
 _STEPS = ((1000, 20), (500, 20), (300, 20), (200, 20), (100, 20), (100, 10), (50, 1))
 """Longest text and longest list, tried one after another until the status fits."""
+_RETRY = "google.rpc.RetryInfo"
 _KINDS = {
     f"{error_details_pb2.DESCRIPTOR.package}.{name}": getattr(error_details_pb2, name)
     for name in error_details_pb2.DESCRIPTOR.message_types_by_name
@@ -67,7 +68,7 @@ def details_of(error: grpc.RpcError) -> Sequence[any_pb2.Any]:
 
 def asks_to_retry(details: Iterable[any_pb2.Any]) -> bool:
     """True with RetryInfo; RESOURCE_EXHAUSTED without it is grpc's own word for a message that is too large."""
-    return any(detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in details)
+    return any(detail.TypeName() == _RETRY for detail in details)
 
 
 def _packed(code: grpc.StatusCode, message: str, details: Iterable[Message]) -> status_pb2.Status:

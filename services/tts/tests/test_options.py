@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from google.rpc import error_details_pb2
 
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_runtime.engines import ModelFacts
@@ -65,4 +64,4 @@ def test_c9_an_unknown_voice_is_quoted_in_part_with_those_that_are_here() -> Non
     assert refused.value.message.endswith("…' (8000 characters) is not here; voices: anna, ravi, nora")
     assert len(refused.value.message) < 200
     (packed,) = refused.value.to_proto().details
-    assert packed.Is(error_details_pb2.ResourceInfo.DESCRIPTOR)
+    assert packed.TypeName() == "google.rpc.ResourceInfo"
