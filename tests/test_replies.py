@@ -235,6 +235,14 @@ async def test_c2_a_spoken_answer_with_marks_is_spoken(settings: MeshSettings) -
     assert not call.events(TurnFailed)
 
 
+async def test_c1_a_spoken_answer_of_white_space_is_over_and_the_next_is_spoken(settings: MeshSettings) -> None:
+    async with scripted(settings, says("\n", "\n"), says("All is well.")) as (_, there), talk(there) as call:
+        assert (await says_turn(call)).reason == ReplyFinished.REASON_NOTHING_SAID
+        assert (await says_turn(call, "And now?")).reason == ReplyFinished.REASON_COMPLETED
+    assert not reply_audio(call, 0)
+    assert reply_audio(call, 1)
+
+
 async def test_a_line_is_spoken_after_what_the_model_wrote(settings: MeshSettings) -> None:
     answer = says("It is ", finish="content_filter")
     async with scripted(settings, answer, lines=LINES) as (_, there), talk(there) as call:

@@ -14,6 +14,7 @@ from voxmesh.llm.v1 import llm_pb2
 from voxmesh_runtime.control_tokens import ControlTokenFilter, strip_control_tokens
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_OPENING = "<\uff5c"
 _NO_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 MAX_NAME_CHARACTERS = 64
 
@@ -61,7 +62,12 @@ def _is_sound(call: llm_pb2.ToolCall) -> bool:
     if arguments is None:
         return False
     texts = (call.arguments_json, _dumped(arguments), _dumped(_plain_struct(call.arguments)))
-    return all(text is not None and text == strip_control_tokens(text) for text in texts)
+    return all(text is not None and _is_harmless(text) for text in texts)
+
+
+def _is_harmless(text: str) -> bool:
+    """JSON text without a mark, and without the opening of one that may hold what stands between two arguments."""
+    return _OPENING not in text and text == strip_control_tokens(text)
 
 
 def _arguments(call: llm_pb2.ToolCall) -> dict[str, Any]:
@@ -91,7 +97,7 @@ def _sound(arguments: dict[str, Any]) -> dict[str, Any]:
     for clean in (cleaned, _without_openings):
         arguments = {clean(name): _sound_value(value, clean) for name, value in arguments.items()}
         text = _dumped(arguments)
-        if text is not None and text == strip_control_tokens(text):
+        if text is not None and _is_harmless(text):
             return arguments
     return {}
 
