@@ -143,7 +143,7 @@ async def test_a_tool_is_called_and_its_result_goes_back_to_the_model(settings: 
         await call.conversation.send_tool_result(conversation_pb2.ToolResult(call_id=wanted.call_id, content="sunny"))
         await call.until(TurnReport)
     answer = asked(server, 1)[-1]
-    assert (answer["role"], answer["content"], answer["tool_call_id"]) == ("tool", "sunny", wanted.call_id)
+    assert (answer["role"], answer["content"], answer["tool_call_id"]) == ("tool", "sunny", "call-1")
     assert reply_text(call, 0) == "It is sunny."
 
 

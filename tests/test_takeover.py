@@ -289,11 +289,10 @@ async def test_a_text_that_the_dead_coordinator_never_read_is_answered_once(sett
 async def test_a_tool_is_not_run_twice(settings: MeshSettings, store: str, *, is_answered: bool) -> None:
     wants = Play([fragment(0, '{"city": "Paris"}', "weather", "call-1")], finish="tool_calls")
     tool = conversation_pb2.Tool(name="weather", description="Weather of a city", parameters=struct_pb2.Struct())
-    result = conversation_pb2.ToolResult(call_id="call-1", content="sunny")
     async with stage(settings, store) as there, chat(there.settings, tools=[tool]) as call:
         there.upstream.play(wants, *([says("Too late.", pause_s=60)] if is_answered else []), says("It is sunny."))
         await call.conversation.send_text("How is the weather in Paris?")
-        await call.until(ToolCall)
+        result = conversation_pb2.ToolResult(call_id=(await call.until(ToolCall)).call_id, content="sunny")
         if is_answered:
             await call.conversation.send_tool_result(result)
             await wait_until(lambda: len(there.upstream.requests) == 2)
