@@ -42,7 +42,8 @@ async def stream_to(*plays: Play, **settings: Any) -> AsyncGenerator[tuple[Excha
         service = LlmService(RemoteEndpoint(upstream.url, LlmSettings(**values)), LlmSettings(**values))
         async with serving(service, LlmSettings(**values)) as (channel, _):
             method = llm_pb2_grpc.LanguageModelServiceStub(channel).StreamingGenerate
-            opening = llm_pb2.StreamingGenerateRequest(config=llm_pb2.GenerationConfig(sampling={"temperature": 0.5}))
+            config = llm_pb2.GenerationConfig(sampling=llm_pb2.Sampling(temperature=0.5))
+            opening = llm_pb2.StreamingGenerateRequest(config=config)
             async with exchange(method, opening) as stream:  # pyright: ignore[reportArgumentType] # untyped stub
                 await stream.until("ready")
                 yield stream, upstream

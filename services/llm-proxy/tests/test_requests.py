@@ -20,7 +20,7 @@ from voxmesh_runtime.errors import InvalidArgument
 pytestmark = pytest.mark.unit
 
 Message = llm_pb2.Message
-SIGNED = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+SIGNED: dict[str, Any] = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
 
 
 def sent(*messages: llm_pb2.Message, upstream: str = "") -> list[dict[str, Any]]:
