@@ -26,7 +26,7 @@ from voxmesh_client.local.supervisor import Supervisor, Watched
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import SLOTS
-from voxmesh_client.sound import file_chunks, pcm, write_pcm
+from voxmesh_client.sound import file_chunks, pcm, sent_hertz, write_pcm
 from voxmesh_client.turns import Turn
 from voxmesh_runtime.audio import AudioFile
 
@@ -129,7 +129,7 @@ async def _spoken(mesh: Mesh, text: str, path: Path) -> Path:
 
 async def _transcript(mesh: Mesh, path: Path) -> str:
     with AudioFile(path) as file:
-        config = stt_pb2.RecognitionConfig(audio_format=pcm(file.sample_rate_hertz).to_proto())
+        config = stt_pb2.RecognitionConfig(audio_format=pcm(sent_hertz(file.sample_rate_hertz)).to_proto())
         results = mesh.speech_to_text.transcribe(file_chunks(file, 0.1), config)
         return " ".join([result.transcript async for result in results if result.is_final])
 

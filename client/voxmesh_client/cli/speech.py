@@ -29,7 +29,7 @@ from voxmesh_client.cli.console import (
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import STT, TTS
-from voxmesh_client.sound import file_chunks, pcm, write_pcm
+from voxmesh_client.sound import file_chunks, pcm, sent_hertz, write_pcm
 from voxmesh_client.speaker import Speaker
 from voxmesh_runtime.audio import AudioFile
 
@@ -97,7 +97,7 @@ async def _results(
     """The final results of a file; interim ones are shown."""
     own = stt_pb2.RecognitionConfig()
     own.CopyFrom(config)
-    own.audio_format.CopyFrom(pcm(file.sample_rate_hertz).to_proto())
+    own.audio_format.CopyFrom(pcm(sent_hertz(file.sample_rate_hertz)).to_proto())
     done: list[stt_pb2.RecognitionResult] = []
     audio = file_chunks(file, _CHUNK_S, lambda seconds: show(seconds, None))
     async for result in mesh.speech_to_text.transcribe(audio, own):
