@@ -73,6 +73,19 @@ def from_rpc(error: grpc.aio.AioRpcError, service: str, target: str) -> MeshErro
     )
 
 
+class NotRunning(MeshError):
+    """Nobody listens at `target`, which is on this machine: to ask again is of no use before it is started."""
+
+    def __init__(self, service: str, target: str) -> None:
+        found = nothing_answers(service, target)
+        super().__init__(found.code, found.message, service, found.what_to_do)
+
+    @property
+    def may_retry(self) -> bool:
+        """Never."""
+        return False
+
+
 def nothing_answers(service: str, target: str) -> MeshError:
     """No server is at `target`."""
     return MeshError(grpc.StatusCode.UNAVAILABLE, f"nothing answers at {target}", service, "start it with `voxmesh up`")

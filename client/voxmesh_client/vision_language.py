@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
-from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.endpoint import Endpoint, OnReady
 from voxmesh_client.stream import Stream
 
 Request = vlm_pb2.StreamingAnalyzeRequest
@@ -29,13 +29,13 @@ class VisionLanguage:
         return await self._endpoint.call(self._stub.GetModelInfo, vlm_pb2.GetModelInfoRequest())
 
     def open(
-        self, config: vlm_pb2.AnalysisConfig, timeout_s: float | None = None
+        self, config: vlm_pb2.AnalysisConfig, timeout_s: float | None = None, on_ready: OnReady | None = None
     ) -> AbstractAsyncContextManager[AnalysisStream]:
         """A stream for analyses one after another, for the time of a block."""
-        return self._endpoint.stream(self._stub.StreamingAnalyze, Request(config=config), timeout_s)
+        return self._endpoint.stream(self._stub.StreamingAnalyze, Request(config=config), timeout_s, on_ready)
 
     async def analyze(
-        self, image: bytes, analysis: vlm_pb2.Analyze, timeout_s: float | None = None
+        self, image: bytes, analysis: vlm_pb2.Analyze, timeout_s: float | None = None, on_ready: OnReady | None = None
     ) -> AsyncGenerator[Response]:
         """Everything about one picture: `text_delta`, `text_line`, `structured_result`, then `finished`.
 
@@ -43,11 +43,12 @@ class VisionLanguage:
             image: a PNG, JPEG or WebP file, at most 16 MiB.
             analysis: what to do with it.
             timeout_s: deadline of the whole stream; None takes the settings'.
+            on_ready: gets what the service made of the config.
 
         Raises:
             MeshError: the service refuses or fails.
         """
-        async with self.open(vlm_pb2.AnalysisConfig(), timeout_s) as stream:
+        async with self.open(vlm_pb2.AnalysisConfig(), timeout_s, on_ready) as stream:
             async for kind, response in stream.exchange(_requests(image, analysis)):
                 if kind != "going_away":
                     yield response

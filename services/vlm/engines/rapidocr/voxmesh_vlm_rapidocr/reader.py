@@ -19,6 +19,8 @@ from voxmesh_vlm_rapidocr.tiles import Stitch, spans_of
 LEAST_CONFIDENCE = 0.5
 """What is read with less is no text, most of the time."""
 FLIP_CONFIDENCE = 0.9
+LONGEST_LOOK = 12
+"""Of a line's length, in heights, this much is looked at to tell whether it is upside down."""
 LINES_A_STEP = 6
 """Lines that are read together; the model's own batch."""
 DETECTION, DIRECTION, RECOGNITION = (
@@ -93,11 +95,13 @@ class Reader:
         """The cut-outs upright, and their text corners."""
         if not cut:
             return [], []
-        crops, directions = self._ocr.cls_and_rotate(cut)
-        corners: list[Box] = []
-        for box, (label, score) in zip(boxes, directions.cls_res or (), strict=True):
-            corners.append(text_corners(box, upside_down="180" in label and score > FLIP_CONFIDENCE))
-        return crops, corners
+        # The model squeezes what it gets into 4 times its height; a long line would be a smear.
+        _, directions = self._ocr.cls_and_rotate([crop[:, : LONGEST_LOOK * crop.shape[0]] for crop in cut])
+        flips = ["180" in label and score > FLIP_CONFIDENCE for label, score in directions.cls_res or ()]
+        crops = [
+            np.ascontiguousarray(np.rot90(crop, 2)) if flip else crop for crop, flip in zip(cut, flips, strict=True)
+        ]
+        return crops, [text_corners(box, upside_down=flip) for box, flip in zip(boxes, flips, strict=True)]
 
 
 def _steps(order: Sequence[int]) -> Iterator[Sequence[int]]:
