@@ -161,7 +161,7 @@ async def test_a_service_that_comes_back_is_waited_for_by_those_who_know_that_it
     ],
 )
 def test_a_refusal_is_final_on_this_machine_unless_a_patience_is_named(
-    target: str, patience_s: float | None, final: bool
+    target: str, patience_s: float | None, *, final: bool
 ) -> None:
     assert refusal_is_final(target, patience_s) is final
 

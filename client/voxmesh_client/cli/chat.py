@@ -18,6 +18,7 @@ from voxmesh_client.cli.console import (
     PurposeOption,
     TargetOption,
     err,
+    input_line,
     print_json,
     run,
     settings_of,
@@ -95,11 +96,11 @@ def _print(turn: Turn, *, times: bool, json: bool) -> None:
 
 async def _lines() -> AsyncGenerator[str]:
     """Lines of standard input that say something, with a prompt on a terminal."""
-    interactive = sys.stdin.isatty()
+    interactive = bool(sys.stdin and sys.stdin.isatty())
     while True:
         if interactive:
             err.print("> ", end="", style="bold")
-        line = await asyncio.to_thread(sys.stdin.readline)
+        line = await asyncio.to_thread(input_line)
         if not line:
             return
         if line.strip():

@@ -17,7 +17,7 @@ from voxmesh.stt.v1 import stt_pb2
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_client.asking import REPLY_HERTZ, ask
 from voxmesh_client.cli.ask import show_listening, write_reply
-from voxmesh_client.cli.console import Failed, JsonOption, err, out, print_json, run
+from voxmesh_client.cli.console import Failed, JsonOption, err, out, print_json, require_place, run
 from voxmesh_client.cli.show import print_turn, turn_dict
 from voxmesh_client.cli.up_view import LineView, failure_lines
 from voxmesh_client.local.ports import free_block
@@ -51,6 +51,7 @@ def demo(
       voxmesh demo
       voxmesh demo question.wav --out reply.wav
     """
+    require_place(to)
     turns, heard = run(_demo(wav, question, to, shown=not json))
     reply = " ".join(turn.reply.strip() for turn in turns)
     alike = likeness(reply, heard)

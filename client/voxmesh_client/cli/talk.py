@@ -63,10 +63,11 @@ async def talk_with(
 ) -> None:
     """Hold a spoken conversation until cancelled; `config` as `spoken_config(16000)` makes it."""
     log = TurnLog()
-    with Speaker(REPLY_HERTZ) as speaker:
-        playback = Playback(speaker)
-        async with Mesh(settings) as mesh, mesh.conversation(config) as conversation:
-            print_ignored(conversation.session)
+    async with Mesh(settings) as mesh, mesh.conversation(config) as conversation:
+        print_ignored(conversation.session)
+        # A mesh that does not run is told before a speaker that is missing.
+        with Speaker(REPLY_HERTZ) as speaker:
+            playback = Playback(speaker)
             err.print("speak; Ctrl-C ends", style="dim")
             tasks = {
                 asyncio.create_task(_listen(conversation)),
