@@ -15,6 +15,7 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_client import Mesh, MeshError, MeshSettings
 from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.errors import nothing_answers
 from voxmesh_client.health import Health
 from voxmesh_client.inspection import inspect
 from voxmesh_client.local.ports import free_block
@@ -126,7 +127,8 @@ async def test_where_nothing_listens_the_error_says_how_to_start_it() -> None:
             await transcripts(mesh, pieces(b"ab"))
         with pytest.raises(MeshError, match="nothing answers"):
             await mesh.speech_to_text.info()
-    assert str(caught.value) == f"stt: nothing answers at 127.0.0.1:{port + 2}: start it with `voxmesh up`"
+    line = f"stt: nothing answers at 127.0.0.1:{port + 2}: start it with `voxmesh up --base-port {port}`"
+    assert str(caught.value) == line
     assert caught.value.code is grpc.StatusCode.UNAVAILABLE
     assert not caught.value.may_retry
     # It did not wait for as long as it might have.
@@ -164,6 +166,20 @@ def test_a_refusal_is_final_on_this_machine_unless_a_patience_is_named(
     target: str, patience_s: float | None, *, final: bool
 ) -> None:
     assert refusal_is_final(target, patience_s) is final
+
+
+@pytest.mark.parametrize(
+    ("target", "advice"),
+    [
+        ("127.0.0.1:50052", "start it with `voxmesh up`"),
+        ("localhost:51002", "start it with `voxmesh up --base-port 51000`"),
+        ("127.0.0.1:1", "start it with `voxmesh up`"),
+        ("unix:///run/stt.sock", "start it with `voxmesh up`"),
+        ("gpu.example:50052", "check the address, and that it runs there"),
+    ],
+)
+def test_the_advice_starts_the_service_where_it_was_looked_for(target: str, advice: str) -> None:
+    assert nothing_answers("stt", target).what_to_do == advice
 
 
 @pytest.mark.parametrize("target", ["127.0.0.1:{}", "localhost:{}", "dns:///127.0.0.1:{}", "ipv4:127.0.0.1:{}"])

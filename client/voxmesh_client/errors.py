@@ -10,6 +10,9 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from voxmesh_client.slots import BY_NAME, DEFAULT_BASE_PORT
+from voxmesh_runtime.proxies import bypasses_proxy
+
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
@@ -88,7 +91,17 @@ class NotRunning(MeshError):
 
 def nothing_answers(service: str, target: str) -> MeshError:
     """No server is at `target`."""
-    return MeshError(grpc.StatusCode.UNAVAILABLE, f"nothing answers at {target}", service, "start it with `voxmesh up`")
+    return MeshError(grpc.StatusCode.UNAVAILABLE, f"nothing answers at {target}", service, _start(service, target))
+
+
+def _start(service: str, target: str) -> str:
+    """How to start what does not answer, so that it answers there."""
+    if not bypasses_proxy(target):
+        return "check the address, and that it runs there"
+    port, slot = target.rpartition(":")[2], BY_NAME.get(service)
+    base_port = int(port) - slot.port_offset if port.isdecimal() and slot is not None else 0
+    option = f" --base-port {base_port}" if base_port > 0 and base_port != DEFAULT_BASE_PORT else ""
+    return f"start it with `voxmesh up{option}`"
 
 
 def not_serving(service: str, target: str) -> MeshError:
