@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from typing import Any
 
 from voxmesh_runtime.proxies import bypasses_proxy
 
@@ -35,7 +36,7 @@ async def is_refused(target: str) -> bool:
     return bool(infos) and all([await _refuses(family, address) for family, _, _, _, address in infos])
 
 
-async def _refuses(family: socket.AddressFamily, address: tuple[str, int] | tuple[str, int, int, int]) -> bool:
+async def _refuses(family: socket.AddressFamily, address: tuple[Any, ...]) -> bool:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:

@@ -24,7 +24,14 @@ from voxmesh_client.cli.console import (
     settings_of,
     write_text,
 )
-from voxmesh_client.cli.show import print_failure, print_ignored, print_replaced, print_waterfall, turn_dict
+from voxmesh_client.cli.show import (
+    options_dict,
+    print_failure,
+    print_ignored,
+    print_replaced,
+    print_waterfall,
+    turn_dict,
+)
 from voxmesh_client.conversation import Conversation
 from voxmesh_client.events import Event
 from voxmesh_client.mesh import Mesh
@@ -65,7 +72,10 @@ async def _chat(
         events = aiter(conversation)
         async for line in lines:
             turn = await _turn(conversation, events, line, log, shown=not json)
-            _print(turn, times=times, json=json)
+            if json:
+                print_json({**turn_dict(turn), **options_dict(*conversation.session.services)})
+            else:
+                _print(turn, times=times)
     return any(turn.failure is not None for turn in log.turns)
 
 
@@ -84,10 +94,7 @@ async def _turn(
     raise Failed("the coordinator ended the conversation; look at `voxmesh status`")
 
 
-def _print(turn: Turn, *, times: bool, json: bool) -> None:
-    if json:
-        print_json(turn_dict(turn))
-        return
+def _print(turn: Turn, *, times: bool) -> None:
     write_text("\n")
     print_failure(turn)
     if times:

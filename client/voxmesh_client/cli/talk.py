@@ -22,7 +22,14 @@ from voxmesh_client.cli.console import (
     run,
     settings_of,
 )
-from voxmesh_client.cli.show import print_failure, print_ignored, print_replaced, print_waterfall, turn_dict
+from voxmesh_client.cli.show import (
+    options_dict,
+    print_failure,
+    print_ignored,
+    print_replaced,
+    print_waterfall,
+    turn_dict,
+)
 from voxmesh_client.conversation import Conversation
 from voxmesh_client.events import Event
 from voxmesh_client.mesh import Mesh
@@ -98,7 +105,7 @@ async def _follow(conversation: Conversation, log: TurnLog, playback: Playback, 
             if turn is None or not turn.is_over:
                 continue
             if json:
-                print_json(turn_dict(turn))
+                print_json({**turn_dict(turn), **options_dict(*conversation.session.services)})
                 continue
             out.print(Text.assemble(("you:   ", "bold"), turn.text))
             out.print(Text.assemble(("reply: ", "bold"), turn.reply.strip()))

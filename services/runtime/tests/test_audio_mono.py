@@ -75,7 +75,7 @@ def test_c12_opposite_phase_is_heard_from_its_first_word_on() -> None:
 
 def test_c12_the_choice_does_not_flap_between_words_and_pauses() -> None:
     sound, other = words(), noise(1.8, 0.001, seed=9)
-    mono = mixed(sound, other - np.float32(0.9) * sound)
+    mono = mixed(sound, (other - 0.9 * sound).astype(np.float32))
     settled = round(0.35 * HERTZ)
     np.testing.assert_array_equal(mono[settled:], sound[settled:])
 

@@ -86,7 +86,7 @@ class AudioFile:
 
     def _read(self, frames: int) -> Samples:
         try:
-            block: Samples = self._file.read(frames, dtype="float32", always_2d=True)
+            block = np.asarray(self._file.read(frames, dtype="float32", always_2d=True), np.float32)
         except soundfile.LibsndfileError as error:
             raise _unreadable(self._path, error) from error
         self._require_finite(block)

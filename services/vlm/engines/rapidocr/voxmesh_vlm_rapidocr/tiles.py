@@ -114,8 +114,8 @@ def _common(one: Box, other: Box) -> Box:
     """The polygon that two boxes both cover, shape (n, 2); empty where they do not meet."""
     if not len(one) or not len(other):
         return np.empty((0, 2), np.float32)
-    _, polygon = cv2.intersectConvexConvex(np.ascontiguousarray(one), np.ascontiguousarray(other))
-    return np.empty((0, 2), np.float32) if polygon is None else np.asarray(polygon, np.float32).reshape(-1, 2)
+    area, polygon = cv2.intersectConvexConvex(np.ascontiguousarray(one), np.ascontiguousarray(other))
+    return np.asarray(polygon, np.float32).reshape(-1, 2) if area > 0 else np.empty((0, 2), np.float32)
 
 
 def _area(polygon: Box) -> float:
