@@ -87,7 +87,7 @@ def test_a_failure_is_one_line_on_stderr_and_exit_code_1() -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
-    assert "start it with `voxmesh up`" in done.stderr
+    assert "start it with `voxmesh up" in done.stderr
 
 
 def test_nobody_owns_a_free_port() -> None:

@@ -14,9 +14,12 @@ import pytest
 from voxmesh.common.v1 import common_pb2
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_client import Mesh, MeshError, MeshSettings
+from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.errors import nothing_answers
 from voxmesh_client.health import Health
 from voxmesh_client.inspection import inspect
 from voxmesh_client.local.ports import free_block
+from voxmesh_client.patience import is_refused, refusal_is_final
 from voxmesh_client.slots import STT, TTS
 from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument, Overloaded, Unimplemented
 from voxmesh_runtime.server import RunningServer, running
@@ -119,24 +122,78 @@ async def test_answers_come_while_audio_is_still_sent() -> None:
 async def test_where_nothing_listens_the_error_says_how_to_start_it() -> None:
     port = free_block(7)
     started = time.monotonic()
-    async with Mesh(MeshSettings(base_port=port, connect_timeout_s=0.5)) as mesh:
+    async with Mesh(MeshSettings(base_port=port, connect_timeout_s=100)) as mesh:
         with pytest.raises(MeshError) as caught:
             await transcripts(mesh, pieces(b"ab"))
         with pytest.raises(MeshError, match="nothing answers"):
             await mesh.speech_to_text.info()
-    assert str(caught.value) == f"stt: nothing answers at 127.0.0.1:{port + 2}: start it with `voxmesh up`"
+    line = f"stt: nothing answers at 127.0.0.1:{port + 2}: start it with `voxmesh up --base-port {port}`"
+    assert str(caught.value) == line
     assert caught.value.code is grpc.StatusCode.UNAVAILABLE
-    assert time.monotonic() - started < 10
+    assert not caught.value.may_retry
+    # It did not wait for as long as it might have.
+    assert time.monotonic() - started < 60
 
 
-async def test_a_service_that_comes_within_the_limit_is_waited_for() -> None:
+async def test_a_service_that_comes_back_is_waited_for_by_those_who_know_that_it_does() -> None:
     port = free_block(7)
     settings = ServerSettings(port=port + 2)
-    async with Mesh(MeshSettings(base_port=port, connect_timeout_s=20)) as mesh:
-        asking = asyncio.create_task(transcripts(mesh, pieces(b"abc")))
-        await asyncio.sleep(0.5)
-        async with running(ScriptedSpeech(echo, settings, None), settings):
-            assert await asking == ["3"]
+    endpoint = Endpoint(STT, MeshSettings(base_port=port, connect_timeout_s=20))
+    method = stt_pb2_grpc.SpeechToTextServiceStub(endpoint.channel).StreamingRecognize
+    opening = asyncio.create_task(endpoint.open(method, Request(config=CONFIG), patience_s=20))
+    await asyncio.sleep(0.5)
+    async with running(ScriptedSpeech(echo, settings, None), settings):
+        stream = await opening
+        assert stream.ready.model == "scripted"
+        stream.cancel()
+    await endpoint.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "patience_s", "final"),
+    [
+        ("127.0.0.1:50052", None, True),
+        ("localhost:50052", None, True),
+        ("dns:///[::1]:50052", None, True),
+        ("unix:///run/stt.sock", None, True),
+        ("127.0.0.1:50052", 30.0, False),
+        ("stt:50052", None, False),
+        ("dns:///stt.example:50052", None, False),
+        ("10.0.0.7:50052", None, False),
+    ],
+)
+def test_a_refusal_is_final_on_this_machine_unless_a_patience_is_named(
+    target: str, patience_s: float | None, *, final: bool
+) -> None:
+    assert refusal_is_final(target, patience_s) is final
+
+
+@pytest.mark.parametrize(
+    ("target", "advice"),
+    [
+        ("127.0.0.1:50052", "start it with `voxmesh up`"),
+        ("localhost:51002", "start it with `voxmesh up --base-port 51000`"),
+        ("127.0.0.1:1", "start it with `voxmesh up`"),
+        ("unix:///run/stt.sock", "start it with `voxmesh up`"),
+        ("gpu.example:50052", "check the address, and that it runs there"),
+    ],
+)
+def test_the_advice_starts_the_service_where_it_was_looked_for(target: str, advice: str) -> None:
+    assert nothing_answers("stt", target).what_to_do == advice
+
+
+@pytest.mark.parametrize("target", ["127.0.0.1:{}", "localhost:{}", "dns:///127.0.0.1:{}", "ipv4:127.0.0.1:{}"])
+async def test_nobody_listens_until_somebody_does(target: str) -> None:
+    place = target.format(port := free_block(1))
+    assert await is_refused(place)
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", port)
+    async with server:
+        assert not await is_refused(place)
+
+
+@pytest.mark.parametrize("target", ["unix:///nowhere.sock", "127.0.0.1", "dns://8.8.8.8/localhost:1", "what:is:this"])
+async def test_what_cannot_be_told_at_once_is_not_refused(target: str) -> None:
+    assert not await is_refused(target)
 
 
 async def test_a_service_that_loads_its_model_is_told_from_one_that_is_not_there() -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from voxmesh_client.playback import SilentPlayer
-from voxmesh_client.sound import Pacer, file_chunks, samples_of, silence, write_pcm
+from voxmesh_client.sound import Pacer, file_chunks, samples_of, sendable, sent_hertz, silence, write_pcm
 from voxmesh_runtime.audio import AudioFile, write_wav
 
 pytestmark = pytest.mark.unit
@@ -87,3 +88,25 @@ async def test_dropped_audio_is_not_played() -> None:
     assert player.played_s == pytest.approx(heard)
     player.begin()
     assert player.played_s == 0
+
+
+@pytest.mark.parametrize(
+    ("rate", "sent"),
+    [
+        pytest.param(16000, 16000, id="as-it-is"),
+        pytest.param(96000, 48000, id="C11-96-khz"),
+        pytest.param(192000, 48000, id="C11-192-khz"),
+        pytest.param(4000, 8000, id="C11-4-khz"),
+    ],
+)
+async def test_c11_a_file_of_any_rate_is_sent_at_one_that_services_take(tmp_path: Path, rate: int, sent: int) -> None:
+    samples = 0.5 * np.sin(2 * np.pi * 300 * np.arange(rate, dtype=np.float32) / rate)
+    soundfile.write(tmp_path / "tone.wav", samples.astype(np.float32), rate)
+    with AudioFile(tmp_path / "tone.wav") as file:
+        assert sent_hertz(file.sample_rate_hertz) == sent
+        audio = samples_of(b"".join([chunk async for chunk in file_chunks(file, 0.02)]))
+    expected = 0.5 * np.sin(2 * np.pi * 300 * np.arange(sent) / sent)
+    assert audio.size == sent
+    inner = slice(sent // 10, -sent // 10)
+    assert np.allclose(audio[inner], expected[inner], atol=0.01)
+    assert sendable(samples.astype(np.float32), rate)[0].size == audio.size

@@ -17,6 +17,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import soundfile
+import soxr
 from PIL import Image, ImageDraw, ImageFont
 
 from voxmesh_client.asking import spoken_config
@@ -118,11 +120,47 @@ def test_several_files_are_named(mesh: CommandLine, question: str) -> None:
 
 
 def test_transcribe_gives_results_as_json(mesh: CommandLine, question: str) -> None:
-    options = ("--phrase", "France", "--context", "Questions about countries.", "--language", "en")
-    (line,) = mesh.json_lines("transcribe", question, *options)
+    (line,) = mesh.json_lines("transcribe", question, "--language", "en")
     assert line["file"] == "question.wav"
+    assert "options" not in line
     assert all(result["is_final"] for result in line["results"])
     assert likeness(" ".join(result["transcript"] for result in line["results"]), QUESTION) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fields"),
+    [
+        (("transcribe", "question.wav", "--phrase", "France"), {"config.biasing.phrases"}),
+        (("transcribe", "question.wav", "--word-times"), {"config.word_time_offsets"}),
+        (("speak", "hello", "--out", "hello.wav", "--instruction", "whisper"), {"config.instruction"}),
+        (("embed", "a cat", "--query", "--instruction", "animals"), {"config.instruction"}),
+    ],
+    ids=" ".join,
+)
+def test_options_that_a_service_ignores_are_told(
+    mesh: CommandLine, question: str, arguments: tuple[str, ...], fields: set[str]
+) -> None:
+    del question
+    done = mesh.raw(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    (line,) = map(json.loads, done.stdout.splitlines())
+    assert {option["field"] for option in line["options"]} == fields
+    assert len(done.stderr.splitlines()) == len(fields)
+    assert all(field in done.stderr for field in fields)
+
+
+def test_c11_and_c12_sound_of_any_kind_is_transcribed(mesh: CommandLine, question: str) -> None:
+    samples, rate = read_audio_file(mesh.folder / question)
+    opposite = np.column_stack([samples, -samples])
+    write_wav(mesh.folder / "high.wav", soxr.resample(samples, rate, 96000), 96000)
+    soundfile.write(mesh.folder / "opposite.wav", opposite, rate)
+    piped = bytearray((mesh.folder / question).read_bytes())
+    place = piped.index(b"data")
+    piped[4:8] = piped[place + 4 : place + 8] = bytes(4)
+    (mesh.folder / "piped.wav").write_bytes(piped)
+    lines = mesh.json_lines("transcribe", "high.wav", "opposite.wav", "piped.wav")
+    for line in lines:
+        assert likeness(" ".join(result["transcript"] for result in line["results"]), QUESTION) > 0.9, line["file"]
 
 
 def test_speak_reads_standard_input_and_tells_the_length(mesh: CommandLine) -> None:
@@ -228,9 +266,10 @@ def test_files_that_are_missing_or_no_audio_are_told(mesh: CommandLine) -> None:
 
 
 def test_a_target_that_does_not_answer_says_how_to_start_it(mesh: CommandLine) -> None:
-    target = f"127.0.0.1:{free_block(7)}"
+    port = free_block(7)
+    target = f"127.0.0.1:{port + 4}"
     message = mesh.run("generate", "hello", "--target", target, code=1)
-    assert message == f"voxmesh: llm: nothing answers at {target}: start it with `voxmesh up`\n"
+    assert message == f"voxmesh: llm: nothing answers at {target}: start it with `voxmesh up --base-port {port}`\n"
 
 
 def test_demo_answers_a_question_and_hears_its_own_reply(mesh: CommandLine, question: str) -> None:

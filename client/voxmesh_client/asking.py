@@ -14,7 +14,7 @@ from voxmesh_client.errors import MeshError
 from voxmesh_client.events import Event
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.playback import Playback, SilentPlayer
-from voxmesh_client.sound import Pacer, file_chunks, pcm, silence
+from voxmesh_client.sound import Pacer, file_chunks, pcm, sent_hertz, silence
 from voxmesh_client.turns import Turn, TurnLog
 from voxmesh_runtime.audio import AudioFile
 
@@ -54,7 +54,7 @@ async def ask(
     Args:
         mesh: whose coordinator is asked.
         path: the file.
-        config: by default `spoken_config` at the file's rate.
+        config: by default `spoken_config` at the rate at which the file is sent.
         purpose: of the conversation, where there is no `config`.
         on_event: gets every event.
         on_session: gets what the coordinator made of the config.
@@ -66,7 +66,7 @@ async def ask(
     log = TurnLog()
     playback = Playback(SilentPlayer(REPLY_HERTZ))
     with AudioFile(path) as file:
-        chosen = config or spoken_config(file.sample_rate_hertz, purpose=purpose)
+        chosen = config or spoken_config(sent_hertz(file.sample_rate_hertz), purpose=purpose)
         async with mesh.conversation(chosen) as conversation:
             on_session(conversation.session)
             sender = asyncio.create_task(_send(conversation, file, log))
@@ -98,7 +98,7 @@ async def _send(conversation: Conversation, file: AudioFile, log: TurnLog) -> No
         async for chunk in file_chunks(file, CHUNK_S):
             await pacer.wait()
             await conversation.send_audio(chunk)
-        await _send_silence(conversation, file.sample_rate_hertz, pacer, log)
+        await _send_silence(conversation, sent_hertz(file.sample_rate_hertz), pacer, log)
     finally:  # a damaged file too ends the conversation, or its events would never end
         await conversation.finish()
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
-from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.endpoint import Endpoint, OnReady
 from voxmesh_client.limits import batches, check
 from voxmesh_client.stream import Stream
 
@@ -31,10 +31,10 @@ class Embeddings:
         return await self._endpoint.call(self._stub.GetModelInfo, embed_pb2.GetModelInfoRequest())
 
     def open(
-        self, config: embed_pb2.EmbeddingConfig, timeout_s: float | None = None
+        self, config: embed_pb2.EmbeddingConfig, timeout_s: float | None = None, on_ready: OnReady | None = None
     ) -> AbstractAsyncContextManager[EmbeddingStream]:
         """A stream for batches, for the time of a block."""
-        return self._endpoint.stream(self._stub.StreamingEmbed, Request(config=config), timeout_s)
+        return self._endpoint.stream(self._stub.StreamingEmbed, Request(config=config), timeout_s, on_ready)
 
     async def embed(
         self,
@@ -42,6 +42,7 @@ class Embeddings:
         config: embed_pb2.EmbeddingConfig | None = None,
         kind: embed_pb2.TextBatch.Kind.ValueType = embed_pb2.TextBatch.KIND_DOCUMENT,
         timeout_s: float | None = None,
+        on_ready: OnReady | None = None,
     ) -> list[embed_pb2.Embedding]:
         """One embedding for each text, in order; any number of texts, each 1 to 100,000 characters.
 
@@ -51,7 +52,7 @@ class Embeddings:
         for index, text in enumerate(texts):
             check(self._endpoint.slot.name, f"texts[{index}]", len(text), MAX_TEXT_CHARACTERS, least=1)
         answers: dict[int, Sequence[embed_pb2.Embedding]] = {}
-        async with self.open(config or embed_pb2.EmbeddingConfig(), timeout_s) as stream:
+        async with self.open(config or embed_pb2.EmbeddingConfig(), timeout_s, on_ready) as stream:
             async for answer, response in stream.exchange(_requests(texts, kind)):
                 if answer == "batch":
                     answers[response.batch.batch_id] = response.batch.embeddings

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -17,8 +17,10 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from voxmesh_client.errors import MeshError, from_rpc, no_answer, not_serving, nothing_answers
+from voxmesh.common.v1 import common_pb2
+from voxmesh_client.errors import MeshError, NotRunning, from_rpc, no_answer, not_serving, nothing_answers
 from voxmesh_client.health import Health, check_health
+from voxmesh_client.patience import is_refused, refusal_is_final
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import Slot
 from voxmesh_client.stream import Stream
@@ -27,7 +29,12 @@ from voxmesh_runtime.duplex import CallOver, DuplexCall
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
+Result = TypeVar("Result")
+OnReady = Callable[[common_pb2.Ready], None]
+"""Gets what a service made of the config of its stream."""
 
+_PROMPT_S = 0.2
+"""What takes longer to connect may not be there at all."""
 _BACK_OFF = wait_random_exponential(multiplier=0.2, max=1.0)
 
 
@@ -79,7 +86,8 @@ class Endpoint:
         """
         timeout_s = self._settings.connect_timeout_s
         try:
-            return await method(request, timeout=timeout_s, wait_for_ready=True)
+            call = method(request, timeout=timeout_s, wait_for_ready=True)
+            return await self._unless_refused(_answer(call), None)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise await self._silent(timeout_s) from None
@@ -87,11 +95,17 @@ class Endpoint:
 
     @asynccontextmanager
     async def stream(
-        self, method: StreamMethod[Request, Response], first: Request, timeout_s: float | None = None
+        self,
+        method: StreamMethod[Request, Response],
+        first: Request,
+        timeout_s: float | None = None,
+        on_ready: OnReady | None = None,
     ) -> AsyncGenerator[Stream[Request, Response]]:
         """A stream for the time of a block; it is cancelled at the end if still open. See `open`."""
         stream = await self.open(method, first, timeout_s)
         try:
+            if on_ready is not None:
+                on_ready(stream.ready)
             yield stream
         finally:
             stream.cancel()
@@ -104,6 +118,8 @@ class Endpoint:
         patience_s: float | None = None,
     ) -> Stream[Request, Response]:
         """Send `first` and wait for the first answer; a full or absent service is tried again for a while.
+
+        One that refuses connections on this machine is not waited for, unless a patience is named.
 
         Args:
             method: the stub's method.
@@ -120,25 +136,29 @@ class Endpoint:
             wait=_wait_s,
             reraise=True,
         )
-        return await attempts(self._open_once, method, first, timeout_s or self._settings.stream_timeout_s)
+        return await attempts(self._open_once, method, first, timeout_s or self._settings.stream_timeout_s, patience_s)
 
     async def _open_once(
-        self, method: StreamMethod[Request, Response], first: Request, timeout_s: float
+        self,
+        method: StreamMethod[Request, Response],
+        first: Request,
+        timeout_s: float,
+        patience_s: float | None,
     ) -> Stream[Request, Response]:
         call = DuplexCall(method(timeout=timeout_s, wait_for_ready=True))
         stream = Stream(call, self.slot.name, self.target)
         try:
-            await self._connected(call)
+            await self._connected(call, patience_s)
             await self._first_answer(stream, first)
         except BaseException:  # cancellation too must not leave a call behind
             stream.cancel()
             raise
         return stream
 
-    async def _connected(self, call: DuplexCall[Request, Response]) -> None:
+    async def _connected(self, call: DuplexCall[Request, Response], patience_s: float | None) -> None:
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
-                await call.wait_for_connection()
+                await self._unless_refused(call.wait_for_connection(), patience_s)
         except TimeoutError:
             raise await self._silent(self._settings.connect_timeout_s) from None
         except CallOver as over:
@@ -153,6 +173,21 @@ class Endpoint:
         except TimeoutError:
             raise no_answer(self.slot.name, self.target, timeout_s) from None
 
+    async def _unless_refused(self, work: Coroutine[Any, Any, Result], patience_s: float | None) -> Result:
+        """The result of what waits for a connection, unless none can come.
+
+        Raises:
+            NotRunning: the service is to be on this machine, and is not.
+        """
+        task = asyncio.create_task(work)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=_PROMPT_S)
+            if not done and refusal_is_final(self.target, patience_s) and await is_refused(self.target):
+                raise NotRunning(self.slot.name, self.target)
+            return await task
+        finally:
+            task.cancel()
+
     async def _silent(self, timeout_s: float) -> MeshError:
         """Why no call reached the service."""
         match await check_health(self.target):
@@ -162,6 +197,10 @@ class Endpoint:
                 return not_serving(self.slot.name, self.target)
             case Health.SERVING:
                 return no_answer(self.slot.name, self.target, timeout_s)
+
+
+async def _answer(call: grpc.aio.UnaryUnaryCall[Any, Response]) -> Response:
+    return await call
 
 
 def _may_retry(error: BaseException) -> bool:

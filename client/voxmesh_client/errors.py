@@ -10,6 +10,8 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 
+from voxmesh_client.slots import BY_NAME, DEFAULT_BASE_PORT
+from voxmesh_runtime.proxies import bypasses_proxy
 from voxmesh_runtime.statuses import details_of
 
 
@@ -78,9 +80,32 @@ def from_rpc(error: grpc.aio.AioRpcError, service: str, target: str) -> MeshErro
     )
 
 
+class NotRunning(MeshError):
+    """Nobody listens at `target`, which is on this machine: to ask again is of no use before it is started."""
+
+    def __init__(self, service: str, target: str) -> None:
+        found = nothing_answers(service, target)
+        super().__init__(found.code, found.message, service, found.what_to_do)
+
+    @property
+    def may_retry(self) -> bool:
+        """Never."""
+        return False
+
+
 def nothing_answers(service: str, target: str) -> MeshError:
     """No server is at `target`."""
-    return MeshError(grpc.StatusCode.UNAVAILABLE, f"nothing answers at {target}", service, "start it with `voxmesh up`")
+    return MeshError(grpc.StatusCode.UNAVAILABLE, f"nothing answers at {target}", service, _start(service, target))
+
+
+def _start(service: str, target: str) -> str:
+    """How to start what does not answer, so that it answers there."""
+    if not bypasses_proxy(target):
+        return "check the address, and that it runs there"
+    port, slot = target.rpartition(":")[2], BY_NAME.get(service)
+    base_port = int(port) - slot.port_offset if port.isdecimal() and slot is not None else 0
+    option = f" --base-port {base_port}" if base_port > 0 and base_port != DEFAULT_BASE_PORT else ""
+    return f"start it with `voxmesh up{option}`"
 
 
 def not_serving(service: str, target: str) -> MeshError:

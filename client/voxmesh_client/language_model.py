@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
-from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.endpoint import Endpoint, OnReady
 from voxmesh_client.stream import Stream
 
 Request = llm_pb2.StreamingGenerateRequest
@@ -27,10 +27,10 @@ class LanguageModel:
         return await self._endpoint.call(self._stub.GetModelInfo, llm_pb2.GetModelInfoRequest())
 
     def open(
-        self, config: llm_pb2.GenerationConfig, timeout_s: float | None = None
+        self, config: llm_pb2.GenerationConfig, timeout_s: float | None = None, on_ready: OnReady | None = None
     ) -> AbstractAsyncContextManager[GenerationStream]:
         """A stream for generations one after another, for the time of a block."""
-        return self._endpoint.stream(self._stub.StreamingGenerate, Request(config=config), timeout_s)
+        return self._endpoint.stream(self._stub.StreamingGenerate, Request(config=config), timeout_s, on_ready)
 
     async def generate(
         self,
@@ -38,13 +38,14 @@ class LanguageModel:
         config: llm_pb2.GenerationConfig | None = None,
         tools: Sequence[llm_pb2.Tool] = (),
         timeout_s: float | None = None,
+        on_ready: OnReady | None = None,
     ) -> AsyncGenerator[Response]:
         """One answer: `text_delta`, `reasoning_delta` and `tool_call` as they come, then `finished`.
 
         Raises:
             MeshError: the service refuses or fails.
         """
-        async with self.open(config or llm_pb2.GenerationConfig(), timeout_s) as stream:
+        async with self.open(config or llm_pb2.GenerationConfig(), timeout_s, on_ready) as stream:
             await stream.send(Request(generate=llm_pb2.Generate(messages=messages, tools=tools)))
             await stream.half_close()
             async for kind, response in stream:

@@ -11,8 +11,8 @@ from voxmesh_client.conversation import Conversation
 from voxmesh_client.embeddings import Embeddings
 from voxmesh_client.endpoint import Endpoint
 from voxmesh_client.language_model import LanguageModel
-from voxmesh_client.settings import DEFAULT_BASE_PORT, MeshSettings
-from voxmesh_client.slots import COORDINATOR, EMBED, LLM, SLOTS, STT, TTS, TURN, VLM
+from voxmesh_client.settings import MeshSettings
+from voxmesh_client.slots import COORDINATOR, DEFAULT_BASE_PORT, EMBED, LLM, SLOTS, STT, TTS, TURN, VLM
 from voxmesh_client.speech_to_text import SpeechToText
 from voxmesh_client.text_to_speech import TextToSpeech
 from voxmesh_client.trace import Traces

@@ -15,6 +15,7 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_client.events import Event, event_of
 from voxmesh_client.sound import pcm
+from voxmesh_runtime.files import problem_with
 
 Request = conversation_pb2.ConverseRequest
 Response = conversation_pb2.ConverseResponse
@@ -22,6 +23,17 @@ Response = conversation_pb2.ConverseResponse
 FORMAT = 1
 """Of the folders that can be read."""
 _REPLY_HERTZ = 24_000
+_UNREADABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    ParseError,
+    wave.Error,
+    EOFError,
+)
+"""What files of another kind, or damaged ones, raise on the way."""
 
 
 class NoRecording(Exception):
@@ -94,7 +106,9 @@ def read_recording(folder: Path) -> Recording:
         audio = _audio(folder / "microphone.wav") if config.HasField("recognition") else b""
         sent = [_sent(line, audio) for line in lines if line["direction"] == "request"]
         moments = list(_moments(lines, config.recognition.audio_format.sample_rate_hertz))
-    except (OSError, ValueError, KeyError, TypeError, ParseError, wave.Error, EOFError) as error:
+    except OSError as error:
+        raise NoRecording(f"{folder}: no recording of a conversation ({problem_with(error)})") from None
+    except _UNREADABLE as error:
         raise NoRecording(f"{folder}: no recording of a conversation ({type(error).__name__}: {error})") from None
     named = named_services(config, services)
     return Recording(config, named, sent, moments, bool(about["complete"]), about["truncated"] or "")

@@ -8,9 +8,7 @@ from platformdirs import user_state_path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from voxmesh_client.slots import Slot
-
-DEFAULT_BASE_PORT = 50050
+from voxmesh_client.slots import DEFAULT_BASE_PORT, Slot
 
 
 class MeshSettings(BaseSettings):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+DEFAULT_BASE_PORT: Final = 50050
+"""Port of the coordinator on loopback where nobody names another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from voxmesh_runtime.audio import AudioFile, AudioFormat, Encoder, Samples, write_wav
+from voxmesh_runtime.audio import (
+    MAX_RATE_HERTZ,
+    MIN_RATE_HERTZ,
+    AudioFile,
+    AudioFormat,
+    Encoder,
+    Resampler,
+    Samples,
+    write_wav,
+)
 
 
 def pcm(sample_rate_hertz: int) -> AudioFormat:
@@ -21,17 +30,32 @@ def samples_of(data: bytes) -> Samples:
     return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
 
 
+def sent_hertz(rate_hertz: int) -> int:
+    """The rate at which audio of any rate is sent: its own, or the nearest that services take."""
+    return min(max(rate_hertz, MIN_RATE_HERTZ), MAX_RATE_HERTZ)
+
+
+def sendable(samples: Samples, rate_hertz: int) -> tuple[Samples, int]:
+    """Audio at `sent_hertz`, and that rate."""
+    resampler = Resampler(rate_hertz, sent_hertz(rate_hertz))
+    return np.concatenate([resampler.process(samples), resampler.flush()]), sent_hertz(rate_hertz)
+
+
 async def file_chunks(
     file: AudioFile, chunk_s: float, on_progress: Callable[[float], None] | None = None
 ) -> AsyncGenerator[bytes]:
-    """The rest of a file as PCM_S16LE at its own rate; `on_progress` is told the seconds given so far."""
-    encoder = Encoder(pcm(file.sample_rate_hertz))
+    """The rest of a file as PCM_S16LE at `sent_hertz`; `on_progress` is told the seconds given so far."""
+    hertz = sent_hertz(file.sample_rate_hertz)
+    encoder, resampler = Encoder(pcm(hertz)), Resampler(file.sample_rate_hertz, hertz)
     given = 0
     for block in file.blocks(chunk_s):
-        yield encoder.encode(block)
+        if (ready := resampler.process(block)).size:
+            yield encoder.encode(ready)
         given += block.size
         if on_progress is not None:
             on_progress(given / file.sample_rate_hertz)
+    if (tail := resampler.flush()).size:
+        yield encoder.encode(tail)
 
 
 def silence(sample_rate_hertz: int, seconds: float) -> bytes:

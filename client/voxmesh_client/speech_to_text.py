@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
-from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.endpoint import Endpoint, OnReady
 from voxmesh_client.limits import audio_pieces
 from voxmesh_client.stream import Stream
 
@@ -28,13 +28,17 @@ class SpeechToText:
         return await self._endpoint.call(self._stub.GetModelInfo, stt_pb2.GetModelInfoRequest())
 
     def open(
-        self, config: stt_pb2.RecognitionConfig, timeout_s: float | None = None
+        self, config: stt_pb2.RecognitionConfig, timeout_s: float | None = None, on_ready: OnReady | None = None
     ) -> AbstractAsyncContextManager[RecognitionStream]:
         """A stream for utterances one after another, for the time of a block."""
-        return self._endpoint.stream(self._stub.StreamingRecognize, Request(config=config), timeout_s)
+        return self._endpoint.stream(self._stub.StreamingRecognize, Request(config=config), timeout_s, on_ready)
 
     async def transcribe(
-        self, audio: AsyncIterable[bytes], config: stt_pb2.RecognitionConfig, timeout_s: float | None = None
+        self,
+        audio: AsyncIterable[bytes],
+        config: stt_pb2.RecognitionConfig,
+        timeout_s: float | None = None,
+        on_ready: OnReady | None = None,
     ) -> AsyncGenerator[stt_pb2.RecognitionResult]:
         """Results of one recording, interim ones if the config asks for them.
 
@@ -42,11 +46,12 @@ class SpeechToText:
             audio: whole samples in the config's format, in pieces of any length.
             config: recognition options.
             timeout_s: deadline of the whole stream; None takes the settings'.
+            on_ready: gets what the service made of the config.
 
         Raises:
             MeshError: the service refuses or fails.
         """
-        async with self.open(config, timeout_s) as stream:
+        async with self.open(config, timeout_s, on_ready) as stream:
             async for kind, response in stream.exchange(_requests(audio)):
                 if kind == "result":
                     yield response.result

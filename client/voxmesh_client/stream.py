@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from voxmesh.common.v1 import common_pb2
 from voxmesh_client.errors import MeshError, from_rpc
 from voxmesh_runtime.duplex import CallOver, DuplexCall
 
@@ -37,6 +38,12 @@ class Stream(Generic[Request, Response]):
         self._sender: asyncio.Task[None] | None = None
         self._reading: asyncio.Future[Response | None] | None = None
         self._is_reading = self._is_over = False
+
+    @property
+    def ready(self) -> common_pb2.Ready:
+        """What the service made of the config; empty where its first answer is of another kind."""
+        ready: common_pb2.Ready | None = getattr(self.first, "ready", None)
+        return common_pb2.Ready() if ready is None else ready
 
     async def start(self, first: Request) -> None:
         """Send the first message and wait for the first answer."""

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 from voxmesh.tts.v1 import tts_pb2, tts_pb2_grpc
-from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.endpoint import Endpoint, OnReady
 from voxmesh_client.limits import text_pieces
 from voxmesh_client.stream import Stream
 
@@ -28,13 +28,17 @@ class TextToSpeech:
         return await self._endpoint.call(self._stub.GetModelInfo, tts_pb2.GetModelInfoRequest())
 
     def open(
-        self, config: tts_pb2.SynthesisConfig, timeout_s: float | None = None
+        self, config: tts_pb2.SynthesisConfig, timeout_s: float | None = None, on_ready: OnReady | None = None
     ) -> AbstractAsyncContextManager[SynthesisStream]:
         """A stream for segments one after another, for the time of a block."""
-        return self._endpoint.stream(self._stub.StreamingSynthesize, Request(config=config), timeout_s)
+        return self._endpoint.stream(self._stub.StreamingSynthesize, Request(config=config), timeout_s, on_ready)
 
     async def speak(
-        self, text: AsyncIterable[str], config: tts_pb2.SynthesisConfig, timeout_s: float | None = None
+        self,
+        text: AsyncIterable[str],
+        config: tts_pb2.SynthesisConfig,
+        timeout_s: float | None = None,
+        on_ready: OnReady | None = None,
     ) -> AsyncGenerator[tts_pb2.SegmentAudio]:
         """The audio of one segment, in the config's format.
 
@@ -42,11 +46,12 @@ class TextToSpeech:
             text: pieces to append, at most 50,000 characters together.
             config: how to speak; without `audio_format` the audio is PCM_S16LE at the model's own rate.
             timeout_s: deadline of the whole stream; None takes the settings'.
+            on_ready: gets what the service made of the config.
 
         Raises:
             MeshError: the service refuses or fails.
         """
-        async with self.open(config, timeout_s) as stream:
+        async with self.open(config, timeout_s, on_ready) as stream:
             async for kind, response in stream.exchange(_requests(text)):
                 if kind == "audio":
                     yield response.audio

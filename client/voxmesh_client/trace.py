@@ -63,8 +63,10 @@ def read_reports(path: Path) -> list[ReportedTurn]:
         OSError: it cannot be read.
     """
     try:
-        turns = [_parsed(found) for document in _documents(path.read_text()) for found in _reported(document)]
-    except (ValueError, ParseError) as error:
+        turns = [
+            _parsed(found) for document in _documents(path.read_text(encoding="utf-8")) for found in _reported(document)
+        ]
+    except (ValueError, ParseError, RecursionError) as error:
         raise NoReports(f"{path}: no JSON of turn reports ({error}); write it with: voxmesh trace --json") from None
     if not turns:
         raise NoReports(f"{path}: no turn reports in it; write it with: voxmesh trace --last 10 --json")

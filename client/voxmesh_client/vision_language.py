@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
-from voxmesh_client.endpoint import Endpoint
+from voxmesh_client.endpoint import Endpoint, OnReady
 from voxmesh_client.limits import check
 from voxmesh_client.stream import Stream
 
@@ -34,13 +34,13 @@ class VisionLanguage:
         return await self._endpoint.call(self._stub.GetModelInfo, vlm_pb2.GetModelInfoRequest())
 
     def open(
-        self, config: vlm_pb2.AnalysisConfig, timeout_s: float | None = None
+        self, config: vlm_pb2.AnalysisConfig, timeout_s: float | None = None, on_ready: OnReady | None = None
     ) -> AbstractAsyncContextManager[AnalysisStream]:
         """A stream for analyses one after another, for the time of a block."""
-        return self._endpoint.stream(self._stub.StreamingAnalyze, Request(config=config), timeout_s)
+        return self._endpoint.stream(self._stub.StreamingAnalyze, Request(config=config), timeout_s, on_ready)
 
     async def analyze(
-        self, image: bytes, analysis: vlm_pb2.Analyze, timeout_s: float | None = None
+        self, image: bytes, analysis: vlm_pb2.Analyze, timeout_s: float | None = None, on_ready: OnReady | None = None
     ) -> AsyncGenerator[Response]:
         """Everything about one picture: `text_delta`, `text_line`, `structured_result`, then `finished`.
 
@@ -48,6 +48,7 @@ class VisionLanguage:
             image: a PNG, JPEG or WebP file, at most 16 MiB.
             analysis: what to do with it.
             timeout_s: deadline of the whole stream; None takes the settings'.
+            on_ready: gets what the service made of the config.
 
         Raises:
             MeshError: picture or prompt is too long, or the service refuses or fails.
@@ -55,7 +56,7 @@ class VisionLanguage:
         service = self._endpoint.slot.name
         check(service, "image", len(image), MAX_IMAGE_BYTES, least=1, unit="bytes")
         check(service, "analyze.prompt", len(analysis.prompt), MAX_PROMPT_CHARACTERS)
-        async with self.open(vlm_pb2.AnalysisConfig(), timeout_s) as stream:
+        async with self.open(vlm_pb2.AnalysisConfig(), timeout_s, on_ready) as stream:
             async for kind, response in stream.exchange(_requests(image, analysis)):
                 if kind != "going_away":
                     yield response

@@ -13,6 +13,7 @@ from voxmesh_client.bench.clip import Clip
 from voxmesh_client.bench.corpus_folder import read_folder
 from voxmesh_client.bench.corpus_manifest import SUFFIXES, read_manifest
 from voxmesh_client.bench.problems import CorpusError
+from voxmesh_client.sound import sendable
 from voxmesh_runtime.audio import AudioFile, AudioFileError, Samples, read_audio_file
 from voxmesh_runtime.language_tags import UnknownLanguage, canonical
 
@@ -62,10 +63,10 @@ def read_corpus(path: Path, language: str, limit: int | None = None) -> Corpus:
 
 
 def read_samples(clip: Clip) -> tuple[Samples, int]:
-    """Mono samples of a clip in [-1, 1] and their rate in hertz."""
+    """Mono samples of a clip in [-1, 1] and their rate in hertz, one that services take."""
     samples, rate_hertz = read_audio_file(clip.path)
     begin = round(clip.offset_s * rate_hertz)
-    return samples[begin : begin + round(clip.duration_s * rate_hertz)], rate_hertz
+    return sendable(samples[begin : begin + round(clip.duration_s * rate_hertz)], rate_hertz)
 
 
 def complete(clip: Clip, language: str) -> Clip:

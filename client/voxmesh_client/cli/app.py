@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import typer
@@ -12,7 +11,7 @@ from voxmesh_client.bench.problems import BenchUsage
 from voxmesh_client.cli.ask import ask
 from voxmesh_client.cli.bench import bench
 from voxmesh_client.cli.chat import chat
-from voxmesh_client.cli.console import Failed, err
+from voxmesh_client.cli.console import Failed, end_output, err, prepare_output
 from voxmesh_client.cli.demo import demo
 from voxmesh_client.cli.examples import help_of
 from voxmesh_client.cli.picture import read
@@ -27,6 +26,7 @@ from voxmesh_client.errors import MeshError
 from voxmesh_client.local.supervisor import PortsTaken
 from voxmesh_client.speaker import NoAudioDevice
 from voxmesh_runtime.audio import AudioFileError
+from voxmesh_runtime.files import problem_with
 
 FAILURE = 1
 USAGE = 2
@@ -50,24 +50,30 @@ app.add_typer(bench, name="bench")
 
 def main() -> None:
     """Run the command line; errors go to stderr and never as a traceback."""
+    prepare_output()
     try:
         app()
     except BrokenPipeError:
-        # The reader has gone, as with `| head`; nothing more can be written, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has gone, as with `| head`.
         sys.exit(FAILURE)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except (MeshError, Failed, PortsTaken, NoAudioDevice, AudioFileError, OSError) as error:
+    except (MeshError, Failed, PortsTaken, NoAudioDevice, AudioFileError) as error:
         fail(str(error), FAILURE)
+    except OSError as error:
+        fail(problem_with(error), FAILURE)
+    except UnicodeError:
+        fail("the text given holds bytes that are no UTF-8; convert it, for example with iconv", USAGE)
     except BenchUsage as error:
         fail(str(error), USAGE)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         fail(f"settings from VOXMESH_* variables are wrong: {wrong}", USAGE)
+    finally:
+        end_output()
 
 
 def fail(message: str, code: int) -> None:
     """Print an error and end with an exit code."""
-    err.print(f"voxmesh: {message}", markup=False, style="red")
+    err.print(f"voxmesh: {' '.join(message.split())}", markup=False, style="red")
     sys.exit(code)

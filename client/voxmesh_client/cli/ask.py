@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_client.asking import REPLY_HERTZ
 from voxmesh_client.asking import ask as ask_mesh
@@ -22,10 +23,11 @@ from voxmesh_client.cli.console import (
     err,
     out,
     print_json,
+    require_place,
     run,
     settings_of,
 )
-from voxmesh_client.cli.show import print_ignored, print_replaced, print_turn, turn_dict
+from voxmesh_client.cli.show import options_dict, print_ignored, print_replaced, print_turn, turn_dict
 from voxmesh_client.events import Event
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
@@ -50,12 +52,14 @@ def ask(
       voxmesh ask question.wav --out reply.wav
       voxmesh ask question.wav --json | jq .turns[0].report.explained_share
     """
-    turns = run(_ask(settings_of(base_port, COORDINATOR, target), file, purpose, shown=not json))
+    require_place(to)
+    turns, session = run(_ask(settings_of(base_port, COORDINATOR, target), file, purpose, shown=not json))
     if not turns:
         raise Failed(f"{file}: no speech was heard; use a recording in which somebody speaks")
     written = to if to is not None and write_reply(to, turns) else None
     if json:
-        print_json({"turns": [turn_dict(turn) for turn in turns], "audio": None if written is None else str(written)})
+        told = {"turns": [turn_dict(turn) for turn in turns], "audio": None if written is None else str(written)}
+        print_json({**told, **options_dict(*session.services)})
     else:
         for turn in turns:
             print_turn(turn)
@@ -71,10 +75,18 @@ def write_reply(path: Path, turns: list[Turn]) -> bool:
     return bool(pieces) and write_pcm(path, pieces, REPLY_HERTZ) > 0
 
 
-async def _ask(settings: MeshSettings, path: Path, purpose: str, *, shown: bool) -> list[Turn]:
+async def _ask(
+    settings: MeshSettings, path: Path, purpose: str, *, shown: bool
+) -> tuple[list[Turn], conversation_pb2.SessionStarted]:
+    session = conversation_pb2.SessionStarted()
+
+    def on_session(given: conversation_pb2.SessionStarted) -> None:
+        session.CopyFrom(given)
+        print_ignored(given)
+
     async with Mesh(settings) as mesh:
         with show_listening(shown=shown) as on_event:
-            return await ask_mesh(mesh, path, purpose=purpose, on_event=on_event, on_session=print_ignored)
+            return await ask_mesh(mesh, path, purpose=purpose, on_event=on_event, on_session=on_session), session
 
 
 @contextmanager

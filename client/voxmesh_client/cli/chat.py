@@ -18,12 +18,21 @@ from voxmesh_client.cli.console import (
     PurposeOption,
     TargetOption,
     err,
+    input_line,
     print_json,
     run,
     settings_of,
     write_text,
 )
-from voxmesh_client.cli.show import print_end, print_failure, print_ignored, print_replaced, print_waterfall, turn_dict
+from voxmesh_client.cli.show import (
+    options_dict,
+    print_end,
+    print_failure,
+    print_ignored,
+    print_replaced,
+    print_waterfall,
+    turn_dict,
+)
 from voxmesh_client.conversation import Conversation
 from voxmesh_client.events import Event
 from voxmesh_client.mesh import Mesh
@@ -64,7 +73,10 @@ async def _chat(
         events = aiter(conversation)
         async for line in lines:
             turn = await _turn(conversation, events, line, log, shown=not json)
-            _print(turn, times=times, json=json)
+            if json:
+                print_json({**turn_dict(turn), **options_dict(*conversation.session.services)})
+            else:
+                _print(turn, times=times)
     return any(turn.failure is not None for turn in log.turns)
 
 
@@ -85,10 +97,7 @@ async def _turn(
     raise Failed("the coordinator ended the conversation; look at `voxmesh status`")
 
 
-def _print(turn: Turn, *, times: bool, json: bool) -> None:
-    if json:
-        print_json(turn_dict(turn))
-        return
+def _print(turn: Turn, *, times: bool) -> None:
     write_text("\n")
     print_end(turn)
     print_failure(turn)
@@ -98,11 +107,11 @@ def _print(turn: Turn, *, times: bool, json: bool) -> None:
 
 async def _lines() -> AsyncGenerator[str]:
     """Lines of standard input that say something, with a prompt on a terminal."""
-    interactive = sys.stdin.isatty()
+    interactive = bool(sys.stdin and sys.stdin.isatty())
     while True:
         if interactive:
             err.print("> ", end="", style="bold")
-        line = await asyncio.to_thread(sys.stdin.readline)
+        line = await asyncio.to_thread(input_line)
         if not line:
             return
         if line.strip():

@@ -17,7 +17,7 @@ from voxmesh.stt.v1 import stt_pb2
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_client.asking import REPLY_HERTZ, ask
 from voxmesh_client.cli.ask import show_listening, write_reply
-from voxmesh_client.cli.console import Failed, JsonOption, err, out, print_json, run
+from voxmesh_client.cli.console import Failed, JsonOption, err, out, print_json, require_place, run
 from voxmesh_client.cli.show import print_turn, turn_dict
 from voxmesh_client.cli.up_view import LineView, failure_lines
 from voxmesh_client.local.ports import free_block
@@ -26,7 +26,7 @@ from voxmesh_client.local.supervisor import Supervisor, Watched
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import SLOTS
-from voxmesh_client.sound import file_chunks, pcm, write_pcm
+from voxmesh_client.sound import file_chunks, pcm, sent_hertz, write_pcm
 from voxmesh_client.turns import Turn
 from voxmesh_runtime.audio import AudioFile
 
@@ -51,6 +51,7 @@ def demo(
       voxmesh demo
       voxmesh demo question.wav --out reply.wav
     """
+    require_place(to)
     turns, heard = run(_demo(wav, question, to, shown=not json))
     reply = " ".join(turn.reply.strip() for turn in turns)
     alike = likeness(reply, heard)
@@ -129,7 +130,7 @@ async def _spoken(mesh: Mesh, text: str, path: Path) -> Path:
 
 async def _transcript(mesh: Mesh, path: Path) -> str:
     with AudioFile(path) as file:
-        config = stt_pb2.RecognitionConfig(audio_format=pcm(file.sample_rate_hertz).to_proto())
+        config = stt_pb2.RecognitionConfig(audio_format=pcm(sent_hertz(file.sample_rate_hertz)).to_proto())
         results = mesh.speech_to_text.transcribe(file_chunks(file, 0.1), config)
         return " ".join([result.transcript async for result in results if result.is_final])
 

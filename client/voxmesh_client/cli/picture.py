@@ -14,10 +14,12 @@ from voxmesh_client.cli.console import (
     TargetOption,
     out,
     print_json,
+    read_bytes,
     run,
     settings_of,
     write_text,
 )
+from voxmesh_client.cli.show import first_line, print_options
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import VLM
@@ -27,7 +29,9 @@ from voxmesh_client.stream import kind_of
 def read(
     image: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP file.")],
     *,
-    prompt: Annotated[str | None, typer.Option(help="Ask about the picture instead of reading its text.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="Ask about the picture instead of reading its text, where the engine can answer.")
+    ] = None,
     boxes: Annotated[bool, typer.Option("--boxes", help="Print where each line is, in pixels.")] = False,
     target: TargetOption = None,
     base_port: BasePortOption = None,
@@ -38,11 +42,10 @@ def read(
     Examples:
       voxmesh read receipt.png
       voxmesh read sign.jpg --boxes
-      voxmesh read photo.jpg --prompt "What is this?"
     """
     task = vlm_pb2.Analyze.TASK_READ_TEXT if prompt is None else vlm_pb2.Analyze.TASK_ANSWER
     analysis = vlm_pb2.Analyze(task=task, prompt=prompt or "")
-    data = image.read_bytes()
+    data = read_bytes(image)
     run(_read(settings_of(base_port, VLM, target), data, analysis, boxes=boxes, json=json))
     if prompt is not None and not json:
         write_text("\n")
@@ -50,7 +53,8 @@ def read(
 
 async def _read(settings: MeshSettings, data: bytes, analysis: vlm_pb2.Analyze, *, boxes: bool, json: bool) -> None:
     async with Mesh(settings) as mesh:
-        async for response in mesh.vision_language.analyze(data, analysis):
+        on_ready = first_line(vlm_pb2.StreamingAnalyzeResponse) if json else print_options
+        async for response in mesh.vision_language.analyze(data, analysis, on_ready=on_ready):
             if json:
                 print_json(response)
             else:

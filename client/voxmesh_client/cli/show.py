@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from google.protobuf.message import Message
 from rich.text import Text
 
 from voxmesh.common.v1.common_pb2 import OptionOutcome, Ready
@@ -14,13 +16,14 @@ from voxmesh.conversation.v1.conversation_pb2 import (
     SlotStatus,
     TurnReport,
 )
-from voxmesh_client.cli.console import err, out, to_dict
+from voxmesh_client.cli.console import err, out, print_json, to_dict
 from voxmesh_client.events import Event, SessionReplaced
 from voxmesh_client.turns import Turn
 from voxmesh_client.waterfall import waterfall
 
 _MAX_WIDTH = 140
 _IGNORED = {"config.record": "not recorded", "config.purpose": "purpose not applied"}
+_BECAME = {OptionOutcome.OUTCOME_IGNORED: "ignores", OptionOutcome.OUTCOME_APPROXIMATED: "approximates"}
 
 _ENDS: dict[int, str] = {
     ReplyFinished.REASON_LENGTH: "the reply reached the limit of tokens and may stop in mid-sentence",
@@ -76,7 +79,7 @@ def print_replaced(event: Event) -> None:
     elif isinstance(event, ServiceChanged):
         server = event.ready
         err.print(f"voxmesh: {event.slot} is now {server.engine} at {server.host}", style="yellow", markup=False)
-        _print_ignored(server)
+        print_options(server)
     elif isinstance(event, SlotStatus):
         is_down = event.state == SlotStatus.STATE_DOWN
         line = f"{event.slot} is down: {event.reason}" if is_down else f"{event.slot} is back"
@@ -84,17 +87,40 @@ def print_replaced(event: Event) -> None:
 
 
 def print_ignored(session: SessionStarted) -> None:
-    """Tell which options the coordinator itself does not apply, and why."""
-    if session.services:
-        _print_ignored(session.services[-1])
+    """Tell which options of a conversation the coordinator and its services do not do as asked, and why."""
+    for ready in session.services:
+        print_options(ready)
 
 
-def _print_ignored(ready: Ready) -> None:
-    for option in ready.options:
-        if option.outcome == OptionOutcome.OUTCOME_IGNORED:
-            err.print(
-                f"voxmesh: {_IGNORED.get(option.field, option.field)}: {option.detail}", style="yellow", markup=False
-            )
+def print_options(ready: Ready) -> None:
+    """Tell in a line each which options of a config a service does not do as asked, and why."""
+    for option in not_as_asked(ready):
+        became = (
+            _IGNORED.get(option.field) or f"{ready.engine or 'the service'} {_BECAME[option.outcome]} {option.field}"
+        )
+        err.print(f"voxmesh: {became}: {option.detail}", style="yellow", markup=False)
+
+
+def not_as_asked(ready: Ready) -> list[OptionOutcome]:
+    """The options that were ignored or approximated."""
+    return [option for option in ready.options if option.outcome in _BECAME]
+
+
+def options_dict(*services: Ready) -> dict[str, Any]:
+    """The same for JSON: a list named options, or nothing where all was done as asked."""
+    told = [to_dict(option) for ready in services for option in not_as_asked(ready)]
+    return {"options": told} if told else {}
+
+
+def first_line(response: Callable[..., Message]) -> Callable[[Ready], None]:
+    """Tells of options, as `print_options` does, and in a first line of JSON: the message with `ready`."""
+
+    def show(ready: Ready) -> None:
+        print_options(ready)
+        if not_as_asked(ready):
+            print_json(response(ready=ready))
+
+    return show
 
 
 def turn_dict(turn: Turn) -> dict[str, Any]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from voxmesh.common.v1 import common_pb2
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_client.cli.console import (
@@ -20,17 +20,21 @@ from voxmesh_client.cli.console import (
     JsonOption,
     TargetOption,
     err,
+    input_line,
     out,
     print_json,
+    require_place,
     run,
     settings_of,
     to_dict,
 )
 from voxmesh_client.cli.languages import language_option
+from voxmesh_client.cli.show import options_dict, print_options
+from voxmesh_client.endpoint import OnReady
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import STT, TTS
-from voxmesh_client.sound import file_chunks, pcm, write_pcm
+from voxmesh_client.sound import file_chunks, pcm, sent_hertz, write_pcm
 from voxmesh_client.speaker import Speaker
 from voxmesh_runtime.audio import AudioFile
 
@@ -83,27 +87,31 @@ async def _transcribe(
     async with Mesh(settings) as mesh:
         for path in files:
             with AudioFile(path) as file, _progress(path, file.duration_s, shown=not json) as show:
-                results = await _results(mesh, file, config, show)
+                results, ready = await _results(mesh, file, config, show)
+            if path == files[0]:
+                print_options(ready)
             if json:
-                print_json({"file": str(path), "results": [to_dict(result) for result in results]})
+                plain = [to_dict(result) for result in results]
+                print_json({"file": str(path), "results": plain, **options_dict(ready)})
             else:
                 _print_results(path, results, named=len(files) > 1)
 
 
 async def _results(
     mesh: Mesh, file: AudioFile, config: stt_pb2.RecognitionConfig, show: Show
-) -> list[stt_pb2.RecognitionResult]:
-    """The final results of a file; interim ones are shown."""
+) -> tuple[list[stt_pb2.RecognitionResult], common_pb2.Ready]:
+    """The final results of a file, and what was made of the config; interim ones are shown."""
+    ready = common_pb2.Ready()
     own = stt_pb2.RecognitionConfig()
     own.CopyFrom(config)
-    own.audio_format.CopyFrom(pcm(file.sample_rate_hertz).to_proto())
+    own.audio_format.CopyFrom(pcm(sent_hertz(file.sample_rate_hertz)).to_proto())
     done: list[stt_pb2.RecognitionResult] = []
     audio = file_chunks(file, _CHUNK_S, lambda seconds: show(seconds, None))
-    async for result in mesh.speech_to_text.transcribe(audio, own):
+    async for result in mesh.speech_to_text.transcribe(audio, own, on_ready=ready.CopyFrom):
         show(None, result.transcript)
         if result.is_final:
             done.append(result)
-    return done
+    return done, ready
 
 
 def _print_results(path: Path, results: list[stt_pb2.RecognitionResult], *, named: bool) -> None:
@@ -148,7 +156,7 @@ def speak(
 
     Examples:
       voxmesh speak "Good morning." --out morning.wav
-      voxmesh generate "Tell me a story" | voxmesh speak -
+      voxmesh generate "Tell me a story." | voxmesh speak - --out story.wav
     """
     config = tts_pb2.SynthesisConfig(
         audio_format=pcm(_REPLY_HERTZ).to_proto(),
@@ -157,29 +165,50 @@ def speak(
         speaking_rate=rate,
         instruction=instruction,
     )
+    require_place(to)
     settings = settings_of(base_port, TTS, target)
-    seconds = run(_write(settings, text, config, to) if to is not None else _play(settings, text, config))
+    seconds, ready = run(_write(settings, text, config, to) if to is not None else _play(settings, text, config))
     if json:
-        print_json({"file": str(to) if to is not None else None, "seconds": round(seconds, 3)})
+        told = {"file": str(to) if to is not None else None, "seconds": round(seconds, 3)}
+        print_json({**told, **options_dict(ready)})
     elif to is not None:
         out.print(f"{to}: {seconds:.1f} s", markup=False)
 
 
-async def _write(settings: MeshSettings, text: str, config: tts_pb2.SynthesisConfig, to: Path) -> float:
+async def _write(
+    settings: MeshSettings, text: str, config: tts_pb2.SynthesisConfig, to: Path
+) -> tuple[float, common_pb2.Ready]:
     async with Mesh(settings) as mesh:
-        pieces = [audio.data async for audio in mesh.text_to_speech.speak(_pieces(text), config)]
+        ready = common_pb2.Ready()
+        pieces = [audio.data async for audio in mesh.text_to_speech.speak(_pieces(text), config, on_ready=_told(ready))]
     if not pieces:
         raise Failed("nothing in the text can be spoken; give it some words")
-    return write_pcm(to, pieces, _REPLY_HERTZ)
+    return write_pcm(to, pieces, _REPLY_HERTZ), ready
 
 
-async def _play(settings: MeshSettings, text: str, config: tts_pb2.SynthesisConfig) -> float:
-    with Speaker(_REPLY_HERTZ) as speaker:
-        async with Mesh(settings) as mesh:
-            async for audio in mesh.text_to_speech.speak(_pieces(text), config):
-                speaker.play(audio.data)
-        await speaker.drained()
-        return speaker.played_s
+async def _play(settings: MeshSettings, text: str, config: tts_pb2.SynthesisConfig) -> tuple[float, common_pb2.Ready]:
+    async with Mesh(settings) as mesh:
+        ready = common_pb2.Ready()
+        async with aclosing(mesh.text_to_speech.speak(_pieces(text), config, on_ready=_told(ready))) as audio:
+            first = await anext(audio, None)
+            # A mesh that does not run is told before a speaker that is missing.
+            with Speaker(_REPLY_HERTZ) as speaker:
+                if first is not None:
+                    speaker.play(first.data)
+                async for piece in audio:
+                    speaker.play(piece.data)
+                await speaker.drained()
+                return speaker.played_s, ready
+
+
+def _told(ready: common_pb2.Ready) -> OnReady:
+    """Keeps what was made of the config, and tells it before anything is heard."""
+
+    def take(given: common_pb2.Ready) -> None:
+        ready.CopyFrom(given)
+        print_options(given)
+
+    return take
 
 
 async def _pieces(text: str) -> AsyncGenerator[str]:
@@ -188,5 +217,5 @@ async def _pieces(text: str) -> AsyncGenerator[str]:
         for start in range(0, len(text), 4000):
             yield text[start : start + 4000]
         return
-    while line := await asyncio.to_thread(sys.stdin.readline, 4000):
+    while line := await asyncio.to_thread(input_line, 4000):
         yield line

@@ -23,7 +23,14 @@ from voxmesh_client.cli.console import (
     settings_of,
 )
 from voxmesh_client.cli.languages import language_option
-from voxmesh_client.cli.show import print_failure, print_ignored, print_replaced, print_waterfall, turn_dict
+from voxmesh_client.cli.show import (
+    options_dict,
+    print_failure,
+    print_ignored,
+    print_replaced,
+    print_waterfall,
+    turn_dict,
+)
 from voxmesh_client.conversation import Conversation
 from voxmesh_client.events import Event
 from voxmesh_client.mesh import Mesh
@@ -64,10 +71,11 @@ async def talk_with(
 ) -> None:
     """Hold a spoken conversation until cancelled; `config` as `spoken_config(16000)` makes it."""
     log = TurnLog()
-    with Speaker(REPLY_HERTZ) as speaker:
-        playback = Playback(speaker)
-        async with Mesh(settings) as mesh, mesh.conversation(config) as conversation:
-            print_ignored(conversation.session)
+    async with Mesh(settings) as mesh, mesh.conversation(config) as conversation:
+        print_ignored(conversation.session)
+        # A mesh that does not run is told before a speaker that is missing.
+        with Speaker(REPLY_HERTZ) as speaker:
+            playback = Playback(speaker)
             err.print("speak; Ctrl-C ends", style="dim")
             tasks = {
                 asyncio.create_task(_listen(conversation)),
@@ -98,7 +106,7 @@ async def _follow(conversation: Conversation, log: TurnLog, playback: Playback, 
             if turn is None or not turn.is_over:
                 continue
             if json:
-                print_json(turn_dict(turn))
+                print_json({**turn_dict(turn), **options_dict(*conversation.session.services)})
                 continue
             out.print(Text.assemble(("you:   ", "bold"), turn.text))
             out.print(Text.assemble(("reply: ", "bold"), turn.reply.strip()))

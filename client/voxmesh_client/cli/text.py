@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import numpy as np
@@ -10,23 +9,31 @@ import typer
 from rich.box import SIMPLE
 from rich.table import Table
 
+from voxmesh.common.v1 import common_pb2
 from voxmesh.embed.v1 import embed_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_client.cli.console import (
     BasePortOption,
+    Failed,
     JsonOption,
     TargetOption,
     err,
+    input_lines,
+    input_text,
     out,
     print_json,
     run,
     settings_of,
     write_text,
 )
+from voxmesh_client.cli.show import first_line, options_dict, print_options
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import EMBED, LLM
 from voxmesh_client.stream import kind_of
+
+_INT32 = 2**31 - 1
+_INT64 = 2**63 - 1
 
 
 def generate(
@@ -35,8 +42,8 @@ def generate(
     system: Annotated[str, typer.Option(help="System message.")] = "",
     model: Annotated[str, typer.Option(help="Model, as `voxmesh models` lists them.")] = "",
     temperature: Annotated[float | None, typer.Option(min=0, max=2, help="Randomness.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer in tokens.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed for repeatable answers.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, max=_INT32, help="Longest answer in tokens.")] = None,
+    seed: Annotated[int | None, typer.Option(min=-_INT64, max=_INT64, help="Seed for repeatable answers.")] = None,
     thinking: Annotated[bool, typer.Option("--thinking", help="Let the model think; thoughts go to stderr.")] = False,
     target: TargetOption = None,
     base_port: BasePortOption = None,
@@ -51,7 +58,7 @@ def generate(
     sampling = llm_pb2.Sampling(temperature=temperature, max_output_tokens=max_tokens, seed=seed)
     config = llm_pb2.GenerationConfig(model=model, sampling=sampling, thinking=thinking)
     messages = [llm_pb2.Message(role=llm_pb2.Message.ROLE_SYSTEM, text=system)] if system else []
-    text = sys.stdin.read() if prompt == "-" else prompt
+    text = input_text() if prompt == "-" else prompt
     messages.append(llm_pb2.Message(role=llm_pb2.Message.ROLE_USER, text=text))
     run(_generate(settings_of(base_port, LLM, target), config, messages, json=json))
 
@@ -60,7 +67,8 @@ async def _generate(
     settings: MeshSettings, config: llm_pb2.GenerationConfig, messages: list[llm_pb2.Message], *, json: bool
 ) -> None:
     async with Mesh(settings) as mesh:
-        async for response in mesh.language_model.generate(messages, config):
+        on_ready = first_line(llm_pb2.StreamingGenerateResponse) if json else print_options
+        async for response in mesh.language_model.generate(messages, config, on_ready=on_ready):
             if json:
                 print_json(response)
             else:
@@ -84,7 +92,7 @@ def _print_piece(response: llm_pb2.StreamingGenerateResponse) -> None:
 def embed(
     texts: Annotated[list[str], typer.Argument(help="Texts; - reads one a line from standard input.")],
     *,
-    dimensions: Annotated[int | None, typer.Option(min=1, help="Length of the vectors.")] = None,
+    dimensions: Annotated[int | None, typer.Option(min=1, max=_INT32, help="Length of the vectors.")] = None,
     query: Annotated[bool, typer.Option("--query", help="The texts are queries, not documents.")] = False,
     instruction: Annotated[str, typer.Option(help="What the queries are for.")] = "",
     target: TargetOption = None,
@@ -97,15 +105,24 @@ def embed(
       voxmesh embed "a cat sleeps" "a kitten naps" "stocks fell"
       voxmesh embed - --json < lines.txt > vectors.jsonl
     """
-    chosen = [line.rstrip("\n") for line in sys.stdin] if texts == ["-"] else texts
+    chosen = [line.rstrip("\n") for line in input_lines()] if texts == ["-"] else texts
     config = embed_pb2.EmbeddingConfig(dimensions=dimensions, instruction=instruction)
     kind = embed_pb2.TextBatch.KIND_QUERY if query else embed_pb2.TextBatch.KIND_DOCUMENT
-    embeddings = run(_embed(settings_of(base_port, EMBED, target), chosen, config, kind))
+    if not chosen:
+        raise Failed("no text came on standard input; write one a line")
+    embeddings, ready = run(_embed(settings_of(base_port, EMBED, target), chosen, config, kind))
+    print_options(ready)
     if json:
         for text, embedding in zip(chosen, embeddings, strict=True):
             values = [round(value, 7) for value in embedding.values]
             print_json(
-                {"text": text, "tokens": embedding.token_count, "truncated": embedding.truncated, "values": values}
+                {
+                    "text": text,
+                    "tokens": embedding.token_count,
+                    "truncated": embedding.truncated,
+                    "values": values,
+                    **options_dict(ready),
+                }
             )
     else:
         out.print(_similarities(chosen, embeddings))
@@ -116,9 +133,10 @@ async def _embed(
     texts: list[str],
     config: embed_pb2.EmbeddingConfig,
     kind: embed_pb2.TextBatch.Kind.ValueType,
-) -> list[embed_pb2.Embedding]:
+) -> tuple[list[embed_pb2.Embedding], common_pb2.Ready]:
+    ready = common_pb2.Ready()
     async with Mesh(settings) as mesh:
-        return await mesh.embeddings.embed(texts, config, kind)
+        return await mesh.embeddings.embed(texts, config, kind, on_ready=ready.CopyFrom), ready
 
 
 def _similarities(texts: list[str], embeddings: list[embed_pb2.Embedding]) -> Table:

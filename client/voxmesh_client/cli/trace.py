@@ -17,6 +17,7 @@ from voxmesh_client.cli.console import (
     TargetOption,
     out,
     print_json,
+    require_place,
     run,
     settings_of,
 )
@@ -52,6 +53,7 @@ def trace(
     """
     if follow and (html is not None or source is not None):
         raise typer.BadParameter("goes on for ever; it cannot be used with --html or --from", param_hint="--follow")
+    require_place(html)
     request = ListTurnReportsRequest(trace_id=trace_id.lower(), session_id=session, limit=last or 1)
     settings = settings_of(base_port, COORDINATOR, target)
     show = print_json if json else _print

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_vlm.pictures import decode
@@ -41,6 +41,51 @@ def test_a_picture_is_rows_of_red_green_and_blue() -> None:
 def test_what_is_transparent_is_white() -> None:
     (picture,) = decode([file_of(Image.new("RGBA", (1, 1), (0, 0, 0, 0)))], MANY)
     assert picture[0, 0].tolist() == [255, 255, 255]
+
+
+def inked(*inks: str | tuple[int, ...], mode: str = "RGBA") -> Image.Image:
+    """Words in several inks on nothing."""
+    image = Image.new("RGBA", (200, 30 * len(inks)), (0, 0, 0, 0))
+    for row, ink in enumerate(inks):
+        ImageDraw.Draw(image).text((5, 5 + 30 * row), "some words", fill=ink, font=ImageFont.load_default(16))
+    return image.quantize(16) if mode == "P" else image.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("picture", "grey"),
+    [
+        pytest.param(inked("white"), 0, id="C12-white"),
+        pytest.param(inked((255, 255, 255, 110)), 0, id="C12-faint-white"),
+        pytest.param(inked("yellow"), 0, id="C12-yellow"),
+        pytest.param(inked("white", mode="LA"), 0, id="C12-grey-with-alpha"),
+        pytest.param(inked("white", mode="P"), 0, id="C12-palette"),
+        pytest.param(inked("black"), 255, id="C12-black"),
+        pytest.param(inked("black", mode="LA"), 255, id="C12-black-grey-with-alpha"),
+        pytest.param(inked("red"), 255, id="C12-red"),
+        pytest.param(inked("white", "black"), 128, id="C12-white-and-black"),
+    ],
+)
+def test_what_is_transparent_gets_what_the_ink_stands_out_from(picture: Image.Image, grey: int) -> None:
+    (pixels,) = decode([file_of(picture)], MANY)
+    assert pixels[0, 0].tolist() == [grey] * 3
+    assert np.abs(pixels.astype(int) - grey).max() > 40
+
+
+@pytest.mark.parametrize("grey", [0, 255])
+def test_c12_a_panel_with_its_own_text_is_left_as_it_is(grey: int) -> None:
+    panel = Image.new("RGBA", (200, 60), (grey, grey, grey, 255))
+    ImageDraw.Draw(panel).text((5, 5), "some words", fill="gray", font=ImageFont.load_default(16))
+    page = Image.new("RGBA", (240, 100), (0, 0, 0, 0))
+    page.paste(panel, (20, 20))
+    (pixels,) = decode([file_of(page)], MANY)
+    np.testing.assert_array_equal(pixels[20:80, 20:220], np.asarray(panel.convert("RGB")))
+
+
+@pytest.mark.parametrize("colour", ["white", "black", "red"])
+def test_c12_ink_for_a_printer_keeps_its_colours(colour: str) -> None:
+    (pixels,) = decode([file_of(Image.new("RGB", (8, 8), colour).convert("CMYK"), "JPEG")], MANY)
+    expected = Image.new("RGB", (1, 1), colour).getpixel((0, 0))
+    np.testing.assert_allclose(pixels[4, 4], np.asarray(expected), atol=8)
 
 
 def test_sixteen_bits_of_grey_are_scaled() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from google.protobuf import struct_pb2
 from google.rpc import error_details_pb2
-from PIL import Image
+from PIL import Image, ImageOps
 
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
 from voxmesh_runtime.clock import seconds_of
@@ -157,6 +157,23 @@ class VlmConformance(StreamConformance):
         image = Image.fromarray(np.asarray(grey, np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
         async with self.reading() as stream:
             await stream.send(*upload(file_of(image)), analyze())
+            await stream.until("finished")
+            assert lines_of(stream.seen) == ["helloworld"]
+
+    @pytest.mark.parametrize(
+        "ink", [pytest.param("white", id="C12-white"), pytest.param("black", id="black"), pytest.param("red", id="red")]
+    )
+    async def test_text_on_a_transparent_picture_is_read(self, ink: str) -> None:
+        page = Image.new("RGBA", (480, 128), (0, 0, 0, 0))
+        page.paste(ink, mask=ImageOps.invert(draw("Hello world").convert("L")))
+        async with self.reading() as stream:
+            await stream.send(*read(page))
+            await stream.until("finished")
+            assert lines_of(stream.seen) == ["helloworld"]
+
+    async def test_ink_for_a_printer_is_read(self) -> None:
+        async with self.reading() as stream:
+            await stream.send(*upload(file_of(draw("Hello world").convert("CMYK"), "JPEG")), analyze())
             await stream.until("finished")
             assert lines_of(stream.seen) == ["helloworld"]
 

@@ -42,7 +42,7 @@ class EngineInfo:
     structured_results: bool = False
     """Keeps a JSON Schema."""
     alternatives: tuple[str, ...] = ()
-    """Engines that can do what this one cannot."""
+    """Engines of this project that can do what this one cannot; empty where there are none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -74,10 +74,10 @@ def _schema(schema: struct_pb2.Struct) -> dict[str, Any]:
 
 def _require(info: EngineInfo, task: Task, *, wants_schema: bool) -> None:
     engine = info.facts.engine
-    others = " or ".join(info.alternatives) or "another engine"
+    advice = f"; use {' or '.join(info.alternatives)}" if info.alternatives else ""
     if task not in info.tasks:
         feature = f"TASK_{task.name}"
-        raise Unimplemented(feature, f"the engine {engine} cannot do {feature}; use {others}", info.alternatives)
+        raise Unimplemented(feature, f"the engine {engine} cannot do {feature}{advice}", info.alternatives)
     if wants_schema and not info.structured_results:
-        message = f"the engine {engine} gives no structured results; use {others}"
+        message = f"the engine {engine} gives no structured results{advice}"
         raise Unimplemented("response_schema", message, info.alternatives)

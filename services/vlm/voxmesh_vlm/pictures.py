@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_vlm.backgrounds import background
 from voxmesh_vlm.engine import Picture
 
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -21,7 +22,7 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 
 def decode(files: Sequence[bytes], max_pixels: int) -> tuple[Picture, ...]:
-    """The pictures of the files, upright, in RGB; transparency lies on white.
+    """The pictures of the files, upright, in RGB; behind what is transparent lies what makes the rest legible.
 
     Args:
         files: PNG, JPEG or WebP; of an animation the first picture counts.
@@ -61,20 +62,20 @@ def _pixels(index: int, image: Image.Image) -> Picture:
     try:
         with image:
             upright = ImageOps.exif_transpose(image)
-            return np.array(_on_white(upright), np.uint8)
+            return np.array(_opaque(upright), np.uint8)
     except _BROKEN as error:
         raise _broken(index, error) from None
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def _opaque(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         # 16 bits of grey, which Pillow would cut off at 255 instead of scaling.
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")
-    white = Image.new("RGBA", layer.size, "white")
-    return Image.alpha_composite(white, layer).convert("RGB")
+    grey = background(layer)
+    return Image.alpha_composite(Image.new("RGBA", layer.size, (grey, grey, grey, 255)), layer).convert("RGB")
 
 
 def _broken(index: int, error: Exception) -> InvalidArgument:

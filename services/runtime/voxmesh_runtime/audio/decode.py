@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from voxmesh_runtime.audio.format import AudioFormat, Encoding, Samples
 from voxmesh_runtime.audio.g711 import LAWS
+from voxmesh_runtime.audio.mono import MonoMix
 from voxmesh_runtime.errors import InvalidArgument
 
 MAX_CHUNK_BYTES = 64 * 1024
@@ -14,7 +15,7 @@ _S16_SCALE = 32768.0
 
 
 class Decoder:
-    """Turns a caller's audio messages into samples; holds no state between messages.
+    """Turns the audio messages of one stream into samples; between messages it keeps which channels cancel.
 
     Args:
         audio_format: of every message.
@@ -28,18 +29,16 @@ class Decoder:
         self._format = audio_format
         self._field = field
         self._max_chunk_bytes = max_chunk_bytes
+        self._mono = MonoMix(audio_format.channel_count, audio_format.sample_rate_hertz)
 
     def decode(self, data: bytes) -> Samples:
-        """Mono samples in [-1, 1] at the format's own rate, one a frame; channels are averaged.
+        """Mono samples in [-1, 1] at the format's own rate, one a frame; of several channels see `audio.mono`.
 
         Raises:
             InvalidArgument: no data, too much, part of a frame, or floats that are not finite.
         """
         self._check_size(len(data))
-        samples = self._interleaved(data)
-        if self._format.channel_count == 1:
-            return samples
-        return samples.reshape(-1, self._format.channel_count).mean(axis=1, dtype=np.float32)
+        return self._mono.mix(self._interleaved(data).reshape(-1, self._format.channel_count))
 
     def _check_size(self, size: int) -> None:
         frame = self._format.bytes_per_frame

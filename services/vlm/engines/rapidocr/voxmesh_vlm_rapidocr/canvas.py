@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+from rapidocr.utils.process_img import get_rotate_crop_image
 
 from voxmesh_vlm.engine import Picture
 
@@ -14,7 +15,7 @@ Box = npt.NDArray[np.float32]
 """Four corners as (x, y), shape (4, 2), clockwise."""
 
 LONGEST_SIDE = 2000
-"""Pixels; a larger picture is made smaller, as RapidOCR does."""
+"""Pixels; a larger picture, or piece of a long one, is made smaller, as RapidOCR does."""
 SHORTEST_SIDE = 736
 """Pixels; a smaller picture is enlarged if the longest side allows, so that small print is found."""
 LARGEST_SCALE = 3.0
@@ -57,6 +58,16 @@ class Canvas:
         """A box of the canvas in pixels of the picture, within its edges."""
         moved = (box - np.array([self.left, self.top], np.float32)) / np.float32(self.scale)
         return np.clip(moved, 0, np.array(self.size, np.float32)).astype(np.float32)
+
+
+def cut_out(picture: Picture, box: Box) -> Picture:
+    """What a box of a picture shows, in BGR and straight; a line that is higher than wide lies on its side."""
+    height, width = picture.shape[:2]
+    (left, top), (right, bottom) = np.floor(box.min(axis=0)).astype(int), np.ceil(box.max(axis=0)).astype(int) + 1
+    left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    around = cv2.cvtColor(np.ascontiguousarray(picture[top:bottom, left:right]), cv2.COLOR_RGB2BGR)
+    moved = (box - np.array([left, top], np.float32)).astype(np.float32)
+    return np.asarray(get_rotate_crop_image(np.asarray(around, np.uint8), moved), np.uint8)
 
 
 def _scale(height: int, width: int) -> float:

@@ -11,7 +11,6 @@ from voxmesh_vlm.engine import Analysis, AnalysisRequest, EngineInfo, Task
 from voxmesh_vlm_rapidocr.reader import Reader
 
 MODEL = "PP-OCRv6 (small)"
-ALTERNATIVES = ("qwen_vl", "openai_vision")
 
 
 class RapidOcrEngine:
@@ -23,7 +22,7 @@ class RapidOcrEngine:
             raise FailedPrecondition("model", str(context.model), problem)
         self._threads = context.threads
         self._reader: Reader | None = None
-        self.info = EngineInfo(_facts(context.device), frozenset({Task.READ_TEXT}), alternatives=ALTERNATIVES)
+        self.info = EngineInfo(_facts(context.device), frozenset({Task.READ_TEXT}))
 
     def load(self) -> None:
         """Load the model; does nothing when it is loaded."""
@@ -44,7 +43,7 @@ class RapidOcrEngine:
             Unimplemented: anything but reading is asked for.
         """
         if request.task is not Task.READ_TEXT:
-            raise Unimplemented("TASK_ANSWER", "rapidocr reads text and cannot answer", ALTERNATIVES)
+            raise Unimplemented("TASK_ANSWER", "rapidocr reads text and cannot answer")
         if self._reader is None:
             raise RuntimeError("load() comes before the first use")
         for index, picture in enumerate(request.pictures):

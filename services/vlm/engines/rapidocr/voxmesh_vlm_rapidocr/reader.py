@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -12,12 +12,15 @@ import rapidocr
 from rapidocr.main import RapidOCRError
 
 from voxmesh_vlm.engine import Picture, TextLine
-from voxmesh_vlm_rapidocr.canvas import Box, Canvas
+from voxmesh_vlm_rapidocr.canvas import Box, Canvas, cut_out
 from voxmesh_vlm_rapidocr.layout import reading_order, text_corners
+from voxmesh_vlm_rapidocr.tiles import Stitch, spans_of
 
 LEAST_CONFIDENCE = 0.5
 """What is read with less is no text, most of the time."""
 FLIP_CONFIDENCE = 0.9
+LONGEST_LOOK = 12
+"""Of a line's length, in heights, this much is looked at to tell whether it is upside down."""
 LINES_A_STEP = 6
 """Lines that are read together; the model's own batch."""
 DETECTION, DIRECTION, RECOGNITION = (
@@ -52,30 +55,58 @@ class Reader:
         )
 
     def read(self, index: int, picture: Picture) -> Generator[TextLine, None, None]:
-        """The lines of a picture in reading order."""
-        canvas = Canvas.of(picture)
-        crops, boxes = self._lines(canvas)
-        order = reading_order(boxes)
-        for begin in range(0, len(order), LINES_A_STEP):
-            places = order[begin : begin + LINES_A_STEP]
-            found = self._ocr.recognize_txt([crops[place] for place in places])
-            for place, text, score in zip(places, found.txts or (), found.scores, strict=True):
-                if text.strip() and score >= LEAST_CONFIDENCE:
-                    yield _line(index, text.strip(), canvas.original(boxes[place]), score)
+        """The lines of a picture in reading order; of a tall one, piece by piece from its top."""
+        for cut, boxes in self._parts(picture):
+            crops, places = self._upright(cut, boxes)
+            for step in _steps(reading_order(places)):
+                found = self._ocr.recognize_txt([crops[place] for place in step])
+                for place, text, score in zip(step, found.txts or (), found.scores, strict=True):
+                    if text.strip() and score >= LEAST_CONFIDENCE:
+                        yield _line(index, text.strip(), places[place], score)
 
-    def _lines(self, canvas: Canvas) -> tuple[list[Picture], list[Box]]:
-        """The cut-outs of all lines, upright, and their text corners on the canvas."""
+    def _parts(self, picture: Picture) -> Iterator[tuple[list[Picture], list[Box]]]:
+        """Cut-outs of lines, as they lie, and their boxes in pixels of the picture."""
+        height, width = picture.shape[:2]
+        spans = spans_of(height, width)
+        if len(spans) == 1:
+            yield self._detect(picture)
+            return
+        axis = 1 if height > width else 0
+        stitch = Stitch(axis)
+        kept: list[Box] = []
+        for span, following in zip(spans, [*spans[1:], None], strict=True):
+            piece = picture[span.begin : span.end] if axis else picture[:, span.begin : span.end]
+            kept += stitch.add(span, self._detect(piece)[1], following)
+            # Rows of a wide picture go through all of its pieces.
+            if axis or following is None:
+                yield [cut_out(picture, box) for box in kept], kept
+                kept = []
+
+    def _detect(self, picture: Picture) -> tuple[list[Picture], list[Box]]:
+        canvas = Canvas.of(picture)
         try:
             cut, detected = self._ocr.detect_and_crop(canvas.pixels, {})
         except RapidOCRError:
             # Its way to say that there is no text.
             return [], []
-        crops, directions = self._ocr.cls_and_rotate(cut)
-        boxes: list[Box] = []
-        for box, (label, score) in zip(np.asarray(detected.boxes, np.float32), directions.cls_res or (), strict=True):
-            upside_down = "180" in label and score > FLIP_CONFIDENCE
-            boxes.append(text_corners(box, upside_down=upside_down))
-        return crops, boxes
+        return cut, [canvas.original(box) for box in np.asarray(detected.boxes, np.float32)]
+
+    def _upright(self, cut: list[Picture], boxes: list[Box]) -> tuple[list[Picture], list[Box]]:
+        """The cut-outs upright, and their text corners."""
+        if not cut:
+            return [], []
+        # The model squeezes what it gets into 4 times its height; a long line would be a smear.
+        _, directions = self._ocr.cls_and_rotate([crop[:, : LONGEST_LOOK * crop.shape[0]] for crop in cut])
+        flips = ["180" in label and score > FLIP_CONFIDENCE for label, score in directions.cls_res or ()]
+        crops = [
+            np.ascontiguousarray(np.rot90(crop, 2)) if flip else crop for crop, flip in zip(cut, flips, strict=True)
+        ]
+        return crops, [text_corners(box, upside_down=flip) for box, flip in zip(boxes, flips, strict=True)]
+
+
+def _steps(order: Sequence[int]) -> Iterator[Sequence[int]]:
+    for begin in range(0, len(order), LINES_A_STEP):
+        yield order[begin : begin + LINES_A_STEP]
 
 
 def _line(picture: int, text: str, box: Box, score: float) -> TextLine:
