@@ -268,7 +268,8 @@ class Message(message.Message):
     """Who speaks."""
     text: builtins.str
     """What is said, at most 200,000 characters. Control tokens of chat
-    templates, such as "<|im_start|>", are refused.
+    templates, such as "<|im_start|>", are refused; in an assistant message,
+    which a model wrote, they are left out instead.
     """
     tool_call_id: builtins.str
     """The call that a tool message answers."""
@@ -337,7 +338,9 @@ class ToolCall(message.Message):
     ARGUMENTS_JSON_FIELD_NUMBER: builtins.int
     UPSTREAM_STATE_FIELD_NUMBER: builtins.int
     call_id: builtins.str
-    """To be named in the tool message that answers."""
+    """To be named in the tool message that answers; 1 to 128 printable ASCII
+    characters. The service makes ids of its own.
+    """
     name: builtins.str
     """Tool.name."""
     arguments_json: builtins.str
