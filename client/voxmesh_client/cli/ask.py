@@ -48,7 +48,7 @@ def ask(
     """Ask a spoken question in real time; print transcript, reply, and where each millisecond went.
 
     Examples:
-      voxmesh speak "What is the capital of France?" --out question.wav
+      voxmesh speak "What is the capital of Japan?" --out question.wav
       voxmesh ask question.wav --out reply.wav
       voxmesh ask question.wav --json | jq .turns[0].report.explained_share
     """

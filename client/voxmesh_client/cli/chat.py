@@ -54,7 +54,7 @@ def chat(
 
     Examples:
       voxmesh chat
-      echo "What is the capital of France?" | voxmesh chat
+      echo "What is the capital of Japan?" | voxmesh chat
       voxmesh chat --json < questions.txt
     """
     config = conversation_pb2.ConversationConfig(system_prompt=system, text_replies_only=True, purpose=purpose)

@@ -41,7 +41,7 @@ def demo(
     *,
     question: Annotated[
         str, typer.Option(help="What to ask when there is no file.")
-    ] = "What is the capital of France?",
+    ] = "What is the capital of Japan?",
     to: Annotated[Path, typer.Option("--out", help="Where the spoken reply goes.")] = Path("reply.wav"),
     json: JsonOption = False,
 ) -> None:

@@ -156,7 +156,7 @@ def speak(
 
     Examples:
       voxmesh speak "Good morning." --out morning.wav
-      voxmesh generate "Tell me a story." | voxmesh speak - --out story.wav
+      voxmesh generate "Tell me a story." --max-tokens 60 | voxmesh speak - --out story.wav
     """
     config = tts_pb2.SynthesisConfig(
         audio_format=pcm(_REPLY_HERTZ).to_proto(),

@@ -52,8 +52,8 @@ def generate(
     """Print the language model's answer as it is written; --json prints a line for each piece.
 
     Examples:
-      voxmesh generate "What is the capital of France?"
-      git diff | voxmesh generate - --system "Write a commit message."
+      voxmesh generate "What is the capital of Japan?"
+      voxmesh generate - --max-tokens 200 < question.txt
     """
     sampling = llm_pb2.Sampling(temperature=temperature, max_output_tokens=max_tokens, seed=seed)
     config = llm_pb2.GenerationConfig(model=model, sampling=sampling, thinking=thinking)

@@ -73,30 +73,30 @@ def test_a_ribbon_of_text_is_read(engine: Engine) -> None:
     assert all(0 <= x <= 1500 and 0 <= y <= 60 for x, y in line.corners)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 3000), (3000, 2), (6000, 10)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3000), (3000, 2), (4000, 10)])
 def test_pictures_of_any_shape_are_taken(engine: Engine, size: tuple[int, int]) -> None:
     assert read(engine, Image.new("RGB", size, "white")) == []
 
 
 def test_c12_no_line_of_a_long_picture_is_lost_or_doubled(engine: Engine) -> None:
-    # Pieces end at 2000 and 4000 or so: lines 70 pixels apart meet their edges in many ways.
-    page = draw(*(f"Line {number:02d}" for number in range(62)), width=280, height=4410, font_pixels=44)
+    # One piece ends at 1622, the next begins at 1458: two lines lie in both, one is cut by each.
+    page = draw(*(f"Line {number:02d}" for number in range(43)), width=280, height=3080, font_pixels=44)
     lines = read(engine, page)
     numbers = [re.sub(r"\D", "", line.text) for line in lines]
-    assert len(lines) == 62
+    assert len(lines) == 43
     # A letter may be misread, on some processor.
-    assert sum(number == f"{place:02d}" for place, number in enumerate(numbers)) >= 58
+    assert sum(number == f"{place:02d}" for place, number in enumerate(numbers)) >= 40
     tops = [line.corners[0][1] for line in lines]
     assert tops == sorted(tops)
 
 
 def test_c12_lines_that_run_through_a_wide_picture_are_read_whole(engine: Engine) -> None:
-    rows = [" ".join(f"{row}{place:02d}" for place in range(40)) for row in "AB"]
-    lines = read(engine, draw(*rows, width=4200, font_pixels=36))
+    rows = [" ".join(f"{row}{place:02d}" for place in range(27)) for row in "AB"]
+    lines = read(engine, draw(*rows, width=2600, font_pixels=36))
     assert len(lines) == 2
     for line, row in zip(lines, rows, strict=True):
         read_words = set(re.findall(r"[A-Z]\d\d", line.text.replace(" ", "")))
-        assert len(read_words & set(row.split())) >= 36
+        assert len(read_words & set(row.split())) >= 24
 
 
 def test_the_first_lines_leave_before_the_last_are_read(engine: Engine) -> None:

@@ -56,7 +56,8 @@ def along(boxes: list[Box]) -> list[tuple[float, ...]]:
         pytest.param(1080, 14000, 8, id="C12-panorama"),
         pytest.param(9000, 4000, 3, id="C12-large-and-long"),
         pytest.param(10, 2000, 1, id="ribbon"),
-        pytest.param(40_000_000, 1, MOST_TILES, id="thread"),
+        pytest.param(4_000_000, 10, MOST_TILES, id="long-ribbon"),
+        pytest.param(40_000_000, 1, 1, id="thread"),
     ],
 )
 def test_pieces_cover_the_longer_side_and_overlap(height: int, width: int, count: int) -> None:

@@ -15,8 +15,10 @@ import numpy as np
 
 from voxmesh_vlm_rapidocr.canvas import LONGEST_SIDE, Box
 
-LARGEST_RATIO = 2.0
+LONG_RATIO = 2.0
 """A picture longer than this, compared to its width, is read in pieces instead of being made smaller."""
+LEAST_SIDE = 8
+"""Pixels; across less no text is legible, and nothing is lost when it is made smaller."""
 OVERLAP = 0.1
 """Share of a piece that the next one has too: no line is higher than that where pieces lie one below the other."""
 MOST_TILES = 40
@@ -38,7 +40,7 @@ class Span:
 def spans_of(height: int, width: int) -> list[Span]:
     """The pieces in which a picture is read along its longer side; one for pictures of usual shape."""
     longest, shortest = max(height, width), min(height, width)
-    if longest <= max(LONGEST_SIDE, LARGEST_RATIO * shortest):
+    if longest <= max(LONGEST_SIDE, LONG_RATIO * shortest) or shortest < LEAST_SIDE:
         return [Span(0, longest)]
     length = max(LONGEST_SIDE, shortest)
     count = min(MOST_TILES, math.ceil((longest / length - OVERLAP) / (1 - OVERLAP)))
