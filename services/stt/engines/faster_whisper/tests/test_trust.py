@@ -35,6 +35,11 @@ REFRAIN = ("Let it be, let it be,",) * 7
             Verdict.DOUBTFUL,
             id="a loop in noise, where the full window may say otherwise",
         ),
+        pytest.param(
+            {"segments": REFRAIN, "no_speech_prob": 0.8, "is_short_window": True},
+            Verdict.DOUBTFUL,
+            id="a loop over segments in noise, where the full window may say otherwise",
+        ),
         pytest.param({"segments": STORY, "is_short_window": True}, Verdict.DOUBTFUL, id="twice in a short window"),
         pytest.param({"segments": STORY}, Verdict.TRUSTED, id="twice in the full window"),
         pytest.param({"segments": (), "is_short_window": True}, Verdict.DOUBTFUL, id="nothing in a short window"),

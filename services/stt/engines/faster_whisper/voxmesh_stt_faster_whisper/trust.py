@@ -71,11 +71,14 @@ class Figures:
 
 def verdict(figures: Figures, limits: Limits) -> Verdict:
     """What to make of a text."""
-    if _is_silence(figures, limits):
+    loops_in_silence = _loops_in_silence(figures, limits)
+    # A short window makes speech repeat itself too, so that the full one has the say.
+    if _is_silence(figures, limits) or (loops_in_silence and not figures.is_short_window):
         return Verdict.SILENCE
     is_trusted = (
         figures.compression <= limits.compression_ratio_threshold
         and figures.log_prob >= limits.log_prob_threshold
+        and not loops_in_silence
         and not (figures.is_short_window and (not figures.segments or any(map(_says_twice, figures.segments))))
     )
     return Verdict.TRUSTED if is_trusted else Verdict.DOUBTFUL
@@ -83,11 +86,12 @@ def verdict(figures: Figures, limits: Limits) -> Verdict:
 
 def _is_silence(figures: Figures, limits: Limits) -> bool:
     pairs = ((limits.no_speech_threshold, limits.log_prob_threshold), SURE_SILENCE)
-    if any(figures.no_speech_prob > speech and figures.log_prob < likely for speech, likely in pairs):
-        return True
-    # A short window makes speech repeat itself too, so that the full one has the say.
+    return any(figures.no_speech_prob > speech and figures.log_prob < likely for speech, likely in pairs)
+
+
+def _loops_in_silence(figures: Figures, limits: Limits) -> bool:
     repeats = _compression(" ".join(figures.segments)) > limits.compression_ratio_threshold
-    return repeats and figures.no_speech_prob > limits.no_speech_threshold and not figures.is_short_window
+    return repeats and figures.no_speech_prob > limits.no_speech_threshold
 
 
 def _compression(text: str) -> float:
