@@ -45,6 +45,8 @@ REFRAIN = ("Let it be, let it be,",) * 7
         pytest.param({"segments": (), "is_short_window": True}, Verdict.DOUBTFUL, id="nothing in a short window"),
         pytest.param({"segments": ()}, Verdict.TRUSTED, id="nothing in the full window"),
         pytest.param({"no_speech_prob": 0.7, "log_prob": -1.1}, Verdict.SILENCE, id="unlikely and no speech"),
+        pytest.param({"no_speech_prob": 0.8, "log_prob": -0.9}, Verdict.SILENCE, id="hardly likely and no speech"),
+        pytest.param({"no_speech_prob": 0.7, "log_prob": -0.9}, Verdict.TRUSTED, id="hardly likely, perhaps speech"),
         pytest.param({"no_speech_prob": 0.95, "log_prob": -0.8}, Verdict.SILENCE, id="surely no speech"),
     ],
 )
