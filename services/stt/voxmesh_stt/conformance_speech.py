@@ -5,7 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 import numpy as np
 
@@ -65,5 +64,16 @@ def likeness(transcript: str, text: str) -> float:
     """Share of `text`'s words that `transcript` has in the same order, 0 to 1."""
     heard = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in transcript.lower()).split()
     said = text.split()
-    blocks = SequenceMatcher(None, heard, said, autojunk=False).get_matching_blocks()
-    return sum(block.size for block in blocks) / len(said)
+    return _common_words(heard, said) / len(said)
+
+
+def _common_words(heard: Sequence[str], said: Sequence[str]) -> int:
+    """Length of the longest common subsequence; difflib's blocks are fewer where a text repeats itself."""
+    common = [0] * (len(said) + 1)
+    for word in heard:
+        before = common
+        common = [0]
+        for index, wanted in enumerate(said):
+            together = before[index] + 1 if word == wanted else 0
+            common.append(max(together, before[index + 1], common[index]))
+    return common[-1]

@@ -4,6 +4,7 @@
      └─ UtteranceSession   frames of one stream -> DecodeRequest, when it is worth its cost
          ├─ VoiceActivity  Silero: silence never reaches the model
          ├─ Utterance      what to decode, and where to cut
+         ├─ without_loop   a model that says the same words again and again said them once
          └─ Agreement      the part of an interim text that stays
 
 The engine gives `decode`, which takes requests of several streams at once.

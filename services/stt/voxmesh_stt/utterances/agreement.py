@@ -7,15 +7,9 @@ goes on. The final result is the last decode alone.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from difflib import SequenceMatcher
 
-_TOKEN = re.compile(
-    # A character of a script written without spaces is a token of its own.
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]\s*"
-    r"|[^\s\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+\s*"
-)
+from voxmesh_stt.utterances.tokens import plain, tokens_of
 
 STOPS = ".?!\u3002\u0964"
 """What a model puts after sentences."""
@@ -34,7 +28,7 @@ class Agreement:
         Returns:
             The text to show, and how many characters of it, from the start, will stay.
         """
-        tokens: list[str] = _TOKEN.findall(text)
+        tokens = tokens_of(text)
         known = self._agreed_length_in(tokens)
         if self._agreed and 0 < known <= len(tokens) and tokens[known - 1].startswith(_stem(self._agreed[-1])):
             self._agreed[-1] = tokens[known - 1]
@@ -48,7 +42,7 @@ class Agreement:
 
     def _agreed_length_in(self, tokens: list[str]) -> int:
         """How many of the new tokens stand for what was agreed, even if some of it now reads otherwise."""
-        known, new = [_plain(t) for t in self._agreed], [_plain(t) for t in tokens]
+        known, new = [plain(t) for t in self._agreed], [plain(t) for t in tokens]
         if new[: len(known)] == known:
             return len(known)
         blocks = SequenceMatcher(None, known, new, autojunk=False).get_matching_blocks()
@@ -61,7 +55,7 @@ class Agreement:
 def _common(first: list[str], second: list[str]) -> int:
     count = 0
     for one, other in zip(first, second, strict=False):
-        if _plain(one) != _plain(other):
+        if plain(one) != plain(other):
             break
         count += 1
     return count
@@ -70,12 +64,3 @@ def _common(first: list[str], second: list[str]) -> int:
 def _stem(text: str) -> str:
     """Without the stop that a model puts after whatever comes last."""
     return text.rstrip().rstrip(STOPS)
-
-
-def _plain(token: str) -> str:
-    return "".join(c for c in token.casefold() if _is_spoken(c)) or token.strip()
-
-
-def _is_spoken(character: str) -> bool:
-    # Vowel signs of Indian scripts are marks, and words differ by nothing else.
-    return character.isalnum() or unicodedata.category(character).startswith("M")

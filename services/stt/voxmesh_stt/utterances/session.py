@@ -21,6 +21,7 @@ from voxmesh_runtime.outcomes import Outcome
 from voxmesh_stt.engine import Transcript
 from voxmesh_stt.utterances.agreement import STOPS, Agreement
 from voxmesh_stt.utterances.decoding import DecodeRequest, Hypothesis, StateT, Work
+from voxmesh_stt.utterances.loops import without_loop
 from voxmesh_stt.utterances.pace import Pace
 from voxmesh_stt.utterances.settings import UtteranceSettings
 from voxmesh_stt.utterances.utterance import FRAMES_PER_S, SAMPLE_RATE_HERTZ, Utterance
@@ -171,7 +172,7 @@ class UtteranceSession(Generic[StateT]):
     def _decode(self, utterance: Utterance, *, is_final: bool) -> _Decoding[StateT]:
         request = DecodeRequest(self.state, self._number, utterance.speech(), is_final)
         frames = utterance.speech_frames
-        self._hypothesis = yield request
+        self._hypothesis = without_loop((yield request), len(request.samples) / SAMPLE_RATE_HERTZ)
         self._hypothesis_is_final = is_final
         self._decoded_frames = frames
 

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.engine
 DATA = Path(__file__).parent / "data"
 RATE_HERTZ = 16000
 AMIABLE = "He might even have been made amiable himself."
+NOISES = ("white", "brown", "pink", "hum", "chord", "tune", "clicks", "bursts", "slow_bursts", "nothing")
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +98,14 @@ def test_who_repeats_a_sentence_is_believed_as_often_as_it_was_said(
     assert " ".join(word.text for word in reading.words) == reading.text
 
 
-@pytest.mark.parametrize("noise", ["white", "brown", "hum", "chord", "bursts", "nothing"])
-@pytest.mark.parametrize("short_windows", [True, False])
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize(("short_windows", "is_final"), [(True, True), (False, True), (True, False)])
 def test_noise_gives_no_words_even_if_it_gets_past_the_voice_detector(
-    model: Model, noise: str, *, short_windows: bool
+    model: Model, noise: str, *, short_windows: bool, is_final: bool
 ) -> None:
     decoder = Decoder(model, FasterWhisperSettings(), short_windows=short_windows)
-    assert [reading.text for reading in decoder.decode([_piece(_noise(noise))])] == [""]
+    pieces = [_piece(_noise(noise, seed), is_final=is_final) for seed in (1, 2)]
+    assert [reading.text for reading in decoder.decode(pieces)] == ["", ""]
 
 
 def test_a_text_that_repeats_itself_is_looked_at_again_and_tries_are_bounded(
@@ -162,18 +164,29 @@ def test_the_language_is_the_one_asked_for_or_the_likeliest_of_several(
     assert [(reading.text, reading.language) for reading in readings] == [(heard, heard), ("ta", "ta")]
 
 
-def _noise(kind: str) -> Samples:
-    random = np.random.default_rng(seed=1)
+def _noise(kind: str, seed: int) -> Samples:
+    """Five seconds without speech."""
+    random = np.random.default_rng(seed)
     white = random.standard_normal(5 * RATE_HERTZ)
     time_s = np.arange(5 * RATE_HERTZ) / RATE_HERTZ
     drift = np.cumsum(white)
     brown = drift - np.convolve(drift, np.ones(800) / 800, "same")
+    spectrum = np.fft.rfft(white)
+    pink = np.fft.irfft(spectrum / np.sqrt(np.arange(1, len(spectrum) + 1)), len(white))
+    notes = np.repeat(random.choice([262, 294, 330, 392, 440, 523], 15), RATE_HERTZ // 3)
+    tune = np.sin(2 * np.pi * np.cumsum(np.resize(notes, len(white))) / RATE_HERTZ)
+    clicks = np.convolve(random.random(len(white)) < 3 / RATE_HERTZ, np.exp(-np.arange(400) / 60), "same")
+    beat = np.sin(2 * np.pi * (2 + seed) * time_s)
     kinds = {
         "white": white * 0.05,
         "brown": brown / np.abs(brown).max() * 0.3,
-        "hum": np.sin(2 * np.pi * 120 * time_s) * 0.1,
-        "chord": sum(np.sin(2 * np.pi * pitch * time_s) for pitch in (440, 550, 660)) * 0.05,
-        "bursts": white * 0.2 * (np.sin(2 * np.pi * 3 * time_s) > 0.9),
+        "pink": pink / np.abs(pink).max() * 0.3,
+        "hum": np.sin(2 * np.pi * 60 * seed * time_s) * 0.1,
+        "chord": sum(np.sin(2 * np.pi * pitch * time_s) for pitch in (440, 550 + 10 * seed, 660)) * 0.05,
+        "tune": tune * np.exp(-3 * (time_s % (1 / 3))) * 0.15,
+        "clicks": clicks * 0.8,
+        "bursts": white * 0.2 * (beat > 0.9),
+        "slow_bursts": white * 0.2 * (np.sin(2 * np.pi * seed * time_s) > 0.5),
         "nothing": np.zeros_like(white),
     }
     return np.asarray(kinds[kind], np.float32)

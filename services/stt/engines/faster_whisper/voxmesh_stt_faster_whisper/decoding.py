@@ -10,7 +10,6 @@ the decoder stops before the end of the speech, the rest is decoded as a piece o
 
 from __future__ import annotations
 
-import zlib
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -27,18 +26,14 @@ from voxmesh_stt_faster_whisper.model import (
     Words,
 )
 from voxmesh_stt_faster_whisper.settings import FasterWhisperSettings
+from voxmesh_stt_faster_whisper.trust import Figures, Verdict, verdict
 
 _SHORT_WINDOWS_S = (10, 15, 20)
 """Few lengths, so that utterances of different streams often share one."""
 _LEAST_SILENCE_S = 2
 """In a short window after the speech; with none the text repeats itself without end."""
-_SURE_SILENCE = (0.88, -0.7)
-"""Beside the settings: so surely silence that a likelier text is not believed either. Of 87 cuts of
-speech of 0.4 to 1 s none was above 0.84; noise, hum and music were at 0.72 to 0.96."""
 _LEAST_REST_S = 0.5
 """Less speech is no word of its own."""
-_REPEATED_WORDS = 4
-"""As many words said twice are looked at again in the full window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +77,8 @@ class _Found:
     """What a try gave, and whether it looks right."""
 
     reading: Reading
-    compression: float
-    is_trusted: bool
+    figures: Figures
+    verdict: Verdict
 
 
 class Decoder:
@@ -118,7 +113,7 @@ class Decoder:
         for turn in range(max(map(len, tries), default=0)):
             groups: dict[Hashable, list[int]] = defaultdict(list)
             for index, piece in enumerate(pieces):
-                if turn < len(tries[index]) and not (found[index] and found[index][-1].is_trusted):
+                if turn < len(tries[index]) and not (found[index] and found[index][-1].verdict is not Verdict.DOUBTFUL):
                     groups[tries[index][turn], len(piece.preceding), piece.wants_words].append(index)
             for indices in groups.values():
                 results = self._decode_alike([pieces[index] for index in indices], tries[indices[0]][turn])
@@ -172,28 +167,19 @@ class Decoder:
         return [aligned[language][index] for index, language in enumerate(languages)]
 
     def _judged(self, text: Generated, language: str, words: Words, window_s: int) -> _Found:
-        if self._is_silence(text):
-            return _Found(Reading("", language), compression=1.0, is_trusted=True)
+        figures = Figures(text.segments, text.log_prob, text.no_speech_prob, window_s < WINDOW_S)
+        found = verdict(figures, self._settings)
+        if found is Verdict.SILENCE:
+            return _Found(Reading("", language), figures, found)
         reading = Reading(text.text, language, text.log_prob, words if text.text else (), text.resume_s)
-        # By segment: who says the same thing ten times is to be believed.
-        compression = max(map(_compression, text.segments), default=1.0)
-        is_trusted = (
-            compression <= self._settings.compression_ratio_threshold
-            and text.log_prob >= self._settings.log_prob_threshold
-            and not (window_s < WINDOW_S and (not text.text or any(map(_says_twice, text.segments))))
-        )
-        return _Found(reading, compression, is_trusted)
-
-    def _is_silence(self, text: Generated) -> bool:
-        limits = ((self._settings.no_speech_threshold, self._settings.log_prob_threshold), _SURE_SILENCE)
-        return any(text.no_speech_prob > speech and text.log_prob < likely for speech, likely in limits)
+        return _Found(reading, figures, found)
 
     def _best(self, results: Sequence[_Found]) -> Reading:
-        """The trusted result, else the likeliest of those that do not repeat themselves."""
-        if results[-1].is_trusted:
+        """What was not doubted, else the likeliest of those that do not repeat themselves."""
+        if results[-1].verdict is not Verdict.DOUBTFUL:
             return results[-1].reading
         limit = self._settings.compression_ratio_threshold
-        varied = [found for found in results if found.compression <= limit]
+        varied = [found for found in results if found.figures.compression <= limit]
         return max(varied or results, key=lambda found: found.reading.log_prob).reading
 
 
@@ -215,15 +201,3 @@ def _joined(before: Reading, after: Reading) -> Reading:
         min(before.log_prob, after.log_prob),
         (*before.words, *later),
     )
-
-
-def _compression(text: str) -> float:
-    """How many times smaller the text gets."""
-    data = text.encode()
-    return len(data) / len(zlib.compress(data))
-
-
-def _says_twice(text: str) -> bool:
-    words = ["".join(filter(str.isalnum, word)).casefold() for word in text.split()]
-    runs = [tuple(words[begin : begin + _REPEATED_WORDS]) for begin in range(len(words) - _REPEATED_WORDS + 1)]
-    return len(set(runs)) < len(runs)

@@ -154,6 +154,22 @@ def test_speech_without_end_is_cut_between_words(
     assert text.count("young man") == times
 
 
+@pytest.mark.parametrize("seed", [4, 7])
+def test_no_final_says_more_than_a_person_could(speech: Samples, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voice, "new_detector", AlwaysVoice)
+    engine = MoonshineEngine(EngineContext(), MoonshineSettings())
+    engine.load()
+    session = engine.open(RecognitionOptions())
+    seconds = 13
+    # So loud that the model loses the thread: ten of forty seeds end in a loop.
+    noise = np.random.default_rng(seed).standard_normal(seconds * RATE_HERTZ) * 0.1
+    audio = (np.resize(speech, len(noise)) + noise).astype(np.float32)
+    _fed(engine, session, audio, step_s=1.0)
+    final = _final(engine, session)
+    engine.close()
+    assert len(final.text.split()) / seconds < 5
+
+
 def test_a_click_before_speech_leaves_no_fragment(engine: Engine, session: Session, speech: Samples) -> None:
     click = np.random.default_rng(seed=1).uniform(-0.9, 0.9, 320).astype(np.float32)
     _fed(engine, session, np.concatenate([_silence(0.5), click, _silence(0.7), speech, _silence(0.4)]))
