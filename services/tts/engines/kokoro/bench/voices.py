@@ -1,7 +1,7 @@
 """Make `voices.npz` from the voice files that kokoro-js ships: its English ones, in half precision.
 
 npm pack kokoro-js@1.2.1 && tar xzf kokoro-js-1.2.1.tgz
-python services/tts/engines/kokoro/bench/voices.py package/voices services/tts/engines/kokoro/voxmesh_tts_kokoro/voices.npz
+python services/tts/engines/kokoro/bench/voices.py package/voices voices.npz
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from voxmesh_tts_kokoro.loading import MODEL, load_backend
 from voxmesh_tts_kokoro.reading import Reader
 from voxmesh_tts_kokoro.settings import KokoroSettings
 from voxmesh_tts_kokoro.timing import timed
-from voxmesh_tts_kokoro.voices import Voices
+from voxmesh_tts_kokoro.voices import DEFAULT, Voices
 
 MIN_RATE = 0.5
 MAX_RATE = 2.0
@@ -77,10 +77,11 @@ class KokoroEngine:
         self._loaded = Loaded(backend, voices, Reader(known, british=False), Reader(known, british=True))
 
     def warm_up(self) -> None:
-        """Speak with each dictionary a word that it does not have, so that every part is loaded."""
-        for voice in ("af_heart", "bf_emma"):
-            for _ in self.open(SynthesisOptions(voice, "en")).synthesize("Hello, voxmesh."):
-                pass
+        """Read with each dictionary a word that it does not have, and speak it, so that every part is loaded."""
+        text = "Hello, voxmesh."
+        self._ready.british.read(text)
+        for _ in self.open(SynthesisOptions(DEFAULT, "en-US")).synthesize(text):
+            pass
 
     def open(self, options: SynthesisOptions) -> KokoroSession:
         """A session for one stream."""

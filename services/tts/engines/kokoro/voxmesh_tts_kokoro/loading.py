@@ -69,8 +69,8 @@ def _load_onnx(context: EngineContext) -> Backend:
         raise FailedPrecondition("model", str(context.model), f"{files[0]} is not a file; name the .onnx file itself")
     try:
         return OnnxBackend(b"".join(file.read_bytes() for file in files), context.threads)
-    except RuntimeError as error:
-        # All that ONNX Runtime raises for bytes that it cannot make a graph of.
+    except Exception as error:
+        # ONNX Runtime's errors have no class in common.
         message = f"{files[0]} cannot be loaded by ONNX Runtime: {error}"
         raise FailedPrecondition("model", str(context.model), message) from error
 

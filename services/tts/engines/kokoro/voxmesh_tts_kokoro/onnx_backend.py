@@ -33,7 +33,7 @@ class OnnxBackend:
             self._session = _session(model, threads)
         self._inputs = [one.name for one in self._session.get_inputs()]
         self.has_durations = len(self._session.get_outputs()) > 1
-        self.vocabulary: Mapping[str, int] = json.loads((Path(ASSETS) / "vocab.json").read_text("utf-8"))
+        self.vocabulary = vocabulary()
 
     def speak(self, phonemes: str, style: Style, rate: float) -> Spoken:
         """See `voxmesh_tts_kokoro.backend.Backend.speak`."""
@@ -42,6 +42,11 @@ class OnnxBackend:
         samples, *durations = map(np.asarray, self._session.run(None, dict(zip(self._inputs, values, strict=True))))
         frames = durations[0].ravel().astype(np.int64) if durations else None
         return Spoken(samples.ravel(), frames)
+
+
+def vocabulary() -> Mapping[str, int]:
+    """The phonemes of the published model and their numbers, which hibari has from it."""
+    return json.loads((Path(ASSETS) / "vocab.json").read_text("utf-8"))
 
 
 def graph_output(name: str) -> bytes:

@@ -7,6 +7,7 @@ time, and espeak, which is GPL. Only its model is used here, so misaki is left o
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
@@ -71,8 +72,7 @@ class TorchBackend:
         if not config.is_file() or len(weights) != 1:
             problem = f"{folder} is no model of kokoro: it must hold config.json and one .pth file"
             raise FailedPrecondition("model", str(folder), problem)
-        # Both files are given, so the package looks for none; weights are read as data.
-        model = KModel(repo_id=str(folder), config=str(config), model=str(weights[0]))
+        model = read_model(config, weights[0])
         self._model = model.to(device).eval()
         self.vocabulary: Mapping[str, int] = model.vocab
 
@@ -82,3 +82,11 @@ class TorchBackend:
         torch.manual_seed(0)
         output = self._model(phonemes, torch.from_numpy(style[np.newaxis]), rate, return_output=True)
         return Spoken(output.audio.numpy(), output.pred_dur.numpy().reshape(-1))
+
+
+def read_model(config: Path, weights: Path) -> KModel:
+    """The package's model, of these two files alone: it fetches none, and reads weights as data."""
+    with warnings.catch_warnings():
+        # Of torch, about how the package builds its layers.
+        warnings.simplefilter("ignore")
+        return KModel(repo_id=str(weights.parent), config=str(config), model=str(weights))
