@@ -19,7 +19,7 @@ def main() -> None:
         path.stem: np.fromfile(path, np.float32).reshape(510, 256).astype(np.float16)
         for path in sorted(folder.glob("[ab][fm]_*.bin"))
     }
-    np.savez_compressed(target, **voices)
+    np.savez_compressed(target, allow_pickle=False, **voices)
     print(f"{len(voices)} voices, {target.stat().st_size} bytes")
 
 

@@ -6,17 +6,18 @@ time, and espeak, which is GPL. Only its model is used here, so misaki is left o
 
 from __future__ import annotations
 
+import json
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import torch
-import transformers  # noqa: F401 # looks for what is installed, so before anything stands in for a module
 
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_tts_kokoro.backend import Spoken, Style
@@ -25,7 +26,7 @@ _MISAKI = ("misaki", "misaki.en", "misaki.espeak")
 
 
 @contextmanager
-def _without_misaki() -> Iterator[None]:
+def _without_misaki() -> Generator[None]:
     before = {name: sys.modules.get(name) for name in _MISAKI}
     for name in _MISAKI:
         sys.modules[name] = _stand_in(name)
@@ -50,6 +51,8 @@ def _stand_in(name: str) -> ModuleType:
     return module
 
 
+# Looks for what is installed, so it comes before anything stands in for a module.
+import_module("transformers")
 with _without_misaki():
     from kokoro import KModel
 
@@ -74,7 +77,7 @@ class TorchBackend:
             raise FailedPrecondition("model", str(folder), problem)
         model = read_model(config, weights[0])
         self._model = model.to(device).eval()
-        self.vocabulary: Mapping[str, int] = model.vocab
+        self.vocabulary: Mapping[str, int] = json.loads(config.read_text("utf-8"))["vocab"]
 
     def speak(self, phonemes: str, style: Style, rate: float) -> Spoken:
         """See `voxmesh_tts_kokoro.backend.Backend.speak`."""
