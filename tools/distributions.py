@@ -25,6 +25,8 @@ class Distribution:
     """Packages that are published as source alone."""
     image_extras: tuple[str, ...] = ()
     """Extras that its container holds, for an image cannot be given them later."""
+    leave_out: tuple[str, ...] = ()
+    """Packages that a dependency asks for and that it works without."""
 
 
 def read(path: Path) -> Distribution:
@@ -40,6 +42,7 @@ def read(path: Path) -> Distribution:
         own.get("default", False),
         tuple(own.get("source-only", ())),
         tuple(own.get("image-extras", ())),
+        tuple(own.get("leave-out", ())),
     )
 
 

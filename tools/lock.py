@@ -35,18 +35,20 @@ COMPILE = [
 ]
 
 
-# A marker that is never true takes a package, and what it alone needs, out of the resolution.
-WITHOUT_TORCH = "torch ; sys_platform == 'never'"
+LEFT_OUT = ("torch",)
 TEST_TOOLS = {"editables", "hatchling", "jiwer", "pytest", "pytest-asyncio", "pytest-timeout"}
 
 
-def compile_lock(lines: set[str], target: Path, *, upgrade: bool, as_in: Path | None = None) -> None:
+def compile_lock(
+    lines: set[str], target: Path, *, upgrade: bool, as_in: Path | None = None, leave_out: tuple[str, ...] = ()
+) -> None:
     """Write the pins of `lines` to `target`; keeps earlier pins unless upgrading, and those of `as_in`."""
     options = ["--upgrade"] if upgrade else []
     if as_in is not None:
         options += ["--constraint", str(as_in)]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as overrides:
-        overrides.write(WITHOUT_TORCH)
+        # A marker that is never true takes a package, and what it alone needs, out of the resolution.
+        overrides.writelines(f"{name} ; sys_platform == 'never'\n" for name in LEFT_OUT + leave_out)
         overrides.flush()
         command = [*COMPILE, "--output-file", str(target), "--override", overrides.name, *options]
         subprocess.run(command, input="\n".join(sorted(lines)), text=True, check=True, cwd=ROOT)
@@ -65,10 +67,11 @@ def lock_container(distribution: Distribution, known: dict[str, Distribution], *
     """Write the pins of a container, and of its test environment if the default one does not hold it."""
     extras = {line for name in distribution.image_extras for line in distribution.extras[name]}
     needed, target = requirements([distribution], known) | extras, distribution.path / "requirements.txt"
-    compile_lock(needed, target, upgrade=upgrade)
+    left_out = distribution.leave_out
+    compile_lock(needed, target, upgrade=upgrade, leave_out=left_out)
     if not distribution.default:
-        tested = needed | TEST_TOOLS | set(distribution.extras.get("test", ()))
-        compile_lock(tested, distribution.path / "requirements-test.txt", upgrade=upgrade, as_in=target)
+        tested, to = needed | TEST_TOOLS | set(distribution.extras.get("test", ())), distribution.path
+        compile_lock(tested, to / "requirements-test.txt", upgrade=upgrade, as_in=target, leave_out=left_out)
     if distribution.source_only:
         # Images are installed from wheels alone but for what has none.
         target.write_text("".join(f"--no-binary {name}\n" for name in distribution.source_only) + target.read_text())

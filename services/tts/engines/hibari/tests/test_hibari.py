@@ -14,8 +14,8 @@ from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import ModelUnavailableError
 from voxmesh_runtime.outcomes import Kind
 from voxmesh_tts.engine import SynthesisOptions
+from voxmesh_tts.silence import joined, trimmed
 from voxmesh_tts_hibari.engine import HibariEngine, synthesize
-from voxmesh_tts_hibari.silence import joined, trimmed
 from voxmesh_tts_hibari.text import phonemes_of
 
 pytestmark = pytest.mark.engine

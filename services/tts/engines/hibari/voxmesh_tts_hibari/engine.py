@@ -12,7 +12,7 @@ from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.engines import EngineContext, ModelFacts
 from voxmesh_runtime.outcomes import Outcome, applied, approximated
 from voxmesh_tts.engine import ClauseLimits, EngineInfo, SynthesisOptions, Voice
-from voxmesh_tts_hibari.silence import joined
+from voxmesh_tts.silence import joined
 from voxmesh_tts_hibari.text import phonemes_of
 from voxmesh_tts_hibari.voices import LoadedVoice, find_voice
 

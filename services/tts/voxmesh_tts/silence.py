@@ -1,4 +1,4 @@
-"""Trim the silence that the model puts around a text, and put a natural pause after it."""
+"""Trim the silence that a model puts around a text, and put a natural pause after it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from voxmesh_runtime.audio import Samples
 
 _FRAME_S = 0.005
 _AUDIBLE_RMS = 0.001
-"""-60 dBFS: above the model's noise, below its softest consonants."""
+"""-60 dBFS: above the noise of a synthesiser, below its softest consonants."""
 _BEFORE_S = 0.02
 _AFTER_S = 0.04
 _LONG_PAUSE_S = 0.22
@@ -28,14 +28,19 @@ def joined(samples: Samples, clause: str, speaking_rate: float, hertz: int) -> S
 
 def trimmed(samples: Samples, hertz: int) -> Samples:
     """`samples` from shortly before the first to shortly after the last audible frame."""
+    return samples[audible(samples, hertz)]
+
+
+def audible(samples: Samples, hertz: int) -> slice:
+    """Where `trimmed` cuts; empty when all is silent."""
     frame = round(_FRAME_S * hertz)
     frames = samples[: len(samples) // frame * frame].reshape(-1, frame)
-    audible = np.flatnonzero(np.sqrt(np.mean(np.square(frames), axis=1)) > _AUDIBLE_RMS)
-    if not len(audible):
-        return samples[:0]
-    start = int(audible[0]) * frame - round(_BEFORE_S * hertz)
-    end = (int(audible[-1]) + 1) * frame + round(_AFTER_S * hertz)
-    return samples[max(0, start) : end]
+    heard = np.flatnonzero(np.sqrt(np.mean(np.square(frames), axis=1)) > _AUDIBLE_RMS)
+    if not len(heard):
+        return slice(0, 0)
+    start = int(heard[0]) * frame - round(_BEFORE_S * hertz)
+    end = (int(heard[-1]) + 1) * frame + round(_AFTER_S * hertz)
+    return slice(max(0, start), min(end, len(samples)))
 
 
 def pause_after(clause: str) -> float:

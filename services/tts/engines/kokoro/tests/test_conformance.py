@@ -1,0 +1,46 @@
+"""Kokoro passes the suite of its slot, on the published model in int8."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from voxmesh_runtime.clock import seconds_of
+from voxmesh_tts.conformance import END, Request, TtsConformance, text
+from voxmesh_tts.engine import Engine
+
+pytestmark = pytest.mark.engine
+
+
+class TestKokoro(TtsConformance):
+    """Short sentences, twice as fast as usual: the model takes half as long as they last."""
+
+    sentence = "It is in Paris."
+    other_sentence = "No."
+    least_s = 0.3
+
+    @pytest.fixture(autouse=True)
+    def _loaded(self, kokoro: Engine) -> None:
+        self._kokoro = kokoro
+
+    def engine(self) -> Engine:
+        """The engine under test."""
+        return self._kokoro
+
+    def config(self, **changes: Any) -> Request:
+        """A config that every engine accepts."""
+        return super().config(**{"speaking_rate": 2.0, **changes})
+
+    async def test_words_are_those_of_the_text_and_lie_in_its_audio(self) -> None:
+        whole = "At 3:30, she said: it is in Paris."
+        responses = await self.spoken(text(whole), END, word_time_offsets=True)
+        timings = [response.word_timing for response in responses if response.HasField("word_timing")]
+        assert [timing.text for timing in timings] == ["At", "3:30", "she", "said", "it", "is", "in", "Paris"]
+        bounds = [seconds_of(at) for timing in timings for at in (timing.start_offset, timing.end_offset)]
+        assert bounds == sorted(bounds)
+        assert 0 <= bounds[0] < bounds[-1] <= self.lengths(responses)[0]
+
+    async def test_a_blend_is_a_voice(self) -> None:
+        responses = await self.spoken(text(self.sentence), END, voice="af_heart:0.6+bf_emma:0.4")
+        assert self.lengths(responses)[0] > self.least_s
