@@ -25,6 +25,7 @@ from voxmesh_client.cli.console import (
     write_text,
 )
 from voxmesh_client.cli.show import (
+    asked_of,
     options_dict,
     print_failure,
     print_ignored,
