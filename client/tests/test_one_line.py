@@ -15,9 +15,10 @@ import soundfile
 from PIL import Image
 
 from voxmesh.common.v1.common_pb2 import OptionOutcome, Ready
+from voxmesh.conversation.v1.conversation_pb2 import SessionStarted
 from voxmesh_client.cli.app import main
 from voxmesh_client.cli.console import Failed, input_text, require_place
-from voxmesh_client.cli.show import options_dict, print_options
+from voxmesh_client.cli.show import asked_of, options_dict, print_options
 from voxmesh_client.local.ports import free_block
 from voxmesh_runtime.audio import write_wav
 
@@ -210,3 +211,17 @@ def test_options_that_were_not_done_as_asked_are_in_the_json() -> None:
         ("config.speaking_rate", "OUTCOME_APPROXIMATED"),
     ]
     assert options_dict(Ready()) == {}
+
+
+def test_of_a_conversation_only_what_its_client_has_set_is_told() -> None:
+    def ready(engine: str, field: str) -> Ready:
+        return Ready(engine=engine, options=[OptionOutcome(field=field, outcome=OptionOutcome.OUTCOME_IGNORED)])
+
+    services = [
+        ready("silero", "config.min_silence_duration"),
+        ready("moonshine", "config.language_codes"),
+        ready("hibari", "config.word_time_offsets"),
+        ready("coordinator", "config.record"),
+    ]
+    options = options_dict(*asked_of(SessionStarted(services=services)))["options"]
+    assert [option["field"] for option in options] == ["config.language_codes", "config.record"]

@@ -27,7 +27,7 @@ from voxmesh_client.cli.console import (
     run,
     settings_of,
 )
-from voxmesh_client.cli.show import options_dict, print_ignored, print_replaced, print_turn, turn_dict
+from voxmesh_client.cli.show import asked_of, options_dict, print_ignored, print_replaced, print_turn, turn_dict
 from voxmesh_client.events import Event
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
@@ -59,7 +59,7 @@ def ask(
     written = to if to is not None and write_reply(to, turns) else None
     if json:
         told = {"turns": [turn_dict(turn) for turn in turns], "audio": None if written is None else str(written)}
-        print_json({**told, **options_dict(*session.services)})
+        print_json({**told, **options_dict(*asked_of(session))})
     else:
         for turn in turns:
             print_turn(turn)

@@ -25,6 +25,7 @@ from voxmesh_client.cli.console import (
     write_text,
 )
 from voxmesh_client.cli.show import (
+    asked_of,
     options_dict,
     print_end,
     print_failure,
@@ -74,7 +75,7 @@ async def _chat(
         async for line in lines:
             turn = await _turn(conversation, events, line, log, shown=not json)
             if json:
-                print_json({**turn_dict(turn), **options_dict(*conversation.session.services)})
+                print_json({**turn_dict(turn), **options_dict(*asked_of(conversation.session))})
             else:
                 _print(turn, times=times)
     return any(turn.failure is not None for turn in log.turns)

@@ -39,9 +39,7 @@ _ALIKE = 0.6
 def demo(
     wav: Annotated[Path | None, typer.Argument(help="A spoken question; without one, the mesh speaks its own.")] = None,
     *,
-    question: Annotated[
-        str, typer.Option(help="What to ask when there is no file.")
-    ] = "What is the capital of Japan?",
+    question: Annotated[str, typer.Option(help="What to ask when there is no file.")] = "What is the capital of Japan?",
     to: Annotated[Path, typer.Option("--out", help="Where the spoken reply goes.")] = Path("reply.wav"),
     json: JsonOption = False,
 ) -> None:

@@ -23,6 +23,8 @@ from voxmesh_client.waterfall import waterfall
 
 _MAX_WIDTH = 140
 _IGNORED = {"config.record": "not recorded", "config.purpose": "purpose not applied"}
+_PASSED_ON = frozenset({"config.language_codes"})
+"""Options of a conversation that its services get as the client has set them."""
 _BECAME = {OptionOutcome.OUTCOME_IGNORED: "ignores", OptionOutcome.OUTCOME_APPROXIMATED: "approximates"}
 
 _ENDS: dict[int, str] = {
@@ -79,7 +81,7 @@ def print_replaced(event: Event) -> None:
     elif isinstance(event, ServiceChanged):
         server = event.ready
         err.print(f"voxmesh: {event.slot} is now {server.engine} at {server.host}", style="yellow", markup=False)
-        print_options(server)
+        print_options(_passed_on(server))
     elif isinstance(event, SlotStatus):
         is_down = event.state == SlotStatus.STATE_DOWN
         line = f"{event.slot} is down: {event.reason}" if is_down else f"{event.slot} is back"
@@ -88,8 +90,17 @@ def print_replaced(event: Event) -> None:
 
 def print_ignored(session: SessionStarted) -> None:
     """Tell which options of a conversation the coordinator and its services do not do as asked, and why."""
-    for ready in session.services:
+    for ready in asked_of(session):
         print_options(ready)
+
+
+def asked_of(session: SessionStarted) -> list[Ready]:
+    """What became of the options that the client itself has set; the coordinator sets more for its services."""
+    return [*map(_passed_on, session.services[:-1]), *session.services[-1:]]
+
+
+def _passed_on(ready: Ready) -> Ready:
+    return Ready(engine=ready.engine, options=[option for option in ready.options if option.field in _PASSED_ON])
 
 
 def print_options(ready: Ready) -> None:

@@ -24,6 +24,7 @@ from voxmesh_client.cli.console import (
 )
 from voxmesh_client.cli.languages import language_option
 from voxmesh_client.cli.show import (
+    asked_of,
     options_dict,
     print_failure,
     print_ignored,
@@ -106,7 +107,7 @@ async def _follow(conversation: Conversation, log: TurnLog, playback: Playback, 
             if turn is None or not turn.is_over:
                 continue
             if json:
-                print_json({**turn_dict(turn), **options_dict(*conversation.session.services)})
+                print_json({**turn_dict(turn), **options_dict(*asked_of(conversation.session))})
                 continue
             out.print(Text.assemble(("you:   ", "bold"), turn.text))
             out.print(Text.assemble(("reply: ", "bold"), turn.reply.strip()))

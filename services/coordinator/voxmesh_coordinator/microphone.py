@@ -235,7 +235,7 @@ class Microphone:
     def _check(self, data: bytes) -> None:
         # Only floats need a look at their values; the rest is right by its length.
         if self._format.encoding is Encoding.F32LE:
-            self._decoder.decode(data)
+            self._decoder.check(data)
         elif not data or len(data) % self._format.bytes_per_frame or len(data) > 64 * 1024:
             size = self._format.bytes_per_frame
             raise InvalidArgument("audio.data", f"{len(data)} bytes are not 1 to 65536 in whole frames of {size}")

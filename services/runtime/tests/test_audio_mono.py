@@ -112,6 +112,7 @@ def test_c12_a_stream_of_audio_messages_is_mixed_so() -> None:
     sound = words()
     frames = np.column_stack([sound, -sound])
     decoder = Decoder(STEREO)
+    decoder.check(np.ones(2000, np.float32).tobytes())  # takes nothing
     chunks = [decoder.decode(frames[begin : begin + 320].tobytes()) for begin in range(0, len(frames), 320)]
     np.testing.assert_array_equal(np.concatenate(chunks), mixed(sound, -sound))
 

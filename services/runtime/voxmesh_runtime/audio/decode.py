@@ -40,6 +40,15 @@ class Decoder:
         self._check_size(len(data))
         return self._mono.mix(self._interleaved(data).reshape(-1, self._format.channel_count))
 
+    def check(self, data: bytes) -> None:
+        """See that `decode` would take a message, without taking it.
+
+        Raises:
+            InvalidArgument: it would not.
+        """
+        self._check_size(len(data))
+        self._interleaved(data)
+
     def _check_size(self, size: int) -> None:
         frame = self._format.bytes_per_frame
         if size == 0:
