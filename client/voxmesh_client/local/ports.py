@@ -12,6 +12,9 @@ import psutil
 LOOPBACK = "127.0.0.1"
 _FIRST, _LAST = 20000, 32000
 
+_marks: list[socket.socket] = []
+"""Sockets that keep ports for this process."""
+
 
 def is_free(port: int) -> bool:
     """True when a server may listen at a loopback port."""
@@ -48,10 +51,10 @@ def taken(ports: Iterable[int]) -> list[str]:
 
 
 def free_block(length: int) -> int:
-    """A port that begins `length` free ones.
+    """A port that begins `length` free ones, which no other call gives out while this process lives.
 
     Below the range that the kernel gives to outgoing connections, and at a place that differs
-    from process to process, so that two that start at once do not meet.
+    from process to process, so that two that start at once seldom look at the same ports.
 
     Raises:
         OSError: there is none.
@@ -59,6 +62,31 @@ def free_block(length: int) -> int:
     blocks = range(_FIRST, _LAST, length)
     for number in range(len(blocks)):
         start = blocks[(os.getpid() + number) % len(blocks)]
-        if all(is_free(port) for port in range(start, start + length)):
+        if _reserve(range(start, start + length)):
             return start
     raise OSError(errno.EADDRINUSE, f"no {length} free ports in a row from {_FIRST} to {_LAST}; free some")
+
+
+def _reserve(ports: range) -> bool:
+    """Keep ports from other calls, here and in other processes; False if one of them is taken.
+
+    The mark is a UDP socket of the same number, which is in no server's way and goes with the process.
+    """
+    marks: list[socket.socket] = []
+    for port in ports:
+        mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        marks.append(mark)
+        try:
+            mark.bind((LOOPBACK, port))
+        except OSError as error:
+            if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+                raise
+            break
+        if not is_free(port):
+            break
+    else:
+        _marks.extend(marks)
+        return True
+    for mark in marks:
+        mark.close()
+    return False
