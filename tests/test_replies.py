@@ -206,8 +206,9 @@ async def test_c5_text_before_a_call_stays_beside_it() -> None:
     [
         (says("Done."), ReplyFinished.REASON_COMPLETED, "Done."),
         (Play(), ReplyFinished.REASON_TOOL_CALLS, ""),
+        (wants("x"), ReplyFinished.REASON_TOOL_CALLS, ""),
     ],
-    ids=["it answers", "it says nothing"],
+    ids=["it answers", "it says nothing", "it calls once more"],
 )
 async def test_c6_after_the_last_round_an_answer_without_tools_is_asked(last: Play, reason: int, text: str) -> None:
     async with typed(*(wants("x") for _ in range(4)), last) as (server, call):

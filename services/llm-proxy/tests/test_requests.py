@@ -100,10 +100,13 @@ def test_arguments_that_are_no_object_are_refused_by_field(text: str) -> None:
     assert caught.value.field == "generate.messages[1].tool_calls[0].arguments_json"
 
 
-def test_l3_a_state_of_nobody_is_refused_by_field() -> None:
-    with pytest.raises(InvalidArgument) as caught:
-        sent(*asked(llm_pb2.ToolCall(call_id="c", name="a", upstream_state=b"x")))
-    assert caught.value.field == "generate.messages[1].tool_calls[0].upstream_state"
+@pytest.mark.parametrize(
+    "state", [b"x", b"\x01[]", b"\x02{}", b"\x00" * 100_000], ids=["odd", "a list", "of a later version", "long"]
+)
+def test_l3_a_state_that_another_service_gave_is_left_alone(state: bytes) -> None:
+    made = llm_pb2.ToolCall(call_id="c", name="a", arguments_json="{}", upstream_state=state)
+    function = {"name": "a", "arguments": "{}"}
+    assert sent(*asked(made))[0]["tool_calls"] == [{"id": "c", "type": "function", "function": function}]
 
 
 def test_l3_a_state_cannot_write_the_contracts_fields() -> None:

@@ -243,3 +243,10 @@ def test_what_could_not_come_back_is_left_out_and_the_id_stays(case: str) -> Non
 def test_l3_a_state_that_the_service_did_not_make_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         call_state.decode(data)
+
+
+@pytest.mark.parametrize(("words", "finish"), [("Sunny.", "tool_calls"), ("", "tool_calls"), ("Sunny.", "stop")])
+def test_c6_a_call_where_no_tool_was_offered_is_no_part_of_the_answer(words: str, finish: str) -> None:
+    wrote = chunk({"content": words}), chunk({"tool_calls": [part("{}", "weather", index=0)]}, finish)
+    answer = told_by(*wrote)
+    assert (answer.text, answer.calls, answer.reason) == (words, [], "STOP")

@@ -39,7 +39,7 @@ class Answer:
 
     Args:
         index: number of the generation in its stream.
-        tool_names: tools that the caller offered.
+        tool_names: tools that the caller offered; where it offered none, calls are no part of the answer.
         upstream: which one, as in `ToolCallAssembler`.
         thinking: the caller wants to see thoughts; otherwise they are dropped.
         splitter: tells thoughts that are written inline.
@@ -60,6 +60,7 @@ class Answer:
         self._text = SurrogateJoiner()
         self._thoughts = SurrogateJoiner()
         self._marks = ControlTokenFilter()
+        self._may_call = bool(tool_names)
         self._tools = ToolCallAssembler(tool_names, upstream)
         self._finish = ""
         self._is_ended = False
@@ -80,7 +81,7 @@ class Answer:
             yield from self._texts([Piece(self._thoughts.feed(event.reasoning), is_thought=True)])
         if event.text:
             yield from self._texts(self._splitter.feed(self._text.feed(event.text)))
-        if event.fragments:
+        if event.fragments and self._may_call:
             yield from self._flush_text()
             yield from self._calls(self._tools.feed(event.fragments))
         self._finish = event.finish or self._finish
@@ -101,12 +102,15 @@ class Answer:
         # A call that the limit cut in two is nobody's to run.
         if _REASONS.get(self._finish) not in _CUTS:
             yield from self._calls(self._tools.flush())
-        if self._finish in _TOOLS and not self._tools.count:
+        if self._finish in _TOOLS and self._may_call and not self._tools.count:
             raise Unavailable("the upstream announced a tool call and sent none; send the generation again", 0.1)
 
     def reason(self) -> llm_pb2.Finished.Reason.ValueType:
         """Why the answer is over; only after `end`."""
         reason = _REASONS.get(self._finish, Finished.REASON_STOP)
+        if not self._may_call and reason == Finished.REASON_TOOL_CALLS:
+            # Nobody offered a tool, so that nobody can run a call: the answer is the text that came.
+            return Finished.REASON_STOP
         # Some upstreams say "stop" after tool calls.
         return Finished.REASON_TOOL_CALLS if self._tools.count and reason == Finished.REASON_STOP else reason
 

@@ -74,3 +74,15 @@ def decode(data: bytes) -> CallState:
     if _OURS & (of_call.keys() | of_function.keys()):
         raise ValueError("holds fields of the contract")
     return CallState(upstream, call_id, of_call, of_function)
+
+
+def state_for(upstream: str, data: bytes) -> CallState | None:
+    """The state that this upstream gave a call; None where another service or upstream did, or nobody.
+
+    A conversation that moves between backends carries states of both; neither may make it unusable at the other.
+    """
+    try:
+        state = decode(data)
+    except ValueError:
+        return None
+    return state if state.upstream == upstream else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.arguments import harmless, parse
-from voxmesh_llm_proxy.call_state import decode
+from voxmesh_llm_proxy.call_state import state_for
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.structs import Json, plain
 from voxmesh_llm_proxy.validation import image_type
@@ -113,8 +113,8 @@ def _upstream_ids(calls: Sequence[llm_pb2.ToolCall], upstream: str) -> dict[str,
     """The upstream's own id of each call of a message; ours where it gave none, or the same to two of them."""
     ids: dict[str, str] = {}
     for call in calls:
-        state = decode(call.upstream_state) if call.upstream_state else None
-        own = state.call_id if state is not None and state.upstream == upstream else ""
+        state = state_for(upstream, call.upstream_state)
+        own = state.call_id if state is not None else ""
         ids[call.call_id] = own if own and own not in ids.values() else call.call_id
     return ids
 
@@ -151,8 +151,8 @@ def _tool(tool: llm_pb2.Tool) -> Json:
 
 def _tool_call(call: llm_pb2.ToolCall, call_id: str, upstream: str) -> Json:
     function: Json = {"name": call.name, "arguments": _arguments(call)}
-    state = decode(call.upstream_state) if call.upstream_state else None
-    if state is None or state.upstream != upstream:
+    state = state_for(upstream, call.upstream_state)
+    if state is None:
         return {"id": call_id, "type": "function", "function": function}
     return {"id": call_id, "type": "function", **state.of_call, "function": {**function, **state.of_function}}
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from google.protobuf import json_format, struct_pb2
 
 from voxmesh.llm.v1 import llm_pb2
-from voxmesh_llm_proxy import arguments, call_state
+from voxmesh_llm_proxy import arguments
 from voxmesh_llm_proxy.structs import plain
 from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument
@@ -144,7 +144,6 @@ def _check_tool_calls(field: str, message: llm_pb2.Message, calls: set[str]) -> 
         path = f"{field}.tool_calls[{index}]"
         _check_name(f"{path}.name", call.name)
         _check_arguments(path, call)
-        _check_state(f"{path}.upstream_state", call.upstream_state)
         if not _CALL_ID.fullmatch(call.call_id):
             raise InvalidArgument(f"{path}.call_id", "must have 1 to 128 printable ASCII characters without spaces")
         refuse_control_tokens(f"{path}.call_id", call.call_id)
@@ -167,15 +166,6 @@ def _check_arguments(path: str, call: llm_pb2.ToolCall) -> None:
     except ValueError:
         limit = f"of at most {arguments.MAX_DEPTH} levels"
         raise InvalidArgument(field, f"must be one JSON object {limit}, as the service sent it") from None
-
-
-def _check_state(field: str, state: bytes) -> None:
-    try:
-        if state:
-            call_state.decode(state)
-    except ValueError:
-        limit = f"at most {call_state.MAX_STATE_BYTES} bytes"
-        raise InvalidArgument(field, f"must be what the service sent with the call, {limit}, or empty") from None
 
 
 def _check_order(messages_field: str, messages: Sequence[llm_pb2.Message], *, is_answered: bool) -> None:
