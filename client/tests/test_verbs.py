@@ -193,7 +193,9 @@ def test_embed_shows_what_is_alike(mesh: CommandLine) -> None:
 
 
 def test_embed_takes_lines_and_dimensions(mesh: CommandLine) -> None:
-    lines = mesh.json_lines("embed", "-", "--dimensions", "64", stdin="one\ntwo\n")
+    done = mesh.raw("embed", "-", "--dimensions", "64", "--json", stdin="one\ntwo\n")
+    assert "approximates config.dimensions" in done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["text"] for line in lines] == ["one", "two"]
     assert all(len(line["values"]) == 64 for line in lines)
 
