@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import socket
 from collections.abc import Iterable
+from contextlib import ExitStack
 
 import psutil
 
 LOOPBACK = "127.0.0.1"
 _FIRST, _LAST = 20000, 32000
 
-_marks: list[socket.socket] = []
+_marks = ExitStack()
 """Sockets that keep ports for this process."""
+atexit.register(_marks.close)
 
 
 def is_free(port: int) -> bool:
@@ -72,21 +75,16 @@ def _reserve(ports: range) -> bool:
 
     The mark is a UDP socket of the same number, which is in no server's way and goes with the process.
     """
-    marks: list[socket.socket] = []
-    for port in ports:
-        mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        marks.append(mark)
-        try:
-            mark.bind((LOOPBACK, port))
-        except OSError as error:
-            if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
-                raise
-            break
-        if not is_free(port):
-            break
-    else:
-        _marks.extend(marks)
-        return True
-    for mark in marks:
-        mark.close()
-    return False
+    with ExitStack() as marks:
+        for port in ports:
+            mark = marks.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            try:
+                mark.bind((LOOPBACK, port))
+            except OSError as error:
+                if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+                    raise
+                return False
+            if not is_free(port):
+                return False
+        _marks.enter_context(marks.pop_all())
+    return True
