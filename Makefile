@@ -93,4 +93,4 @@ bench: setup ## Measure the mesh against the same models in one process
 
 .PHONY: clean
 clean: ## Remove the environment and everything built
-	rm -rf $(VENV) .venvs build dist .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venvs build dist .hypothesis .pytest_cache .ruff_cache
