@@ -21,6 +21,35 @@ else:
 
 DESCRIPTOR: descriptor.FileDescriptor
 
+class _ModelState:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModelStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ModelState.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    MODEL_STATE_UNSPECIFIED: _ModelState.ValueType  # 0
+    """A service that is older than this field."""
+    MODEL_STATE_LOADED: _ModelState.ValueType  # 1
+    """In memory, ready for work."""
+    MODEL_STATE_UNLOADED: _ModelState.ValueType  # 2
+    """Its memory was given back because nobody used it."""
+    MODEL_STATE_LOADING: _ModelState.ValueType  # 3
+    """On its way into memory."""
+
+class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
+    """ModelState says whether a model is in memory. A service whose model is
+    unloaded is healthy: the next request loads it again.
+    """
+
+MODEL_STATE_UNSPECIFIED: ModelState.ValueType  # 0
+"""A service that is older than this field."""
+MODEL_STATE_LOADED: ModelState.ValueType  # 1
+"""In memory, ready for work."""
+MODEL_STATE_UNLOADED: ModelState.ValueType  # 2
+"""Its memory was given back because nobody used it."""
+MODEL_STATE_LOADING: ModelState.ValueType  # 3
+"""On its way into memory."""
+
 @typing.final
 class AudioFormat(message.Message):
     """AudioFormat describes raw audio in a stream."""
@@ -295,6 +324,7 @@ class ModelInfo(message.Message):
     ENGINE_REASON_FIELD_NUMBER: builtins.int
     RESIDENT_MEMORY_BYTES_FIELD_NUMBER: builtins.int
     ACCELERATOR_MEMORY_BYTES_FIELD_NUMBER: builtins.int
+    MODEL_STATE_FIELD_NUMBER: builtins.int
     model: builtins.str
     """Model name, such as "moonshine/tiny-en"."""
     engine: builtins.str
@@ -321,6 +351,8 @@ class ModelInfo(message.Message):
     """Memory of the accelerator that the service's process holds, in bytes;
     unset when there is none, or when it cannot be told.
     """
+    model_state: ModelState.ValueType
+    """Whether the model is in memory."""
     @builtins.property
     def language_codes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """BCP-47 tags the model accepts; empty when language does not matter."""
@@ -341,10 +373,11 @@ class ModelInfo(message.Message):
         engine_reason: builtins.str = ...,
         resident_memory_bytes: builtins.int = ...,
         accelerator_memory_bytes: builtins.int | None = ...,
+        model_state: ModelState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_accelerator_memory_bytes", b"_accelerator_memory_bytes", "accelerator_memory_bytes", b"accelerator_memory_bytes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_accelerator_memory_bytes", b"_accelerator_memory_bytes", "accelerator_memory_bytes", b"accelerator_memory_bytes", "active_streams", b"active_streams", "device", b"device", "device_reason", b"device_reason", "engine", b"engine", "engine_reason", b"engine_reason", "engine_version", b"engine_version", "host", b"host", "language_codes", b"language_codes", "license", b"license", "max_streams", b"max_streams", "model", b"model", "resident_memory_bytes", b"resident_memory_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_accelerator_memory_bytes", b"_accelerator_memory_bytes", "accelerator_memory_bytes", b"accelerator_memory_bytes", "active_streams", b"active_streams", "device", b"device", "device_reason", b"device_reason", "engine", b"engine", "engine_reason", b"engine_reason", "engine_version", b"engine_version", "host", b"host", "language_codes", b"language_codes", "license", b"license", "max_streams", b"max_streams", "model", b"model", "model_state", b"model_state", "resident_memory_bytes", b"resident_memory_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__accelerator_memory_bytes: _TypeAlias = typing.Literal["accelerator_memory_bytes"]  # noqa: Y015
     _WhichOneofArgType__accelerator_memory_bytes: _TypeAlias = typing.Literal["_accelerator_memory_bytes", b"_accelerator_memory_bytes"]  # noqa: Y015

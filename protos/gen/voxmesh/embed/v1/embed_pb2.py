@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from voxmesh.common.v1 import common_pb2 as voxmesh_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoxmesh/embed/v1/embed.proto\x12\x10voxmesh.embed.v1\x1a\x1evoxmesh/common/v1/common.proto\"\x8f\x01\n\x15StreamingEmbedRequest\x12\x33\n\x06\x63onfig\x18\x01 \x01(\x0b\x32!.voxmesh.embed.v1.EmbeddingConfigH\x00\x12,\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1b.voxmesh.embed.v1.TextBatchH\x00\x42\x13\n\x11streaming_request\"]\n\x0f\x45mbeddingConfig\x12\r\n\x05model\x18\x01 \x01(\t\x12\x17\n\ndimensions\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x13\n\x0binstruction\x18\x03 \x01(\tB\r\n\x0b_dimensions\"\xd5\x01\n\tTextBatch\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x03\x12\r\n\x05texts\x18\x02 \x03(\t\x12.\n\x04kind\x18\x03 \x01(\x0e\x32 .voxmesh.embed.v1.TextBatch.Kind\x12\x36\n\rtrace_context\x18\x04 \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContext\"?\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_QUERY\x10\x01\x12\x11\n\rKIND_DOCUMENT\x10\x02\"\xc0\x01\n\x16StreamingEmbedResponse\x12)\n\x05ready\x18\x01 \x01(\x0b\x32\x18.voxmesh.common.v1.ReadyH\x00\x12\x31\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32 .voxmesh.embed.v1.EmbeddingBatchH\x00\x12\x32\n\ngoing_away\x18\x03 \x01(\x0b\x32\x1c.voxmesh.common.v1.GoingAwayH\x00\x42\x14\n\x12streaming_response\"~\n\x0e\x45mbeddingBatch\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x03\x12/\n\nembeddings\x18\x02 \x03(\x0b\x32\x1b.voxmesh.embed.v1.Embedding\x12)\n\x06timing\x18\x03 \x01(\x0b\x32\x19.voxmesh.common.v1.Timing\"C\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x11\n\ttruncated\x18\x03 \x01(\x08\"\x15\n\x13GetModelInfoRequest\"\xa1\x01\n\x14GetModelInfoResponse\x12\x30\n\nmodel_info\x18\x01 \x01(\x0b\x32\x1c.voxmesh.common.v1.ModelInfo\x12\x12\n\ndimensions\x18\x02 \x01(\x05\x12\x1a\n\x12shorter_dimensions\x18\x03 \x01(\x08\x12\x12\n\nmax_tokens\x18\x04 \x01(\x05\x12\x13\n\x0binstruction\x18\x05 \x01(\x08\x32\xda\x01\n\x10\x45mbeddingService\x12g\n\x0eStreamingEmbed\x12\'.voxmesh.embed.v1.StreamingEmbedRequest\x1a(.voxmesh.embed.v1.StreamingEmbedResponse(\x01\x30\x01\x12]\n\x0cGetModelInfo\x12%.voxmesh.embed.v1.GetModelInfoRequest\x1a&.voxmesh.embed.v1.GetModelInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoxmesh/embed/v1/embed.proto\x12\x10voxmesh.embed.v1\x1a\x1evoxmesh/common/v1/common.proto\"\x8f\x01\n\x15StreamingEmbedRequest\x12\x33\n\x06\x63onfig\x18\x01 \x01(\x0b\x32!.voxmesh.embed.v1.EmbeddingConfigH\x00\x12,\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x1b.voxmesh.embed.v1.TextBatchH\x00\x42\x13\n\x11streaming_request\"\xfd\x01\n\x0f\x45mbeddingConfig\x12\r\n\x05model\x18\x01 \x01(\t\x12\x17\n\ndimensions\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x13\n\x0binstruction\x18\x03 \x01(\t\x12<\n\x08\x65ncoding\x18\x04 \x01(\x0e\x32*.voxmesh.embed.v1.EmbeddingConfig.Encoding\"`\n\x08\x45ncoding\x12\x18\n\x14\x45NCODING_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x45NCODING_FLOAT\x10\x01\x12\x11\n\rENCODING_INT8\x10\x02\x12\x13\n\x0f\x45NCODING_BINARY\x10\x03\x42\r\n\x0b_dimensions\"\xd5\x01\n\tTextBatch\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x03\x12\r\n\x05texts\x18\x02 \x03(\t\x12.\n\x04kind\x18\x03 \x01(\x0e\x32 .voxmesh.embed.v1.TextBatch.Kind\x12\x36\n\rtrace_context\x18\x04 \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContext\"?\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_QUERY\x10\x01\x12\x11\n\rKIND_DOCUMENT\x10\x02\"\xc0\x01\n\x16StreamingEmbedResponse\x12)\n\x05ready\x18\x01 \x01(\x0b\x32\x18.voxmesh.common.v1.ReadyH\x00\x12\x31\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32 .voxmesh.embed.v1.EmbeddingBatchH\x00\x12\x32\n\ngoing_away\x18\x03 \x01(\x0b\x32\x1c.voxmesh.common.v1.GoingAwayH\x00\x42\x14\n\x12streaming_response\"~\n\x0e\x45mbeddingBatch\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x03\x12/\n\nembeddings\x18\x02 \x03(\x0b\x32\x1b.voxmesh.embed.v1.Embedding\x12)\n\x06timing\x18\x03 \x01(\x0b\x32\x19.voxmesh.common.v1.Timing\"S\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12\x0e\n\x06packed\x18\x04 \x01(\x0c\"\x8f\x01\n\x16StreamingRerankRequest\x12\x30\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1e.voxmesh.embed.v1.RerankConfigH\x00\x12.\n\x05query\x18\x02 \x01(\x0b\x32\x1d.voxmesh.embed.v1.RerankQueryH\x00\x42\x13\n\x11streaming_request\"2\n\x0cRerankConfig\x12\r\n\x05model\x18\x01 \x01(\t\x12\x13\n\x0binstruction\x18\x02 \x01(\t\"\x97\x01\n\x0bRerankQuery\x12\x10\n\x08query_id\x18\x01 \x01(\x03\x12\r\n\x05query\x18\x02 \x01(\t\x12\x11\n\tdocuments\x18\x03 \x03(\t\x12\x12\n\x05top_n\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x36\n\rtrace_context\x18\x05 \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContextB\x08\n\x06_top_n\"\xc3\x01\n\x17StreamingRerankResponse\x12)\n\x05ready\x18\x01 \x01(\x0b\x32\x18.voxmesh.common.v1.ReadyH\x00\x12\x33\n\x06ranked\x18\x02 \x01(\x0b\x32!.voxmesh.embed.v1.RankedDocumentsH\x00\x12\x32\n\ngoing_away\x18\x03 \x01(\x0b\x32\x1c.voxmesh.common.v1.GoingAwayH\x00\x42\x14\n\x12streaming_response\"\x83\x01\n\x0fRankedDocuments\x12\x10\n\x08query_id\x18\x01 \x01(\x03\x12\x33\n\tdocuments\x18\x02 \x03(\x0b\x32 .voxmesh.embed.v1.RankedDocument\x12)\n\x06timing\x18\x03 \x01(\x0b\x32\x19.voxmesh.common.v1.Timing\"_\n\x0eRankedDocument\x12\x16\n\x0e\x64ocument_index\x18\x01 \x01(\x05\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x13\n\x0btoken_count\x18\x03 \x01(\x05\x12\x11\n\ttruncated\x18\x04 \x01(\x08\"\x15\n\x13GetModelInfoRequest\"\xc2\x01\n\x14GetModelInfoResponse\x12\x30\n\nmodel_info\x18\x01 \x01(\x0b\x32\x1c.voxmesh.common.v1.ModelInfo\x12\x12\n\ndimensions\x18\x02 \x01(\x05\x12\x1a\n\x12shorter_dimensions\x18\x03 \x01(\x08\x12\x12\n\nmax_tokens\x18\x04 \x01(\x05\x12\x13\n\x0binstruction\x18\x05 \x01(\x08\x12\x0e\n\x06\x65mbeds\x18\x06 \x01(\x08\x12\x0f\n\x07reranks\x18\x07 \x01(\x08\x32\xc6\x02\n\x10\x45mbeddingService\x12g\n\x0eStreamingEmbed\x12\'.voxmesh.embed.v1.StreamingEmbedRequest\x1a(.voxmesh.embed.v1.StreamingEmbedResponse(\x01\x30\x01\x12j\n\x0fStreamingRerank\x12(.voxmesh.embed.v1.StreamingRerankRequest\x1a).voxmesh.embed.v1.StreamingRerankResponse(\x01\x30\x01\x12]\n\x0cGetModelInfo\x12%.voxmesh.embed.v1.GetModelInfoRequest\x1a&.voxmesh.embed.v1.GetModelInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,22 +34,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STREAMINGEMBEDREQUEST']._serialized_start=83
   _globals['_STREAMINGEMBEDREQUEST']._serialized_end=226
-  _globals['_EMBEDDINGCONFIG']._serialized_start=228
-  _globals['_EMBEDDINGCONFIG']._serialized_end=321
-  _globals['_TEXTBATCH']._serialized_start=324
-  _globals['_TEXTBATCH']._serialized_end=537
-  _globals['_TEXTBATCH_KIND']._serialized_start=474
-  _globals['_TEXTBATCH_KIND']._serialized_end=537
-  _globals['_STREAMINGEMBEDRESPONSE']._serialized_start=540
-  _globals['_STREAMINGEMBEDRESPONSE']._serialized_end=732
-  _globals['_EMBEDDINGBATCH']._serialized_start=734
-  _globals['_EMBEDDINGBATCH']._serialized_end=860
-  _globals['_EMBEDDING']._serialized_start=862
-  _globals['_EMBEDDING']._serialized_end=929
-  _globals['_GETMODELINFOREQUEST']._serialized_start=931
-  _globals['_GETMODELINFOREQUEST']._serialized_end=952
-  _globals['_GETMODELINFORESPONSE']._serialized_start=955
-  _globals['_GETMODELINFORESPONSE']._serialized_end=1116
-  _globals['_EMBEDDINGSERVICE']._serialized_start=1119
-  _globals['_EMBEDDINGSERVICE']._serialized_end=1337
+  _globals['_EMBEDDINGCONFIG']._serialized_start=229
+  _globals['_EMBEDDINGCONFIG']._serialized_end=482
+  _globals['_EMBEDDINGCONFIG_ENCODING']._serialized_start=371
+  _globals['_EMBEDDINGCONFIG_ENCODING']._serialized_end=467
+  _globals['_TEXTBATCH']._serialized_start=485
+  _globals['_TEXTBATCH']._serialized_end=698
+  _globals['_TEXTBATCH_KIND']._serialized_start=635
+  _globals['_TEXTBATCH_KIND']._serialized_end=698
+  _globals['_STREAMINGEMBEDRESPONSE']._serialized_start=701
+  _globals['_STREAMINGEMBEDRESPONSE']._serialized_end=893
+  _globals['_EMBEDDINGBATCH']._serialized_start=895
+  _globals['_EMBEDDINGBATCH']._serialized_end=1021
+  _globals['_EMBEDDING']._serialized_start=1023
+  _globals['_EMBEDDING']._serialized_end=1106
+  _globals['_STREAMINGRERANKREQUEST']._serialized_start=1109
+  _globals['_STREAMINGRERANKREQUEST']._serialized_end=1252
+  _globals['_RERANKCONFIG']._serialized_start=1254
+  _globals['_RERANKCONFIG']._serialized_end=1304
+  _globals['_RERANKQUERY']._serialized_start=1307
+  _globals['_RERANKQUERY']._serialized_end=1458
+  _globals['_STREAMINGRERANKRESPONSE']._serialized_start=1461
+  _globals['_STREAMINGRERANKRESPONSE']._serialized_end=1656
+  _globals['_RANKEDDOCUMENTS']._serialized_start=1659
+  _globals['_RANKEDDOCUMENTS']._serialized_end=1790
+  _globals['_RANKEDDOCUMENT']._serialized_start=1792
+  _globals['_RANKEDDOCUMENT']._serialized_end=1887
+  _globals['_GETMODELINFOREQUEST']._serialized_start=1889
+  _globals['_GETMODELINFOREQUEST']._serialized_end=1910
+  _globals['_GETMODELINFORESPONSE']._serialized_start=1913
+  _globals['_GETMODELINFORESPONSE']._serialized_end=2107
+  _globals['_EMBEDDINGSERVICE']._serialized_start=2110
+  _globals['_EMBEDDINGSERVICE']._serialized_end=2436
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class EmbeddingServiceStub:
-    """EmbeddingService turns texts into vectors with the one model it serves.
+    """EmbeddingService turns texts into vectors, or ranks documents by a query,
+    with the one model it serves.
     """
 
     def __init__(self, channel):
@@ -40,6 +41,11 @@ class EmbeddingServiceStub:
                 request_serializer=voxmesh_dot_embed_dot_v1_dot_embed__pb2.StreamingEmbedRequest.SerializeToString,
                 response_deserializer=voxmesh_dot_embed_dot_v1_dot_embed__pb2.StreamingEmbedResponse.FromString,
                 _registered_method=True)
+        self.StreamingRerank = channel.stream_stream(
+                '/voxmesh.embed.v1.EmbeddingService/StreamingRerank',
+                request_serializer=voxmesh_dot_embed_dot_v1_dot_embed__pb2.StreamingRerankRequest.SerializeToString,
+                response_deserializer=voxmesh_dot_embed_dot_v1_dot_embed__pb2.StreamingRerankResponse.FromString,
+                _registered_method=True)
         self.GetModelInfo = channel.unary_unary(
                 '/voxmesh.embed.v1.EmbeddingService/GetModelInfo',
                 request_serializer=voxmesh_dot_embed_dot_v1_dot_embed__pb2.GetModelInfoRequest.SerializeToString,
@@ -48,13 +54,24 @@ class EmbeddingServiceStub:
 
 
 class EmbeddingServiceServicer:
-    """EmbeddingService turns texts into vectors with the one model it serves.
+    """EmbeddingService turns texts into vectors, or ranks documents by a query,
+    with the one model it serves.
     """
 
     def StreamingEmbed(self, request_iterator, context):
         """StreamingEmbed takes one config, then batches of texts. Each is answered
         by a batch of embeddings with the same id, in any order; texts of many
         streams share the model's batches.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamingRerank(self, request_iterator, context):
+        """StreamingRerank takes one config, then queries with documents. Each is
+        answered by its documents' scores with the same id, in any order. A service
+        whose model embeds refuses it with FAILED_PRECONDITION, as one whose model
+        ranks refuses StreamingEmbed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -75,6 +92,11 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     request_deserializer=voxmesh_dot_embed_dot_v1_dot_embed__pb2.StreamingEmbedRequest.FromString,
                     response_serializer=voxmesh_dot_embed_dot_v1_dot_embed__pb2.StreamingEmbedResponse.SerializeToString,
             ),
+            'StreamingRerank': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamingRerank,
+                    request_deserializer=voxmesh_dot_embed_dot_v1_dot_embed__pb2.StreamingRerankRequest.FromString,
+                    response_serializer=voxmesh_dot_embed_dot_v1_dot_embed__pb2.StreamingRerankResponse.SerializeToString,
+            ),
             'GetModelInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModelInfo,
                     request_deserializer=voxmesh_dot_embed_dot_v1_dot_embed__pb2.GetModelInfoRequest.FromString,
@@ -89,7 +111,8 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EmbeddingService:
-    """EmbeddingService turns texts into vectors with the one model it serves.
+    """EmbeddingService turns texts into vectors, or ranks documents by a query,
+    with the one model it serves.
     """
 
     @staticmethod
@@ -109,6 +132,33 @@ class EmbeddingService:
             '/voxmesh.embed.v1.EmbeddingService/StreamingEmbed',
             voxmesh_dot_embed_dot_v1_dot_embed__pb2.StreamingEmbedRequest.SerializeToString,
             voxmesh_dot_embed_dot_v1_dot_embed__pb2.StreamingEmbedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamingRerank(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/voxmesh.embed.v1.EmbeddingService/StreamingRerank',
+            voxmesh_dot_embed_dot_v1_dot_embed__pb2.StreamingRerankRequest.SerializeToString,
+            voxmesh_dot_embed_dot_v1_dot_embed__pb2.StreamingRerankResponse.FromString,
             options,
             channel_credentials,
             insecure,

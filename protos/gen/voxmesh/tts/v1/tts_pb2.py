@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from voxmesh.common.v1 import common_pb2 as voxmesh_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18voxmesh/tts/v1/tts.proto\x12\x0evoxmesh.tts.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1evoxmesh/common/v1/common.proto\"\xf3\x01\n\x1aStreamingSynthesizeRequest\x12\x31\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1f.voxmesh.tts.v1.SynthesisConfigH\x00\x12+\n\x04text\x18\x02 \x01(\x0b\x32\x1b.voxmesh.tts.v1.SegmentTextH\x00\x12\x36\n\x0e\x65nd_of_segment\x18\x03 \x01(\x0b\x32\x1c.voxmesh.tts.v1.EndOfSegmentH\x00\x12(\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32\x16.voxmesh.tts.v1.CancelH\x00\x42\x13\n\x11streaming_request\"\x93\x02\n\x0fSynthesisConfig\x12\x34\n\x0c\x61udio_format\x18\x01 \x01(\x0b\x32\x1e.voxmesh.common.v1.AudioFormat\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05voice\x18\x03 \x01(\t\x12\x15\n\rlanguage_code\x18\x04 \x01(\t\x12\x1a\n\rspeaking_rate\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\x19\n\x11word_time_offsets\x18\x06 \x01(\x08\x12\x13\n\x0binstruction\x18\x07 \x01(\t\x12\x37\n\x0fvoice_reference\x18\x08 \x01(\x0b\x32\x1e.voxmesh.tts.v1.VoiceReferenceB\x10\n\x0e_speaking_rate\"i\n\x0eVoiceReference\x12\x34\n\x0c\x61udio_format\x18\x01 \x01(\x0b\x32\x1e.voxmesh.common.v1.AudioFormat\x12\r\n\x05\x61udio\x18\x02 \x01(\x0c\x12\x12\n\ntranscript\x18\x03 \x01(\t\"f\n\x0bSegmentText\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x36\n\rtrace_context\x18\x02 \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContext\x12\x11\n\tcontinues\x18\x03 \x01(\x08\"\x0e\n\x0c\x45ndOfSegment\"\x08\n\x06\x43\x61ncel\"\xec\x02\n\x1bStreamingSynthesizeResponse\x12)\n\x05ready\x18\x01 \x01(\x0b\x32\x18.voxmesh.common.v1.ReadyH\x00\x12\x39\n\x0fsegment_started\x18\x02 \x01(\x0b\x32\x1e.voxmesh.tts.v1.SegmentStartedH\x00\x12-\n\x05\x61udio\x18\x03 \x01(\x0b\x32\x1c.voxmesh.tts.v1.SegmentAudioH\x00\x12\x31\n\x0bword_timing\x18\x04 \x01(\x0b\x32\x1a.voxmesh.tts.v1.WordTimingH\x00\x12;\n\x10segment_finished\x18\x05 \x01(\x0b\x32\x1f.voxmesh.tts.v1.SegmentFinishedH\x00\x12\x32\n\ngoing_away\x18\x06 \x01(\x0b\x32\x1c.voxmesh.common.v1.GoingAwayH\x00\x42\x14\n\x12streaming_response\"]\n\x0eSegmentStarted\x12\x15\n\rsegment_index\x18\x01 \x01(\x05\x12\x34\n\x0c\x61udio_format\x18\x02 \x01(\x0b\x32\x1e.voxmesh.common.v1.AudioFormat\"\x84\x01\n\x0cSegmentAudio\x12\x15\n\rsegment_index\x18\x01 \x01(\x05\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12)\n\x06offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\ntext_start\x18\x04 \x01(\x05\x12\x10\n\x08text_end\x18\x05 \x01(\x05\"\x91\x01\n\nWordTiming\x12\x15\n\rsegment_index\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\x12/\n\x0cstart_offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x99\x01\n\x0fSegmentFinished\x12\x15\n\rsegment_index\x18\x01 \x01(\x05\x12\x31\n\x0e\x61udio_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tcancelled\x18\x03 \x01(\x08\x12)\n\x06timing\x18\x04 \x01(\x0b\x32\x19.voxmesh.common.v1.Timing\"\x15\n\x13GetModelInfoRequest\"\xd1\x01\n\x14GetModelInfoResponse\x12\x30\n\nmodel_info\x18\x01 \x01(\x0b\x32\x1c.voxmesh.common.v1.ModelInfo\x12%\n\x06voices\x18\x02 \x03(\x0b\x32\x15.voxmesh.tts.v1.Voice\x12\x19\n\x11sample_rate_hertz\x18\x03 \x01(\x05\x12\x19\n\x11word_time_offsets\x18\x04 \x01(\x08\x12\x15\n\rvoice_cloning\x18\x05 \x01(\x08\x12\x13\n\x0binstruction\x18\x06 \x01(\x08\"-\n\x05Voice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0elanguage_codes\x18\x02 \x03(\t2\xe4\x01\n\x13TextToSpeechService\x12r\n\x13StreamingSynthesize\x12*.voxmesh.tts.v1.StreamingSynthesizeRequest\x1a+.voxmesh.tts.v1.StreamingSynthesizeResponse(\x01\x30\x01\x12Y\n\x0cGetModelInfo\x12#.voxmesh.tts.v1.GetModelInfoRequest\x1a$.voxmesh.tts.v1.GetModelInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18voxmesh/tts/v1/tts.proto\x12\x0evoxmesh.tts.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1evoxmesh/common/v1/common.proto\"\xf3\x01\n\x1aStreamingSynthesizeRequest\x12\x31\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1f.voxmesh.tts.v1.SynthesisConfigH\x00\x12+\n\x04text\x18\x02 \x01(\x0b\x32\x1b.voxmesh.tts.v1.SegmentTextH\x00\x12\x36\n\x0e\x65nd_of_segment\x18\x03 \x01(\x0b\x32\x1c.voxmesh.tts.v1.EndOfSegmentH\x00\x12(\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32\x16.voxmesh.tts.v1.CancelH\x00\x42\x13\n\x11streaming_request\"\xac\x03\n\x0fSynthesisConfig\x12\x34\n\x0c\x61udio_format\x18\x01 \x01(\x0b\x32\x1e.voxmesh.common.v1.AudioFormat\x12\r\n\x05model\x18\x02 \x01(\t\x12\r\n\x05voice\x18\x03 \x01(\t\x12\x15\n\rlanguage_code\x18\x04 \x01(\t\x12\x1a\n\rspeaking_rate\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\x19\n\x11word_time_offsets\x18\x06 \x01(\x08\x12\x13\n\x0binstruction\x18\x07 \x01(\t\x12\x37\n\x0fvoice_reference\x18\x08 \x01(\x0b\x32\x1e.voxmesh.tts.v1.VoiceReference\x12?\n\x0btext_format\x18\t \x01(\x0e\x32*.voxmesh.tts.v1.SynthesisConfig.TextFormat\"V\n\nTextFormat\x12\x1b\n\x17TEXT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11TEXT_FORMAT_PLAIN\x10\x01\x12\x14\n\x10TEXT_FORMAT_SSML\x10\x02\x42\x10\n\x0e_speaking_rate\"i\n\x0eVoiceReference\x12\x34\n\x0c\x61udio_format\x18\x01 \x01(\x0b\x32\x1e.voxmesh.common.v1.AudioFormat\x12\r\n\x05\x61udio\x18\x02 \x01(\x0c\x12\x12\n\ntranscript\x18\x03 \x01(\t\"f\n\x0bSegmentText\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x36\n\rtrace_context\x18\x02 \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContext\x12\x11\n\tcontinues\x18\x03 \x01(\x08\"\x0e\n\x0c\x45ndOfSegment\"\x08\n\x06\x43\x61ncel\"\xec\x02\n\x1bStreamingSynthesizeResponse\x12)\n\x05ready\x18\x01 \x01(\x0b\x32\x18.voxmesh.common.v1.ReadyH\x00\x12\x39\n\x0fsegment_started\x18\x02 \x01(\x0b\x32\x1e.voxmesh.tts.v1.SegmentStartedH\x00\x12-\n\x05\x61udio\x18\x03 \x01(\x0b\x32\x1c.voxmesh.tts.v1.SegmentAudioH\x00\x12\x31\n\x0bword_timing\x18\x04 \x01(\x0b\x32\x1a.voxmesh.tts.v1.WordTimingH\x00\x12;\n\x10segment_finished\x18\x05 \x01(\x0b\x32\x1f.voxmesh.tts.v1.SegmentFinishedH\x00\x12\x32\n\ngoing_away\x18\x06 \x01(\x0b\x32\x1c.voxmesh.common.v1.GoingAwayH\x00\x42\x14\n\x12streaming_response\"]\n\x0eSegmentStarted\x12\x15\n\rsegment_index\x18\x01 \x01(\x05\x12\x34\n\x0c\x61udio_format\x18\x02 \x01(\x0b\x32\x1e.voxmesh.common.v1.AudioFormat\"\x84\x01\n\x0cSegmentAudio\x12\x15\n\rsegment_index\x18\x01 \x01(\x05\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12)\n\x06offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\ntext_start\x18\x04 \x01(\x05\x12\x10\n\x08text_end\x18\x05 \x01(\x05\"\x91\x01\n\nWordTiming\x12\x15\n\rsegment_index\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\x12/\n\x0cstart_offset\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nend_offset\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x99\x01\n\x0fSegmentFinished\x12\x15\n\rsegment_index\x18\x01 \x01(\x05\x12\x31\n\x0e\x61udio_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tcancelled\x18\x03 \x01(\x08\x12)\n\x06timing\x18\x04 \x01(\x0b\x32\x19.voxmesh.common.v1.Timing\"\x15\n\x13GetModelInfoRequest\"\xfe\x01\n\x14GetModelInfoResponse\x12\x30\n\nmodel_info\x18\x01 \x01(\x0b\x32\x1c.voxmesh.common.v1.ModelInfo\x12%\n\x06voices\x18\x02 \x03(\x0b\x32\x15.voxmesh.tts.v1.Voice\x12\x19\n\x11sample_rate_hertz\x18\x03 \x01(\x05\x12\x19\n\x11word_time_offsets\x18\x04 \x01(\x08\x12\x15\n\rvoice_cloning\x18\x05 \x01(\x08\x12\x13\n\x0binstruction\x18\x06 \x01(\x08\x12\x14\n\x0cvoice_blends\x18\x07 \x01(\x08\x12\x15\n\rssml_elements\x18\x08 \x03(\t\"\xb5\x01\n\x05Voice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0elanguage_codes\x18\x02 \x03(\t\x12,\n\x06gender\x18\x03 \x01(\x0e\x32\x1c.voxmesh.tts.v1.Voice.Gender\"X\n\x06Gender\x12\x16\n\x12GENDER_UNSPECIFIED\x10\x00\x12\x11\n\rGENDER_FEMALE\x10\x01\x12\x0f\n\x0bGENDER_MALE\x10\x02\x12\x12\n\x0eGENDER_NEUTRAL\x10\x03\x32\xe4\x01\n\x13TextToSpeechService\x12r\n\x13StreamingSynthesize\x12*.voxmesh.tts.v1.StreamingSynthesizeRequest\x1a+.voxmesh.tts.v1.StreamingSynthesizeResponse(\x01\x30\x01\x12Y\n\x0cGetModelInfo\x12#.voxmesh.tts.v1.GetModelInfoRequest\x1a$.voxmesh.tts.v1.GetModelInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,31 +36,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMINGSYNTHESIZEREQUEST']._serialized_start=109
   _globals['_STREAMINGSYNTHESIZEREQUEST']._serialized_end=352
   _globals['_SYNTHESISCONFIG']._serialized_start=355
-  _globals['_SYNTHESISCONFIG']._serialized_end=630
-  _globals['_VOICEREFERENCE']._serialized_start=632
-  _globals['_VOICEREFERENCE']._serialized_end=737
-  _globals['_SEGMENTTEXT']._serialized_start=739
-  _globals['_SEGMENTTEXT']._serialized_end=841
-  _globals['_ENDOFSEGMENT']._serialized_start=843
-  _globals['_ENDOFSEGMENT']._serialized_end=857
-  _globals['_CANCEL']._serialized_start=859
-  _globals['_CANCEL']._serialized_end=867
-  _globals['_STREAMINGSYNTHESIZERESPONSE']._serialized_start=870
-  _globals['_STREAMINGSYNTHESIZERESPONSE']._serialized_end=1234
-  _globals['_SEGMENTSTARTED']._serialized_start=1236
-  _globals['_SEGMENTSTARTED']._serialized_end=1329
-  _globals['_SEGMENTAUDIO']._serialized_start=1332
-  _globals['_SEGMENTAUDIO']._serialized_end=1464
-  _globals['_WORDTIMING']._serialized_start=1467
-  _globals['_WORDTIMING']._serialized_end=1612
-  _globals['_SEGMENTFINISHED']._serialized_start=1615
-  _globals['_SEGMENTFINISHED']._serialized_end=1768
-  _globals['_GETMODELINFOREQUEST']._serialized_start=1770
-  _globals['_GETMODELINFOREQUEST']._serialized_end=1791
-  _globals['_GETMODELINFORESPONSE']._serialized_start=1794
-  _globals['_GETMODELINFORESPONSE']._serialized_end=2003
-  _globals['_VOICE']._serialized_start=2005
-  _globals['_VOICE']._serialized_end=2050
-  _globals['_TEXTTOSPEECHSERVICE']._serialized_start=2053
-  _globals['_TEXTTOSPEECHSERVICE']._serialized_end=2281
+  _globals['_SYNTHESISCONFIG']._serialized_end=783
+  _globals['_SYNTHESISCONFIG_TEXTFORMAT']._serialized_start=679
+  _globals['_SYNTHESISCONFIG_TEXTFORMAT']._serialized_end=765
+  _globals['_VOICEREFERENCE']._serialized_start=785
+  _globals['_VOICEREFERENCE']._serialized_end=890
+  _globals['_SEGMENTTEXT']._serialized_start=892
+  _globals['_SEGMENTTEXT']._serialized_end=994
+  _globals['_ENDOFSEGMENT']._serialized_start=996
+  _globals['_ENDOFSEGMENT']._serialized_end=1010
+  _globals['_CANCEL']._serialized_start=1012
+  _globals['_CANCEL']._serialized_end=1020
+  _globals['_STREAMINGSYNTHESIZERESPONSE']._serialized_start=1023
+  _globals['_STREAMINGSYNTHESIZERESPONSE']._serialized_end=1387
+  _globals['_SEGMENTSTARTED']._serialized_start=1389
+  _globals['_SEGMENTSTARTED']._serialized_end=1482
+  _globals['_SEGMENTAUDIO']._serialized_start=1485
+  _globals['_SEGMENTAUDIO']._serialized_end=1617
+  _globals['_WORDTIMING']._serialized_start=1620
+  _globals['_WORDTIMING']._serialized_end=1765
+  _globals['_SEGMENTFINISHED']._serialized_start=1768
+  _globals['_SEGMENTFINISHED']._serialized_end=1921
+  _globals['_GETMODELINFOREQUEST']._serialized_start=1923
+  _globals['_GETMODELINFOREQUEST']._serialized_end=1944
+  _globals['_GETMODELINFORESPONSE']._serialized_start=1947
+  _globals['_GETMODELINFORESPONSE']._serialized_end=2201
+  _globals['_VOICE']._serialized_start=2204
+  _globals['_VOICE']._serialized_end=2385
+  _globals['_VOICE_GENDER']._serialized_start=2297
+  _globals['_VOICE_GENDER']._serialized_end=2385
+  _globals['_TEXTTOSPEECHSERVICE']._serialized_start=2388
+  _globals['_TEXTTOSPEECHSERVICE']._serialized_end=2616
 # @@protoc_insertion_point(module_scope)

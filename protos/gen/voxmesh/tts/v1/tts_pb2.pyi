@@ -8,6 +8,7 @@ from google.protobuf import descriptor as descriptor
 from google.protobuf import duration_pb2 as duration_pb2
 from google.protobuf import message as message
 from google.protobuf.internal import containers as containers
+from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 from voxmesh.common.v1 import common_pb2 as common_pb2
 import builtins as builtins
 import sys
@@ -70,6 +71,37 @@ class SynthesisConfig(message.Message):
 
     DESCRIPTOR: descriptor.Descriptor
 
+    class _TextFormat:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TextFormatEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[SynthesisConfig._TextFormat.ValueType], builtins.type):
+        DESCRIPTOR: descriptor.EnumDescriptor
+        TEXT_FORMAT_UNSPECIFIED: SynthesisConfig._TextFormat.ValueType  # 0
+        """Taken as TEXT_FORMAT_PLAIN."""
+        TEXT_FORMAT_PLAIN: SynthesisConfig._TextFormat.ValueType  # 1
+        """Text as people and language models write it: numbers, dates, addresses
+        and emoji are read as a person would, Markdown is left out.
+        """
+        TEXT_FORMAT_SSML: SynthesisConfig._TextFormat.ValueType  # 2
+        """SSML, one <speak> element a segment; `GetModelInfoResponse.ssml_elements`
+        says which elements are heeded.
+        """
+
+    class TextFormat(_TextFormat, metaclass=_TextFormatEnumTypeWrapper):
+        """How the text is written."""
+
+    TEXT_FORMAT_UNSPECIFIED: SynthesisConfig.TextFormat.ValueType  # 0
+    """Taken as TEXT_FORMAT_PLAIN."""
+    TEXT_FORMAT_PLAIN: SynthesisConfig.TextFormat.ValueType  # 1
+    """Text as people and language models write it: numbers, dates, addresses
+    and emoji are read as a person would, Markdown is left out.
+    """
+    TEXT_FORMAT_SSML: SynthesisConfig.TextFormat.ValueType  # 2
+    """SSML, one <speak> element a segment; `GetModelInfoResponse.ssml_elements`
+    says which elements are heeded.
+    """
+
     AUDIO_FORMAT_FIELD_NUMBER: builtins.int
     MODEL_FIELD_NUMBER: builtins.int
     VOICE_FIELD_NUMBER: builtins.int
@@ -78,6 +110,7 @@ class SynthesisConfig(message.Message):
     WORD_TIME_OFFSETS_FIELD_NUMBER: builtins.int
     INSTRUCTION_FIELD_NUMBER: builtins.int
     VOICE_REFERENCE_FIELD_NUMBER: builtins.int
+    TEXT_FORMAT_FIELD_NUMBER: builtins.int
     model: builtins.str
     """Model the caller insists on; unset takes the one that is served."""
     voice: builtins.str
@@ -92,6 +125,8 @@ class SynthesisConfig(message.Message):
     """Send the offset of each word."""
     instruction: builtins.str
     """How to speak, in words, such as "whisper, in a hurry"."""
+    text_format: SynthesisConfig.TextFormat.ValueType
+    """How the text is written."""
     @builtins.property
     def audio_format(self) -> common_pb2.AudioFormat:
         """Format of every audio message; unset takes the model's own rate as
@@ -113,10 +148,11 @@ class SynthesisConfig(message.Message):
         word_time_offsets: builtins.bool = ...,
         instruction: builtins.str = ...,
         voice_reference: VoiceReference | None = ...,
+        text_format: SynthesisConfig.TextFormat.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_speaking_rate", b"_speaking_rate", "audio_format", b"audio_format", "speaking_rate", b"speaking_rate", "voice_reference", b"voice_reference"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_speaking_rate", b"_speaking_rate", "audio_format", b"audio_format", "instruction", b"instruction", "language_code", b"language_code", "model", b"model", "speaking_rate", b"speaking_rate", "voice", b"voice", "voice_reference", b"voice_reference", "word_time_offsets", b"word_time_offsets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_speaking_rate", b"_speaking_rate", "audio_format", b"audio_format", "instruction", b"instruction", "language_code", b"language_code", "model", b"model", "speaking_rate", b"speaking_rate", "text_format", b"text_format", "voice", b"voice", "voice_reference", b"voice_reference", "word_time_offsets", b"word_time_offsets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__speaking_rate: _TypeAlias = typing.Literal["speaking_rate"]  # noqa: Y015
     _WhichOneofArgType__speaking_rate: _TypeAlias = typing.Literal["_speaking_rate", b"_speaking_rate"]  # noqa: Y015
@@ -433,6 +469,8 @@ class GetModelInfoResponse(message.Message):
     WORD_TIME_OFFSETS_FIELD_NUMBER: builtins.int
     VOICE_CLONING_FIELD_NUMBER: builtins.int
     INSTRUCTION_FIELD_NUMBER: builtins.int
+    VOICE_BLENDS_FIELD_NUMBER: builtins.int
+    SSML_ELEMENTS_FIELD_NUMBER: builtins.int
     sample_rate_hertz: builtins.int
     """The model's own sample rate."""
     word_time_offsets: builtins.bool
@@ -441,6 +479,10 @@ class GetModelInfoResponse(message.Message):
     """True when a voice can be taken from a recording."""
     instruction: builtins.bool
     """True when `SynthesisConfig.instruction` is APPLIED."""
+    voice_blends: builtins.bool
+    """True when `SynthesisConfig.voice` may also blend voices, such as
+    "af_heart:0.7+bf_emma:0.3".
+    """
     @builtins.property
     def model_info(self) -> common_pb2.ModelInfo:
         """What every service tells of its model."""
@@ -448,6 +490,12 @@ class GetModelInfoResponse(message.Message):
     @builtins.property
     def voices(self) -> containers.RepeatedCompositeFieldContainer[Voice]:
         """Voices that `SynthesisConfig.voice` accepts, the default first."""
+
+    @builtins.property
+    def ssml_elements(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """SSML elements and attributes that change the speech, such as "break" or
+        "say-as"; what others hold is read as text. Empty when SSML is refused.
+        """
 
     def __init__(
         self,
@@ -458,10 +506,12 @@ class GetModelInfoResponse(message.Message):
         word_time_offsets: builtins.bool = ...,
         voice_cloning: builtins.bool = ...,
         instruction: builtins.bool = ...,
+        voice_blends: builtins.bool = ...,
+        ssml_elements: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["model_info", b"model_info"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["instruction", b"instruction", "model_info", b"model_info", "sample_rate_hertz", b"sample_rate_hertz", "voice_cloning", b"voice_cloning", "voices", b"voices", "word_time_offsets", b"word_time_offsets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["instruction", b"instruction", "model_info", b"model_info", "sample_rate_hertz", b"sample_rate_hertz", "ssml_elements", b"ssml_elements", "voice_blends", b"voice_blends", "voice_cloning", b"voice_cloning", "voices", b"voices", "word_time_offsets", b"word_time_offsets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -471,10 +521,40 @@ class Voice(message.Message):
 
     DESCRIPTOR: descriptor.Descriptor
 
+    class _Gender:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _GenderEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[Voice._Gender.ValueType], builtins.type):
+        DESCRIPTOR: descriptor.EnumDescriptor
+        GENDER_UNSPECIFIED: Voice._Gender.ValueType  # 0
+        """Not known."""
+        GENDER_FEMALE: Voice._Gender.ValueType  # 1
+        """A woman's voice."""
+        GENDER_MALE: Voice._Gender.ValueType  # 2
+        """A man's voice."""
+        GENDER_NEUTRAL: Voice._Gender.ValueType  # 3
+        """Neither."""
+
+    class Gender(_Gender, metaclass=_GenderEnumTypeWrapper):
+        """What a voice sounds like."""
+
+    GENDER_UNSPECIFIED: Voice.Gender.ValueType  # 0
+    """Not known."""
+    GENDER_FEMALE: Voice.Gender.ValueType  # 1
+    """A woman's voice."""
+    GENDER_MALE: Voice.Gender.ValueType  # 2
+    """A man's voice."""
+    GENDER_NEUTRAL: Voice.Gender.ValueType  # 3
+    """Neither."""
+
     NAME_FIELD_NUMBER: builtins.int
     LANGUAGE_CODES_FIELD_NUMBER: builtins.int
+    GENDER_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Name for `SynthesisConfig.voice`."""
+    gender: Voice.Gender.ValueType
+    """What it sounds like."""
     @builtins.property
     def language_codes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """BCP-47 tags it speaks."""
@@ -484,9 +564,10 @@ class Voice(message.Message):
         *,
         name: builtins.str = ...,
         language_codes: abc.Iterable[builtins.str] | None = ...,
+        gender: Voice.Gender.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["language_codes", b"language_codes", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["gender", b"gender", "language_codes", b"language_codes", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -22,45 +22,46 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from voxmesh.common.v1 import common_pb2 as voxmesh_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18voxmesh/vlm/v1/vlm.proto\x12\x0evoxmesh.vlm.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1evoxmesh/common/v1/common.proto\"\xe9\x01\n\x17StreamingAnalyzeRequest\x12\x30\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1e.voxmesh.vlm.v1.AnalysisConfigH\x00\x12\x31\n\x0bimage_chunk\x18\x02 \x01(\x0b\x32\x1a.voxmesh.vlm.v1.ImageChunkH\x00\x12*\n\x07\x61nalyze\x18\x03 \x01(\x0b\x32\x17.voxmesh.vlm.v1.AnalyzeH\x00\x12(\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32\x16.voxmesh.vlm.v1.CancelH\x00\x42\x13\n\x11streaming_request\"\x1f\n\x0e\x41nalysisConfig\x12\r\n\x05model\x18\x01 \x01(\t\"/\n\nImageChunk\x12\x13\n\x0bimage_index\x18\x01 \x01(\x05\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\xa8\x02\n\x07\x41nalyze\x12*\n\x04task\x18\x01 \x01(\x0e\x32\x1c.voxmesh.vlm.v1.Analyze.Task\x12\x0e\n\x06prompt\x18\x02 \x01(\t\x12\x30\n\x0fresponse_schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1e\n\x11max_output_tokens\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x36\n\rtrace_context\x18\x05 \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContext\"A\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x12\n\x0eTASK_READ_TEXT\x10\x01\x12\x0f\n\x0bTASK_ANSWER\x10\x02\x42\x14\n\x12_max_output_tokens\"\x08\n\x06\x43\x61ncel\"\xdc\x02\n\x18StreamingAnalyzeResponse\x12)\n\x05ready\x18\x01 \x01(\x0b\x32\x18.voxmesh.common.v1.ReadyH\x00\x12/\n\ntext_delta\x18\x02 \x01(\x0b\x32\x19.voxmesh.vlm.v1.TextDeltaH\x00\x12-\n\ttext_line\x18\x03 \x01(\x0b\x32\x18.voxmesh.vlm.v1.TextLineH\x00\x12=\n\x11structured_result\x18\x04 \x01(\x0b\x32 .voxmesh.vlm.v1.StructuredResultH\x00\x12,\n\x08\x66inished\x18\x05 \x01(\x0b\x32\x18.voxmesh.vlm.v1.FinishedH\x00\x12\x32\n\ngoing_away\x18\x06 \x01(\x0b\x32\x1c.voxmesh.common.v1.GoingAwayH\x00\x42\x14\n\x12streaming_response\"1\n\tTextDelta\x12\x16\n\x0e\x61nalysis_index\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x95\x01\n\x08TextLine\x12\x16\n\x0e\x61nalysis_index\x18\x01 \x01(\x05\x12\x13\n\x0bimage_index\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\x12&\n\x07\x63orners\x18\x04 \x03(\x0b\x32\x15.voxmesh.vlm.v1.Point\x12\x17\n\nconfidence\x18\x05 \x01(\x02H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"\x1d\n\x05Point\x12\t\n\x01x\x18\x01 \x01(\x02\x12\t\n\x01y\x18\x02 \x01(\x02\"R\n\x10StructuredResult\x12\x16\n\x0e\x61nalysis_index\x18\x01 \x01(\x05\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"s\n\x08\x46inished\x12\x16\n\x0e\x61nalysis_index\x18\x01 \x01(\x05\x12\x11\n\tcancelled\x18\x02 \x01(\x08\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12)\n\x06timing\x18\x04 \x01(\x0b\x32\x19.voxmesh.common.v1.Timing\"\x15\n\x13GetModelInfoRequest\"\x91\x01\n\x14GetModelInfoResponse\x12\x30\n\nmodel_info\x18\x01 \x01(\x0b\x32\x1c.voxmesh.common.v1.ModelInfo\x12+\n\x05tasks\x18\x02 \x03(\x0e\x32\x1c.voxmesh.vlm.v1.Analyze.Task\x12\x1a\n\x12structured_results\x18\x03 \x01(\x08\x32\xdd\x01\n\x15VisionLanguageService\x12i\n\x10StreamingAnalyze\x12\'.voxmesh.vlm.v1.StreamingAnalyzeRequest\x1a(.voxmesh.vlm.v1.StreamingAnalyzeResponse(\x01\x30\x01\x12Y\n\x0cGetModelInfo\x12#.voxmesh.vlm.v1.GetModelInfoRequest\x1a$.voxmesh.vlm.v1.GetModelInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18voxmesh/vlm/v1/vlm.proto\x12\x0evoxmesh.vlm.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1evoxmesh/common/v1/common.proto\"\xe9\x01\n\x17StreamingAnalyzeRequest\x12\x30\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1e.voxmesh.vlm.v1.AnalysisConfigH\x00\x12\x31\n\x0bimage_chunk\x18\x02 \x01(\x0b\x32\x1a.voxmesh.vlm.v1.ImageChunkH\x00\x12*\n\x07\x61nalyze\x18\x03 \x01(\x0b\x32\x17.voxmesh.vlm.v1.AnalyzeH\x00\x12(\n\x06\x63\x61ncel\x18\x04 \x01(\x0b\x32\x16.voxmesh.vlm.v1.CancelH\x00\x42\x13\n\x11streaming_request\"\x1f\n\x0e\x41nalysisConfig\x12\r\n\x05model\x18\x01 \x01(\t\"/\n\nImageChunk\x12\x13\n\x0bimage_index\x18\x01 \x01(\x05\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\xf3\x02\n\x07\x41nalyze\x12*\n\x04task\x18\x01 \x01(\x0e\x32\x1c.voxmesh.vlm.v1.Analyze.Task\x12\x0e\n\x06prompt\x18\x02 \x01(\t\x12\x30\n\x0fresponse_schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1e\n\x11max_output_tokens\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x36\n\rtrace_context\x18\x05 \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContext\x12\x31\n\x0e\x66rame_interval\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0elanguage_codes\x18\x07 \x03(\t\"A\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x12\n\x0eTASK_READ_TEXT\x10\x01\x12\x0f\n\x0bTASK_ANSWER\x10\x02\x42\x14\n\x12_max_output_tokens\"\x08\n\x06\x43\x61ncel\"\xdc\x02\n\x18StreamingAnalyzeResponse\x12)\n\x05ready\x18\x01 \x01(\x0b\x32\x18.voxmesh.common.v1.ReadyH\x00\x12/\n\ntext_delta\x18\x02 \x01(\x0b\x32\x19.voxmesh.vlm.v1.TextDeltaH\x00\x12-\n\ttext_line\x18\x03 \x01(\x0b\x32\x18.voxmesh.vlm.v1.TextLineH\x00\x12=\n\x11structured_result\x18\x04 \x01(\x0b\x32 .voxmesh.vlm.v1.StructuredResultH\x00\x12,\n\x08\x66inished\x18\x05 \x01(\x0b\x32\x18.voxmesh.vlm.v1.FinishedH\x00\x12\x32\n\ngoing_away\x18\x06 \x01(\x0b\x32\x1c.voxmesh.common.v1.GoingAwayH\x00\x42\x14\n\x12streaming_response\"1\n\tTextDelta\x12\x16\n\x0e\x61nalysis_index\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x95\x01\n\x08TextLine\x12\x16\n\x0e\x61nalysis_index\x18\x01 \x01(\x05\x12\x13\n\x0bimage_index\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\x12&\n\x07\x63orners\x18\x04 \x03(\x0b\x32\x15.voxmesh.vlm.v1.Point\x12\x17\n\nconfidence\x18\x05 \x01(\x02H\x00\x88\x01\x01\x42\r\n\x0b_confidence\"\x1d\n\x05Point\x12\t\n\x01x\x18\x01 \x01(\x02\x12\t\n\x01y\x18\x02 \x01(\x02\"R\n\x10StructuredResult\x12\x16\n\x0e\x61nalysis_index\x18\x01 \x01(\x05\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"s\n\x08\x46inished\x12\x16\n\x0e\x61nalysis_index\x18\x01 \x01(\x05\x12\x11\n\tcancelled\x18\x02 \x01(\x08\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12)\n\x06timing\x18\x04 \x01(\x0b\x32\x19.voxmesh.common.v1.Timing\"\x15\n\x13GetModelInfoRequest\"\xb6\x01\n\x14GetModelInfoResponse\x12\x30\n\nmodel_info\x18\x01 \x01(\x0b\x32\x1c.voxmesh.common.v1.ModelInfo\x12+\n\x05tasks\x18\x02 \x03(\x0e\x32\x1c.voxmesh.vlm.v1.Analyze.Task\x12\x1a\n\x12structured_results\x18\x03 \x01(\x08\x12\x14\n\x0cscript_codes\x18\x04 \x03(\t\x12\r\n\x05video\x18\x05 \x01(\x08\x32\xdd\x01\n\x15VisionLanguageService\x12i\n\x10StreamingAnalyze\x12\'.voxmesh.vlm.v1.StreamingAnalyzeRequest\x1a(.voxmesh.vlm.v1.StreamingAnalyzeResponse(\x01\x30\x01\x12Y\n\x0cGetModelInfo\x12#.voxmesh.vlm.v1.GetModelInfoRequest\x1a$.voxmesh.vlm.v1.GetModelInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'voxmesh.vlm.v1.vlm_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STREAMINGANALYZEREQUEST']._serialized_start=107
-  _globals['_STREAMINGANALYZEREQUEST']._serialized_end=340
-  _globals['_ANALYSISCONFIG']._serialized_start=342
-  _globals['_ANALYSISCONFIG']._serialized_end=373
-  _globals['_IMAGECHUNK']._serialized_start=375
-  _globals['_IMAGECHUNK']._serialized_end=422
-  _globals['_ANALYZE']._serialized_start=425
-  _globals['_ANALYZE']._serialized_end=721
-  _globals['_ANALYZE_TASK']._serialized_start=634
-  _globals['_ANALYZE_TASK']._serialized_end=699
-  _globals['_CANCEL']._serialized_start=723
-  _globals['_CANCEL']._serialized_end=731
-  _globals['_STREAMINGANALYZERESPONSE']._serialized_start=734
-  _globals['_STREAMINGANALYZERESPONSE']._serialized_end=1082
-  _globals['_TEXTDELTA']._serialized_start=1084
-  _globals['_TEXTDELTA']._serialized_end=1133
-  _globals['_TEXTLINE']._serialized_start=1136
-  _globals['_TEXTLINE']._serialized_end=1285
-  _globals['_POINT']._serialized_start=1287
-  _globals['_POINT']._serialized_end=1316
-  _globals['_STRUCTUREDRESULT']._serialized_start=1318
-  _globals['_STRUCTUREDRESULT']._serialized_end=1400
-  _globals['_FINISHED']._serialized_start=1402
-  _globals['_FINISHED']._serialized_end=1517
-  _globals['_GETMODELINFOREQUEST']._serialized_start=1519
-  _globals['_GETMODELINFOREQUEST']._serialized_end=1540
-  _globals['_GETMODELINFORESPONSE']._serialized_start=1543
-  _globals['_GETMODELINFORESPONSE']._serialized_end=1688
-  _globals['_VISIONLANGUAGESERVICE']._serialized_start=1691
-  _globals['_VISIONLANGUAGESERVICE']._serialized_end=1912
+  _globals['_STREAMINGANALYZEREQUEST']._serialized_start=139
+  _globals['_STREAMINGANALYZEREQUEST']._serialized_end=372
+  _globals['_ANALYSISCONFIG']._serialized_start=374
+  _globals['_ANALYSISCONFIG']._serialized_end=405
+  _globals['_IMAGECHUNK']._serialized_start=407
+  _globals['_IMAGECHUNK']._serialized_end=454
+  _globals['_ANALYZE']._serialized_start=457
+  _globals['_ANALYZE']._serialized_end=828
+  _globals['_ANALYZE_TASK']._serialized_start=741
+  _globals['_ANALYZE_TASK']._serialized_end=806
+  _globals['_CANCEL']._serialized_start=830
+  _globals['_CANCEL']._serialized_end=838
+  _globals['_STREAMINGANALYZERESPONSE']._serialized_start=841
+  _globals['_STREAMINGANALYZERESPONSE']._serialized_end=1189
+  _globals['_TEXTDELTA']._serialized_start=1191
+  _globals['_TEXTDELTA']._serialized_end=1240
+  _globals['_TEXTLINE']._serialized_start=1243
+  _globals['_TEXTLINE']._serialized_end=1392
+  _globals['_POINT']._serialized_start=1394
+  _globals['_POINT']._serialized_end=1423
+  _globals['_STRUCTUREDRESULT']._serialized_start=1425
+  _globals['_STRUCTUREDRESULT']._serialized_end=1507
+  _globals['_FINISHED']._serialized_start=1509
+  _globals['_FINISHED']._serialized_end=1624
+  _globals['_GETMODELINFOREQUEST']._serialized_start=1626
+  _globals['_GETMODELINFOREQUEST']._serialized_end=1647
+  _globals['_GETMODELINFORESPONSE']._serialized_start=1650
+  _globals['_GETMODELINFORESPONSE']._serialized_end=1832
+  _globals['_VISIONLANGUAGESERVICE']._serialized_start=1835
+  _globals['_VISIONLANGUAGESERVICE']._serialized_end=2056
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Answers about pictures."""
 
 from collections import abc as abc
 from google.protobuf import descriptor as descriptor
+from google.protobuf import duration_pb2 as duration_pb2
 from google.protobuf import message as message
 from google.protobuf import struct_pb2 as struct_pb2
 from google.protobuf.internal import containers as containers
@@ -141,6 +142,8 @@ class Analyze(message.Message):
     RESPONSE_SCHEMA_FIELD_NUMBER: builtins.int
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: builtins.int
     TRACE_CONTEXT_FIELD_NUMBER: builtins.int
+    FRAME_INTERVAL_FIELD_NUMBER: builtins.int
+    LANGUAGE_CODES_FIELD_NUMBER: builtins.int
     task: Analyze.Task.ValueType
     """What to do."""
     prompt: builtins.str
@@ -155,6 +158,18 @@ class Analyze(message.Message):
     def trace_context(self) -> common_pb2.TraceContext:
         """Parent of the spans of this analysis."""
 
+    @builtins.property
+    def frame_interval(self) -> duration_pb2.Duration:
+        """The pictures are frames of one video, this far apart; unset means that
+        each stands for itself.
+        """
+
+    @builtins.property
+    def language_codes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """BCP-47 tags of the languages of the text to read, such as "kn"; empty
+        lets the engine find out.
+        """
+
     def __init__(
         self,
         *,
@@ -163,10 +178,12 @@ class Analyze(message.Message):
         response_schema: struct_pb2.Struct | None = ...,
         max_output_tokens: builtins.int | None = ...,
         trace_context: common_pb2.TraceContext | None = ...,
+        frame_interval: duration_pb2.Duration | None = ...,
+        language_codes: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_max_output_tokens", b"_max_output_tokens", "max_output_tokens", b"max_output_tokens", "response_schema", b"response_schema", "trace_context", b"trace_context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_max_output_tokens", b"_max_output_tokens", "frame_interval", b"frame_interval", "max_output_tokens", b"max_output_tokens", "response_schema", b"response_schema", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_max_output_tokens", b"_max_output_tokens", "max_output_tokens", b"max_output_tokens", "prompt", b"prompt", "response_schema", b"response_schema", "task", b"task", "trace_context", b"trace_context"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_max_output_tokens", b"_max_output_tokens", "frame_interval", b"frame_interval", "language_codes", b"language_codes", "max_output_tokens", b"max_output_tokens", "prompt", b"prompt", "response_schema", b"response_schema", "task", b"task", "trace_context", b"trace_context"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_output_tokens: _TypeAlias = typing.Literal["max_output_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_output_tokens: _TypeAlias = typing.Literal["_max_output_tokens", b"_max_output_tokens"]  # noqa: Y015
@@ -413,8 +430,12 @@ class GetModelInfoResponse(message.Message):
     MODEL_INFO_FIELD_NUMBER: builtins.int
     TASKS_FIELD_NUMBER: builtins.int
     STRUCTURED_RESULTS_FIELD_NUMBER: builtins.int
+    SCRIPT_CODES_FIELD_NUMBER: builtins.int
+    VIDEO_FIELD_NUMBER: builtins.int
     structured_results: builtins.bool
     """True when `Analyze.response_schema` is kept."""
+    video: builtins.bool
+    """True when `Analyze.frame_interval` is heeded."""
     @builtins.property
     def model_info(self) -> common_pb2.ModelInfo:
         """What every service tells of its model."""
@@ -423,15 +444,23 @@ class GetModelInfoResponse(message.Message):
     def tasks(self) -> containers.RepeatedScalarFieldContainer[Analyze.Task.ValueType]:
         """What the model can do."""
 
+    @builtins.property
+    def script_codes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Scripts that TASK_READ_TEXT reads, as ISO 15924 codes such as "Latn" or
+        "Knda"; empty when the model does not say.
+        """
+
     def __init__(
         self,
         *,
         model_info: common_pb2.ModelInfo | None = ...,
         tasks: abc.Iterable[Analyze.Task.ValueType] | None = ...,
         structured_results: builtins.bool = ...,
+        script_codes: abc.Iterable[builtins.str] | None = ...,
+        video: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["model_info", b"model_info"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["model_info", b"model_info", "structured_results", b"structured_results", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["model_info", b"model_info", "script_codes", b"script_codes", "structured_results", b"structured_results", "tasks", b"tasks", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
