@@ -4,7 +4,8 @@ A cut depends only on the text before it and on the next character where that de
 that text gives the same clauses in whatever pieces it comes. A full stop after a word ends the
 clause at once: to wait for the character after it would make a reply of one sentence wait
 for the end of the writer's stream. The price is that `example.com` is cut when a piece ends
-right after its full stop; addresses with `://`, `www.` or `@` are not.
+right after its full stop, and said as "example" and "dot com"; addresses with `://`, `www.` or
+`@` are not.
 """
 
 from __future__ import annotations
@@ -13,14 +14,31 @@ import enum
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 from voxmesh_tts.engine import ClauseLimits
-from voxmesh_tts.punctuation import ABBREVIATIONS, FULL_PAUSES, FULL_STOPS, OPENERS, PAUSES, STOPS, WORD_CLOSERS
+from voxmesh_tts.fences import CodeFences
+from voxmesh_tts.punctuation import (
+    ABBREVIATIONS,
+    FULL_PAUSES,
+    FULL_STOPS,
+    MONTHS,
+    OPENERS,
+    PAUSES,
+    STOPS,
+    WORD_CLOSERS,
+)
 from voxmesh_tts.speakable import has_speech, leading_closers, speakable
 
 _ADDRESS = re.compile(r"://|^\W*www(?:\.|$)|@", re.IGNORECASE)
-_ENDS_WORD = re.compile(rf"[^\W\d_][{re.escape(WORD_CLOSERS)}]*$")
 _LIST_NUMBER = re.compile(r"\s*\d{1,3}")
+_DAY_BEFORE_YEAR = re.compile(rf"(?:{'|'.join(MONTHS)})\.?\s\d{{1,2}}(?:st|nd|rd|th)?$")
+"""What a comma does not end: its year belongs to it."""
+_HOLDS_NEXT = re.compile(rf"(?:\d|[$€£¥₹+#]|\b(?:{'|'.join(MONTHS)})\.?|(?:^|\s)(?:{'|'.join(ABBREVIATIONS)})\.)$")
+"""What no clause ends after, however long it is: what follows belongs to it."""
+_LONGEST_HOLD: Final = 24
+_NUMBERED: Final = frozenset({"No", "Nos"})
+"""Words that are an abbreviation before a digit only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +49,23 @@ class Clause:
     """What is spoken of it."""
     start: int
     end: int
+
+
+class Read(Protocol):
+    """Says what is spoken for a piece of text; empty when nothing is.
+
+    `goes_on` means that a full stop stands right before it, as in an address.
+    """
+
+    def __call__(self, written: str, *, goes_on: bool = False) -> str:
+        """What is spoken for `written`."""
+        ...
+
+
+def without_marks(written: str, *, goes_on: bool = False) -> str:
+    """What is spoken where nothing but mark-up is left out."""
+    del goes_on
+    return speakable(written)
 
 
 class _Cut(enum.Enum):
@@ -47,8 +82,10 @@ class ClauseCutter:
     Where it `continues` speech that was begun elsewhere, its first clause is one like any other.
     """
 
-    def __init__(self, limits: ClauseLimits, *, continues: bool = False) -> None:
+    def __init__(self, limits: ClauseLimits, read: Read = without_marks, *, continues: bool = False) -> None:
         self._limits = limits
+        self._read = read
+        self._fences = CodeFences()
         self._text = ""
         """Text that no clause holds yet."""
         self._offset = 0
@@ -56,18 +93,29 @@ class ClauseCutter:
         self._scanned = 0
         """Characters of `_text` that were looked at and do not end the clause."""
         self._is_first = not continues
+        self._goes_on = False
+        """Whether the last clause ended with a full stop and nothing stands between it and `_text`."""
 
     def feed(self, text: str) -> list[Clause]:
         """Clauses that `text` completes."""
+        return self._add(self._fences.feed(text))
+
+    def cut(self) -> list[Clause]:
+        """The clause that ends here whatever follows."""
+        clauses = [*self._add(self._fences.flush()), *self._take(len(self._text))]
+        self._goes_on = False
+        return clauses
+
+    def flush(self) -> list[Clause]:
+        """The last clauses, at the end of the segment."""
+        return self.cut()
+
+    def _add(self, text: str) -> list[Clause]:
         self._text += text
         clauses: list[Clause] = []
         while (end := self._next_end()) is not None:
             clauses += self._take(end)
         return clauses
-
-    def flush(self) -> list[Clause]:
-        """The last clause, at the end of the segment."""
-        return self._take(len(self._text))
 
     def _next_end(self) -> int | None:
         while self._scanned < len(self._text):
@@ -84,7 +132,9 @@ class ClauseCutter:
     def _take(self, end: int) -> list[Clause]:
         raw, self._text = self._text[:end], self._text[end:]
         start = self._offset + leading_closers(raw)
-        clause = Clause(speakable(raw), start, self._offset + len(raw.rstrip()))
+        goes_on = self._goes_on and raw[:1].isalnum()
+        clause = Clause(self._read(raw, goes_on=goes_on), start, self._offset + len(raw.rstrip()))
+        self._goes_on = raw[-1:] == "."
         self._offset += end
         self._scanned = 0
         if not clause.text:
@@ -106,18 +156,26 @@ class ClauseCutter:
 
     def _at_stop(self, index: int) -> _Cut:
         word = self._word_before(index)
-        is_address = bool(_ADDRESS.search(word))
+        is_address = bool(_ADDRESS.search(word)) or self._is_rest_of_address(word)
         if self._if_speech(index) is _Cut.NO or self._is_abbreviation(index, word):
             return _Cut.NO
         if self._text[index] != "." and not is_address:
             return _Cut.AFTER
         following = self._text[index + 1 : index + 2]
+        if word.lstrip(OPENERS) in _NUMBERED and has_speech(self._text[: index - len(word)]):
+            return self._if_no_number(index)
         if not following:
-            return _Cut.UNKNOWN if is_address or not _ENDS_WORD.search(word) else _Cut.AFTER
+            return _Cut.UNKNOWN if is_address or not _ends_word(word) else _Cut.AFTER
         return _Cut.NO if following.isalnum() or (is_address and not following.isspace()) else _Cut.AFTER
 
+    def _if_no_number(self, index: int) -> _Cut:
+        following = self._text[index + 1 : index + 3]
+        if following in ("", " "):
+            return _Cut.UNKNOWN
+        return _Cut.NO if following[0].isalnum() or following.lstrip(" ")[:1].isdecimal() else _Cut.AFTER
+
     def _at_pause(self, index: int) -> _Cut:
-        if self._if_long(index) is _Cut.NO:
+        if self._if_long(index) is _Cut.NO or _DAY_BEFORE_YEAR.search(self._text, 0, index):
             return _Cut.NO
         following = self._text[index + 1 : index + 2]
         if not following:
@@ -132,6 +190,9 @@ class ClauseCutter:
             return True
         is_initial = bare[-1:].isalpha() and (len(bare) == 1 or bare[-2] == ".")
         return bare in ABBREVIATIONS or (is_initial and bare != "I")
+
+    def _is_rest_of_address(self, word: str) -> bool:
+        return self._goes_on and self._text[:1].isalnum() and self._text.startswith(word)
 
     def _word_before(self, index: int) -> str:
         start = index
@@ -152,12 +213,20 @@ class ClauseCutter:
         return self._limits.first_maximum if self._is_first else self._limits.maximum
 
     def _space_before(self, end: int) -> int:
-        """Where a clause that is too long ends: after its last space, else between two characters."""
-        space = max((place for place in range(end) if self._text[place].isspace()), default=0)
-        if has_speech(self._text[:space]):
-            return space + 1
+        """Where a clause that is too long ends: after a space, the last that holds nothing together, else anywhere."""
+        spaces = [place for place in range(end - 1, 0, -1) if self._text[place].isspace()]
+        apart = (place for place in spaces if not _HOLDS_NEXT.search(self._text[max(0, place - _LONGEST_HOLD) : place]))
+        for space in (next(apart, 0), *spaces[:1]):
+            if has_speech(self._text[:space]):
+                return space + 1
         # What follows may be a mark on the last character, which then moves to the next clause.
         base = end - 1
         while base > 1 and unicodedata.category(self._text[base]).startswith("M"):
             base -= 1
         return base
+
+
+def _ends_word(word: str) -> bool:
+    """Whether the last character is a letter or a mark on one, as most words of Indian languages end."""
+    last = word.rstrip(WORD_CLOSERS)[-1:]
+    return bool(last) and unicodedata.category(last)[0] in "LM"

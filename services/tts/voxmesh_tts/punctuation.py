@@ -22,8 +22,20 @@ WORD_CLOSERS: Final = ")]}\"'”’*_`"
 
 _ABBREVIATIONS = """
 Mr Mrs Ms Mx Messrs Dr Prof St Jr Sr Gen Col Sgt Capt Lt Rev Hon Gov Sen Rep Pres Mt Ave Blvd Rd
-Jan Feb Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thurs Fri
+Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thurs Fri
 Inc Ltd Corp Co Fig Vol Tel Ph etc vs cf approx dept vol fig eg ie al pp ca incl max tel
+Rs sq Dept
+डॉ डा प्रो श्री रु रू कि कि.मी कि.ग्रा सं नं पृ
+ಡಾ ಪ್ರೊ ಶ್ರೀ ರೂ ರು ಶೇ ಕಿ ಕಿ.ಮೀ ಕೆ ಕೆ.ಜಿ ನಂ ಸಂ ಪು
 """
 ABBREVIATIONS: Final = frozenset(_ABBREVIATIONS.split())
 """Words whose full stop ends no sentence; those that are words of their own, such as "no", are not here."""
+
+_MONTHS = """
+January February March April May June July August September October November December
+Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec
+जनवरी फ़रवरी फरवरी मार्च अप्रैल मई जून जुलाई अगस्त सितंबर सितम्बर अक्टूबर नवंबर नवम्बर दिसंबर दिसम्बर
+ಜನವರಿ ಫೆಬ್ರವರಿ ಮಾರ್ಚ್ ಏಪ್ರಿಲ್ ಮೇ ಜೂನ್ ಜುಲೈ ಆಗಸ್ಟ್ ಸೆಪ್ಟೆಂಬರ್ ಅಕ್ಟೋಬರ್ ನವೆಂಬರ್ ಡಿಸೆಂಬರ್
+"""
+MONTHS: Final = tuple(_MONTHS.split())
+"""Months as they are written; what follows one is its day or year."""

@@ -6,12 +6,18 @@ import re
 
 from voxmesh_tts.punctuation import CLOSERS
 
+_TARGET = r"""(?:[^()\s]|\([^()\s]*\))*(?:\s"[^"]*")?"""
 _EMOJI = r"[\u2190-\u21ff\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff\U000e0020-\U000e007f]"
+_SCHEME = re.compile(r"\bhttps?://")
 _SUBSTITUTIONS = (
+    # Rows of tables: a pause between cells, and nothing for the line under the heading.
+    (re.compile(r"^\s*(?:\|?\s*:?-{2,}:?\s*(?=\|))+\|?(?:\s*:?-{2,}:?)?\s*$", re.MULTILINE), ""),
+    (re.compile(r"^\s*\|.*", re.MULTILINE), lambda row: _cells(row[0])),
     # Links and images: their text is spoken, their address is not, even when a cut fell between the two.
-    (re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)"), r"\1"),
-    (re.compile(r"\]\([^()\s]*\)"), ""),
-    (re.compile(r"\bhttps?://"), ""),
+    (re.compile(rf"!?\[([^\[\]]*)\]\({_TARGET}\)"), r"\1"),
+    (re.compile(rf"\]\({_TARGET}\)"), ""),
+    (re.compile(r"(?<=[-*+]\s)\[[ xX]\]\s|\[\^[^\]]{1,20}\]"), ""),
+    (re.compile(r"<(https?://[^<>\s]+)>"), r"\1"),
     (re.compile(r"</?[a-zA-Z][^<>]*>"), " "),
     # Headings, quotations and bullets.
     (re.compile(r"^\s*(?:#{1,6}\s+|>+\s*|[-*+•]\s+)+"), ""),
@@ -25,8 +31,13 @@ _SUBSTITUTIONS = (
 _MEANINGFUL_BEFORE_DIGITS = ".-"
 
 
-def speakable(text: str) -> str:
-    """`text` as it is read aloud, on one line; empty when it holds no letter, digit or spoken symbol."""
+def speakable(text: str, *, schemes: bool = False) -> str:
+    """`text` as it is read aloud, on one line; empty when it holds no letter, digit or spoken symbol.
+
+    `schemes` keeps the `https://` of addresses, for those who read them.
+    """
+    if not schemes:
+        text = _SCHEME.sub("", text)
     for pattern, replacement in _SUBSTITUTIONS:
         text = pattern.sub(replacement, text)
     text = text[leading_closers(text) :].strip()
@@ -45,3 +56,7 @@ def leading_closers(text: str) -> int:
     if count and is_number and text[count - 1] in _MEANINGFUL_BEFORE_DIGITS:
         count -= 1
     return count
+
+
+def _cells(row: str) -> str:
+    return ", ".join(cell.strip() for cell in row.strip().strip("|").split("|") if cell.strip())
