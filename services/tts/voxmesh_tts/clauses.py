@@ -46,9 +46,15 @@ class Clause:
     """A piece of a segment's text; `start` and `end` are characters of the segment's text as sent."""
 
     text: str
-    """What is spoken of it."""
+    """What is spoken of it; empty for a pause alone."""
     start: int
     end: int
+    written: str = ""
+    """The same as it was written."""
+    pause_s: float = 0.0
+    """Seconds of silence after it."""
+    pace: float = 1.0
+    """How many times as fast as the stream it is spoken."""
 
 
 class Read(Protocol):
@@ -133,7 +139,7 @@ class ClauseCutter:
         raw, self._text = self._text[:end], self._text[end:]
         start = self._offset + leading_closers(raw)
         goes_on = self._goes_on and raw[:1].isalnum()
-        clause = Clause(self._read(raw, goes_on=goes_on), start, self._offset + len(raw.rstrip()))
+        clause = Clause(self._read(raw, goes_on=goes_on), start, self._offset + len(raw.rstrip()), raw)
         self._goes_on = raw[-1:] == "."
         self._offset += end
         self._scanned = 0
@@ -165,7 +171,7 @@ class ClauseCutter:
         if word.lstrip(OPENERS) in _NUMBERED and has_speech(self._text[: index - len(word)]):
             return self._if_no_number(index)
         if not following:
-            return _Cut.UNKNOWN if is_address or not _ends_word(word) else _Cut.AFTER
+            return _Cut.UNKNOWN if is_address or not ends_word(word) else _Cut.AFTER
         return _Cut.NO if following.isalnum() or (is_address and not following.isspace()) else _Cut.AFTER
 
     def _if_no_number(self, index: int) -> _Cut:
@@ -226,7 +232,7 @@ class ClauseCutter:
         return base
 
 
-def _ends_word(word: str) -> bool:
+def ends_word(text: str) -> bool:
     """Whether the last character is a letter or a mark on one, as most words of Indian languages end."""
-    last = word.rstrip(WORD_CLOSERS)[-1:]
+    last = text.rstrip(WORD_CLOSERS)[-1:]
     return bool(last) and unicodedata.category(last)[0] in "LM"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_runtime.audio import AudioFormat, Samples
 from voxmesh_runtime.clock import duration
@@ -12,6 +14,7 @@ from voxmesh_tts.clauses import Clause
 from voxmesh_tts.engine import SpokenWord
 from voxmesh_tts.output import AudioOutput, Chunk
 from voxmesh_tts.segments import Segment
+from voxmesh_tts.written import WrittenWords
 
 Request = tts_pb2.StreamingSynthesizeRequest
 Response = tts_pb2.StreamingSynthesizeResponse
@@ -29,6 +32,7 @@ class Delivery:
         self._model_hertz = model_hertz
         self._output = AudioOutput(audio_format, model_hertz)
         self._clause = Clause("", 0, 0)
+        self._words = WrittenWords(self._clause)
         self._taken = 0
         self._clause_start_s = 0.0
         self._started = False
@@ -42,14 +46,25 @@ class Delivery:
         """What is sent from now on belongs to `clause`."""
         self._clause = clause
         self._clause_start_s = self._taken / self._model_hertz
+        self._words = WrittenWords(clause)
 
     async def send(self, piece: Samples | SpokenWord) -> None:
         """Send a piece of the clause."""
         if isinstance(piece, SpokenWord):
-            await self._send_word(piece)
+            for word in self._words.of(piece):
+                await self._send_word(word)
         else:
             self._taken += len(piece)
             await self._send_chunks(self._output.chunks(piece))
+
+    async def send_words(self) -> None:
+        """Send the last of the clause's words."""
+        for word in self._words.rest():
+            await self._send_word(word)
+
+    async def send_silence(self, seconds: float) -> None:
+        """Send a pause."""
+        await self.send(np.zeros(round(seconds * self._model_hertz), np.float32))
 
     async def send_rest(self) -> None:
         """Send the last of the audio."""

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.engines import ModelFacts
 from voxmesh_runtime.outcomes import Outcome
+
+
+PROSODY_RATE: Final = "prosody rate"
+"""In `EngineInfo.ssml_elements`: `Session.synthesize` takes the argument `pace` too; see `PacedSession`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,13 @@ class EngineInfo:
     instruction: bool = False
     """Sessions follow `SynthesisOptions.instruction`."""
     clause_limits: ClauseLimits = field(default_factory=ClauseLimits)
+    reads_numbers: bool = False
+    """The engine says numbers, dates, abbreviations and signs well by itself, and gets them as they are written.
+
+    Of any other engine the service writes them out in words. Markdown and emoji are never left in.
+    """
+    ssml_elements: frozenset[str] = frozenset()
+    """Of SSML what the engine can do and the service cannot do for it; see `PROSODY_RATE`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,12 +123,21 @@ class Session(Protocol):
         can speak gives no audio and is no error.
 
         Args:
-            clause: text with its closing punctuation, without mark-up and line breaks.
+            clause: text with its closing punctuation, without mark-up and line breaks; in English and
+                in Indian languages without digits too, unless the engine `reads_numbers`.
         """
         ...
 
     def close(self) -> None:
         """Free everything; called once, whatever happened."""
+        ...
+
+
+class PacedSession(Protocol):
+    """A session whose clauses may each have a speed of their own."""
+
+    def synthesize(self, clause: str, pace: float = 1.0) -> Iterator[Samples | SpokenWord]:
+        """See `Session.synthesize`; `pace` is a multiple of the stream's own speed."""
         ...
 
 

@@ -14,9 +14,8 @@ from typing import TypeVar
 from voxmesh.common.v1 import common_pb2
 from voxmesh_runtime.clock import WorkClock
 from voxmesh_runtime.errors import Overloaded
-from voxmesh_tts.clauses import Clause, ClauseCutter
-from voxmesh_tts.engine import ClauseLimits
-from voxmesh_tts.texts import SegmentTextGuard
+from voxmesh_tts.clauses import Clause
+from voxmesh_tts.cutting import Cutter, Cutting
 
 T = TypeVar("T")
 
@@ -27,16 +26,13 @@ class Segment:
     def __init__(
         self,
         index: int,
-        limits: ClauseLimits,
+        cutter: Cutter,
         trace_context: common_pb2.TraceContext | None,
-        *,
-        continues: bool = False,
     ) -> None:
         self.index = index
         self.clock = WorkClock.start()
         self.trace_context = trace_context
-        self._guard = SegmentTextGuard()
-        self._cutter = ClauseCutter(limits, continues=continues)
+        self._cutter = cutter
         # Bounded by the longest text that the guard lets pass.
         self._clauses: asyncio.Queue[Clause | None] = asyncio.Queue()
         self._cancelled = asyncio.Event()
@@ -50,13 +46,16 @@ class Segment:
         """Append text.
 
         Raises:
-            InvalidArgument: too much, or no plain text.
+            InvalidArgument: too much, or not in the stream's format.
         """
-        self._guard.check(text)
         self._put(self._cutter.feed(text))
 
     def end(self) -> None:
-        """Say that no text follows."""
+        """Say that no text follows.
+
+        Raises:
+            InvalidArgument: the text is not complete.
+        """
         self._put([*self._cutter.flush(), None])
 
     def cancel(self) -> None:
@@ -109,12 +108,12 @@ class Segments:
     """The queue of one stream's segments.
 
     Args:
-        limits: of the engine's clauses.
+        cutting: how the stream's text becomes clauses.
         max_queued: segments that may wait behind the one being spoken.
     """
 
-    def __init__(self, limits: ClauseLimits, max_queued: int) -> None:
-        self._limits = limits
+    def __init__(self, cutting: Cutting, max_queued: int) -> None:
+        self._cutting = cutting
         self._max_queued = max_queued
         self._unfinished: deque[Segment] = deque()
         self._waiting: asyncio.Queue[Segment | None] = asyncio.Queue()
@@ -163,7 +162,7 @@ class Segments:
                 f"{self._max_queued} segments already wait behind the one being spoken; "
                 "send the next one after a segment_finished"
             )
-        segment = Segment(self._count, self._limits, trace_context, continues=continues)
+        segment = Segment(self._count, self._cutting.cutter(continues=continues), trace_context)
         self._count += 1
         self._open = segment
         self._unfinished.append(segment)

@@ -10,6 +10,7 @@ import grpc
 from voxmesh.tts.v1 import tts_pb2, tts_pb2_grpc
 from voxmesh_runtime.outcomes import Outcome, ready
 from voxmesh_runtime.streams import AnyContext, StreamCall, Streams
+from voxmesh_tts.cutting import cutting, ssml_elements, text_format_outcomes
 from voxmesh_tts.delivery import Request, Response
 from voxmesh_tts.engine import Engine
 from voxmesh_tts.options import common_outcomes, output_format, synthesis_options
@@ -53,10 +54,12 @@ class TtsService(tts_pb2_grpc.TextToSpeechServiceServicer):
             info = self._engine.info
             options = synthesis_options(config, info)
             audio_format = output_format(config, info)
+            text = cutting(config, options, info)
+            outcomes = [*common_outcomes(config, options, info), *text_format_outcomes(config, info)]
             async with self._worker.holding(lambda: self._engine.open(options)) as session:
-                await self._acknowledge(call, [*common_outcomes(config, options, info), *session.outcomes])
+                await self._acknowledge(call, [*outcomes, *session.outcomes])
                 synthesis = Synthesis(call, session, self._worker, info, audio_format)
-                segments = Segments(info.clause_limits, self._settings.max_queued_segments)
+                segments = Segments(text, self._settings.max_queued_segments)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(synthesis.run(segments))
                     await _receive(call, segments)
@@ -72,6 +75,7 @@ class TtsService(tts_pb2_grpc.TextToSpeechServiceServicer):
             word_time_offsets=info.word_time_offsets,
             voice_cloning=info.voice_cloning,
             instruction=info.instruction,
+            ssml_elements=sorted(ssml_elements(info)),
         )
 
     async def _acknowledge(self, call: StreamCall[Request, Response], outcomes: list[Outcome]) -> None:

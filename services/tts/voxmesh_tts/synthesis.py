@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import aclosing
+from typing import cast
 
 from voxmesh_runtime import names
 from voxmesh_runtime.audio import AudioFormat, Samples
 from voxmesh_runtime.streams import StreamCall
 from voxmesh_runtime.telemetry import work_span
 from voxmesh_runtime.worker import Worker
+from voxmesh_tts.clauses import Clause
 from voxmesh_tts.delivery import Delivery, Request, Response
-from voxmesh_tts.engine import EngineInfo, Session, SpokenWord
+from voxmesh_tts.engine import EngineInfo, PacedSession, Session, SpokenWord
 from voxmesh_tts.segments import Segment, Segments
 
 TtsWorker = Worker[None, None]
@@ -55,21 +57,29 @@ class Synthesis:
         async with aclosing(segment.until_cancelled(segment.clauses())) as clauses:
             async for clause in clauses:
                 delivery.begin(clause)
-                await self._speak_clause(clause.text, segment, delivery)
+                if clause.text:
+                    await self._speak_clause(clause, segment, delivery)
+                if clause.pause_s:
+                    await delivery.send_silence(clause.pause_s)
         await delivery.send_rest()
 
-    async def _speak_clause(self, text: str, segment: Segment, delivery: Delivery) -> None:
-        pieces = _pieces(self._session, text)
+    async def _speak_clause(self, clause: Clause, segment: Segment, delivery: Delivery) -> None:
+        pieces = _pieces(self._session, clause)
         try:
             async with aclosing(segment.until_cancelled(self._worker.iterate(pieces))) as steps:
                 async for step in steps:
                     segment.clock.worked(step.started_ns, step.compute_s, step.queued_s)
                     await delivery.send(step.result)
+            await delivery.send_words()
         finally:
             # After the step in progress, on the thread that owns the model.
             self._worker.post(pieces.close)
 
 
-def _pieces(session: Session, text: str) -> Generator[Samples | SpokenWord]:
+def _pieces(session: Session, clause: Clause) -> Generator[Samples | SpokenWord]:
     """The engine's pieces of a clause, begun and closed on the worker."""
-    yield from session.synthesize(text)
+    if clause.pace == 1.0:
+        yield from session.synthesize(clause.text)
+    else:
+        # Only a session of an engine with `PROSODY_RATE` gets such a clause.
+        yield from cast("PacedSession", session).synthesize(clause.text, clause.pace)

@@ -22,19 +22,36 @@ def check_text(field: str, text: str, max_characters: int) -> None:
     Raises:
         InvalidArgument: names `field` and what is wrong with it.
     """
-    check_count(field, len(text), max_characters)
-    control = _CONTROL.search(text)
-    if control is not None:
-        raise InvalidArgument(field, f"must not hold the control character U+{ord(control.group()):04X}")
+    _check_characters(field, text, max_characters)
     refuse_control_tokens(field, text)
 
 
-class SegmentTextGuard:
-    """Checks the pieces of one segment's text, also for what is split between two of them."""
+class SeamGuard:
+    """Finds control tokens in a text that comes in pieces, also where one is split between two of them."""
 
     def __init__(self) -> None:
-        self._characters = 0
         self._tail = ""
+
+    def check(self, text: str) -> None:
+        """Take the next piece.
+
+        Raises:
+            InvalidArgument: it holds a control token.
+        """
+        refuse_control_tokens("text.text", text)
+        refuse_control_tokens("text.text", self._tail + text[:LONGEST])
+        self._tail = (self._tail + text)[-LONGEST:]
+
+
+class SegmentTextGuard:
+    """Checks the pieces of one segment's text.
+
+    In `markup` control tokens are no matter: `</s>` is a tag of SSML. What is read of it is checked by itself.
+    """
+
+    def __init__(self, *, markup: bool = False) -> None:
+        self._characters = 0
+        self._seam = None if markup else SeamGuard()
 
     def check(self, text: str) -> None:
         """Take the next piece.
@@ -42,11 +59,17 @@ class SegmentTextGuard:
         Raises:
             InvalidArgument: it must not be spoken.
         """
-        check_text("text.text", text, MAX_PIECE_CHARACTERS)
+        _check_characters("text.text", text, MAX_PIECE_CHARACTERS)
         self._characters += len(text)
         if self._characters > MAX_SEGMENT_CHARACTERS:
             problem = f"the segment must have at most {MAX_SEGMENT_CHARACTERS} characters, not {self._characters}"
             raise InvalidArgument("text.text", problem)
-        seam = self._tail + text[:LONGEST]
-        check_text("text.text", seam, len(seam))
-        self._tail = (self._tail + text)[-LONGEST:]
+        if self._seam is not None:
+            self._seam.check(text)
+
+
+def _check_characters(field: str, text: str, max_characters: int) -> None:
+    check_count(field, len(text), max_characters)
+    control = _CONTROL.search(text)
+    if control is not None:
+        raise InvalidArgument(field, f"must not hold the control character U+{ord(control.group()):04X}")

@@ -8,7 +8,7 @@ from typing import Final
 
 from voxmesh_tts.reading.rules import Match, Rule, one_of
 
-_SYMBOLS: Final = {
+SYMBOLS: Final = {
     ".": "dot",
     "/": "slash",
     "-": "dash",
@@ -96,7 +96,7 @@ def _spoken(address: str, count: SayNumber, digits: SayNumber) -> str:
         elif part.lower() in _SPELLED:
             words.append(spelled(part))
         else:
-            words.append(_SYMBOLS.get(part, part))
+            words.append(SYMBOLS.get(part, part))
     return " ".join(words)
 
 

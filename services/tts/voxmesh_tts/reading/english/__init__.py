@@ -16,6 +16,11 @@ INDIAN = Region(says_and=True, day_first=True, counts_lakhs=True)
 
 _AMERICAN_TERRITORIES = frozenset({"", "US", "PH", "PR"})
 _INDIAN_TERRITORIES = frozenset({"IN", "PK", "BD", "LK", "NP"})
+_ANY = re.compile("")
+_ADDRESS = re.compile(r"[/@:]|\.\w")
+_DIGIT = re.compile(r"\d")
+_CAPITALS = re.compile(r"[A-Z][A-Z\d-]")
+_SIGN = re.compile(r"""[^\w\s.,;:!?'"()-]|[^\x00-\x7f]|[\d_]""")
 _SPACES = re.compile(r"\s+")
 _SPACE_BEFORE_STOP = re.compile(r"\s+(?=[.,;:!?](?:\s|$))")
 
@@ -29,22 +34,26 @@ def region_of(territory: str) -> Region:
 
 def said(text: str, region: Region) -> str:
     """`text` with everything in words."""
-    text = apply(_rules(region), text.replace("\u2212", "-"))
+    text = text.replace("\u2212", "-")
+    for gate, rules in _groups(region):
+        if gate.search(text):
+            text = apply(rules, text)
     return _SPACE_BEFORE_STOP.sub("", _SPACES.sub(" ", text)).strip()
 
 
 @lru_cache(3)
-def _rules(region: Region) -> tuple[Rule, ...]:
-    """All rules: what is written in one piece first, single numbers and signs last."""
+def _groups(region: Region) -> tuple[tuple[re.Pattern[str], tuple[Rule, ...]], ...]:
+    """All rules, each group with what a text must hold to need it.
+
+    What is written in one piece comes first, single numbers and signs last.
+    """
     return (
-        *addresses.rules(lambda written: number(written, region), digits),
-        *telephone.rules(digits, "plus"),
-        *calendar.rules(region),
-        *words.code_rules(region),
-        *words.word_rules(region),
-        *amounts.rules(region),
-        *calendar.year_rules(region),
-        *words.acronym_rules(),
-        *amounts.number_rules(region),
-        *words.sign_rules(),
+        (_ADDRESS, tuple(addresses.rules(lambda written: number(written, region), digits))),
+        (_DIGIT, (*telephone.rules(digits, "plus"), *calendar.rules(region), *words.version_rules(region))),
+        (_ANY, (*calendar.name_rules(), *words.code_rules(), *words.word_rules(region))),
+        (_SIGN, tuple(amounts.rules(region))),
+        (_DIGIT, tuple(calendar.year_rules(region))),
+        (_CAPITALS, tuple(words.acronym_rules())),
+        (_DIGIT, tuple(amounts.number_rules(region))),
+        (_SIGN, tuple(words.sign_rules())),
     )

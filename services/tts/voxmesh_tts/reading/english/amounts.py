@@ -88,7 +88,6 @@ _OUT_OF: Final = frozenset({10, 100})
 
 _LONE = r"(?<![\w.])"
 _SIGN = r"(-?)"
-_DASH = r"\s?[-\u2013\u2014]\s?"
 _SYMBOL = one_of(_MONEY)
 _PRICE = re.compile(rf"(?:(\b[Aa]n?\s))?(?<!\w)({one_of(_ALL_MONEY)})\s?{_SIGN}({NUMBER}){_SCALE}(?=(\s[a-z])?)")
 _PRICE_RANGE = re.compile(rf"(?<!\w)({_SYMBOL})\s?({NUMBER}){_SCALE}[-\u2013](?:{_SYMBOL})?({NUMBER}){_SCALE}(?![\w%])")
@@ -96,16 +95,28 @@ _PRICE_AFTER = re.compile(rf"{_LONE}{_SIGN}({NUMBER}){_SCALE}\s?(\u20ac|\u00a3|\
 _PER = re.compile(
     r"(?<=[A-Za-z\d]) ?/ ?(second|sec|minute|min|hour|hr|day|night|week|month|mo|year|yr|user|person|seat|unit|item|kg|lb|gallon)\b"
 )
-_PER_WHAT: Final = {"sec": "second", "min": "minute", "hr": "hour", "mo": "month", "yr": "year", "kg": "kilogram", "lb": "pound"}
+_PER_WHAT: Final = {
+    "sec": "second",
+    "min": "minute",
+    "hr": "hour",
+    "mo": "month",
+    "yr": "year",
+    "kg": "kilogram",
+    "lb": "pound",
+}
 _RATIO = re.compile(r"(?<![\w:.])(\d{1,3}):(\d{1,3})(?![\w:])")
-_NAMED = re.compile(r"\b(Room|Flight [A-Z]\.[A-Z]\.|Flight|Boeing|Suite|Apartment|Apt|Route|Highway|Bus) ([1-9]\d\d)(?![\w,.]*\d)")
+_NAMED = re.compile(
+    r"\b(Room|Flight [A-Z]\.[A-Z]\.|Flight|Boeing|Suite|Apartment|Apt|Route|Highway|Bus) ([1-9]\d\d)(?![\w,.]*\d)"
+)
 _MODEL = re.compile(r"(?<![\w.-])([A-Z])([1-9]\d\d)(?!\w)")
 _CENTS = re.compile(rf"{_LONE}({NUMBER})\s?\u00a2")
 _YEARS = re.compile(rf"{_LONE}((?:1[1-9]|20)\d\d)[-\u2013]((?:1[1-9]|20)\d\d)(?![\w/-])")
 _RANGE = re.compile(rf"(?<![\w./-])({NUMBER})(?:[-\u2013\u2014]|\s[\u2013\u2014]\s)(?={NUMBER}(?![\d/-]))")
-_HALF_DAYS = re.compile(rf"(?<=\.M\.)\s?[-\u2013]\s?(?=\w)|(?<=o'clock){_DASH}(?=\w)|(?<=[a-z])\u2013(?=[a-z])")
+_WORDS = re.compile(r"(?<=[a-z])\u2013(?=[a-z])")
 _PERCENT = re.compile(rf"{_LONE}{_SIGN}({NUMBER})\s?%")
-_UNIT = re.compile(rf"{_LONE}{_SIGN}({NUMBER})[\s-]?({one_of(_ALL_UNITS)})(?![\w/'\u2019\u00b2\u00b3])(?:(?<=min|sec| hr|.ft)\.(?=\s[a-z]))?")
+_UNIT = re.compile(
+    rf"{_LONE}{_SIGN}({NUMBER})[\s-]?({one_of(_ALL_UNITS)})(?![\w/'\u2019\u00b2\u00b3])(?:(?<=min|sec| hr|.ft)\.(?=\s[a-z]))?"
+)
 _FEET = re.compile(r"(?<!\w)(\d)\s?['\u2019\u2032]\s?(\d{1,2})(?:\"|''|\u201d|\u2033)")
 _BY = re.compile(r"(?<!\w)(\d+)[x\u00d7](\d+)(?!\w)")
 _TIMES = re.compile(rf"{_LONE}({NUMBER})x(?!\w)")
@@ -141,7 +152,7 @@ _SUMS: Final = (
 def rules(region: Region) -> list[Rule]:
     """Rules for amounts, after dates and addresses and before plain numbers."""
     return [
-        (_HALF_DAYS, lambda _: " to "),
+        (_WORDS, lambda _: " to "),
         (_PRICE_RANGE, partial(_price_range, region)),
         (_PRICE, partial(_price, region)),
         (_PRICE_AFTER, partial(_price_after, region)),

@@ -30,10 +30,13 @@ _NUMERIC = re.compile(r"(?<![\w./-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![
 _MONTH_DAY = re.compile(rf"\b{_MONTH} (\d{{1,2}}){_ENDING}(?![\d:%]|[.,]\d)(?:,? {_YEAR})?")
 _DAY_MONTH = re.compile(rf"\b(?:[Tt]he )?(\d{{1,2}}){_ENDING} (?:of )?{_MONTH}\b(?:,? {_YEAR})?")
 _MONTH_YEAR = re.compile(rf"\b{_MONTH},? {_YEAR}")
-_DAY_NAME = re.compile(rf"\b({one_of(_DAYS)})\b(?:\.|(?=\s?[-\u2013]\s?[A-Z])|(?<=[-\u2013] ...))")
+_DAY_NAME = re.compile(rf"\b({one_of(_DAYS)})\.(?=\s)")
+_MONTH_NAME = re.compile(rf"\b({one_of(name for name in _MONTH_OF if len(name) <= 4 and name != 'May')})\.")
 _DAY_RANGE = re.compile(rf"\b({one_of(_DAYS)})\s?[-\u2013]\s?({one_of(_DAYS)})\b\.?")
 _CLOCK = re.compile(rf"(?<![\d:.])(\d{{1,2}}):(\d{{2}})(?::(\d{{2}}))?(?![\d:])(?:\s?{_HALF_DAY})?")
 _HOUR = re.compile(rf"(?<![\d:.])(\d{{1,2}})\s?{_HALF_DAY}")
+_TIMES = re.compile(r"(?:(?<=\.M\.)|(?<=o'clock))\s?[-\u2013\u2014]\s?(?=\w)")
+"""A dash between two times that are in words already."""
 _DECADE = re.compile(r"(?<![\w.])(?:(1[1-9]|20)|['\u2019])(\d)0['\u2019]?s\b")
 _SINCE: Final = (
     "in since by until till from of year circa around about after before during early late mid and to through "
@@ -51,12 +54,19 @@ def rules(region: Region) -> list[Rule]:
         (_MONTH_DAY, partial(_month_day, region)),
         (_DAY_MONTH, partial(_day_month, region)),
         (_MONTH_YEAR, partial(_month_year, region)),
-        (_DAY_RANGE, lambda match: f"{_DAYS[match[1]]} to {_DAYS[match[2]]}"),
-        (re.compile(rf"\b({one_of(_DAYS)})\.(?=\s)"), lambda match: _DAYS[match[1]]),
-        (re.compile(rf"\b({one_of([m for m in _MONTH_OF if len(m) in (3, 4) and m != 'May'])})\."), _month_name),
         (_CLOCK, partial(_clock, region)),
         (_HOUR, partial(_hour, region)),
+        (_TIMES, lambda _: " to "),
         (_DECADE, partial(_decade, region)),
+    ]
+
+
+def name_rules() -> list[Rule]:
+    """Rules for the short names of days and months."""
+    return [
+        (_DAY_RANGE, lambda match: f"{_DAYS[match[1]]} to {_DAYS[match[2]]}"),
+        (_DAY_NAME, lambda match: _DAYS[match[1]]),
+        (_MONTH_NAME, _month_name),
     ]
 
 

@@ -100,8 +100,8 @@ _SIGNS: Final = (
 )
 
 
-def code_rules(region: Region) -> list[Rule]:
-    """Rules for what programmers write, before numbers are read."""
+def version_rules(region: Region) -> list[Rule]:
+    """Rules for codes, serial numbers and versions."""
     return [
         (
             re.compile(rf"((?<!\w)(?:{_CODE_IS})\s+)(\d{{4,8}})(?!\w|[.,/:-]\d)"),
@@ -113,6 +113,12 @@ def code_rules(region: Region) -> list[Rule]:
         (_VERSION, partial(_version, region)),
         (_DOTTED, lambda match: _points(match[1], region)),
         (_NAMED_VERSION, lambda match: f"{match[1]} {_points(f'{match[2]}.{match[3]}', region)}"),
+    ]
+
+
+def code_rules() -> list[Rule]:
+    """Rules for what programmers write."""
+    return [
         (_CALL, lambda _: ""),
         (_LONG_FLAG, lambda _: "dash dash "),
         (_SHORT_FLAG, lambda _: "dash "),

@@ -1,0 +1,108 @@
+"""What the attributes of SSML elements mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from voxmesh_tts.reading.addresses import SYMBOLS
+
+MAX_BREAK_S: Final = 10.0
+SLOWEST: Final = 0.25
+FASTEST: Final = 4.0
+_STRENGTHS: Final = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 0.75, "x-strong": 1.25}
+_RATES: Final = {"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "default": 1.0, "fast": 1.25, "x-fast": 1.5}
+_TIME = re.compile(r"\+?(\d{0,6}(?:\.\d{1,6})?)(ms|s)")
+_RATE = re.compile(r"([+-]?)(\d{1,4}(?:\.\d{1,6})?)(%?)")
+_DATE_ORDERS: Final = frozenset({"mdy", "dmy", "ymd"})
+
+
+class BadValue(ValueError):
+    """An attribute that says nothing; the message says what to write."""
+
+
+def break_s(attributes: Mapping[str, str]) -> float:
+    """Seconds of silence of a break; no length and no strength means a medium one.
+
+    Raises:
+        BadValue: no time, no strength, or too long.
+    """
+    if "time" not in attributes:
+        strength = attributes.get("strength", "medium")
+        if strength not in _STRENGTHS:
+            raise BadValue(f"a break's strength must be one of {', '.join(_STRENGTHS)}")
+        return _STRENGTHS[strength]
+    time = _TIME.fullmatch(attributes["time"].strip())
+    if time is None or not time[1]:
+        raise BadValue('a break\'s time must be like "500ms" or "1.5s"')
+    seconds = float(time[1]) / (1000 if time[2] == "ms" else 1)
+    if seconds > MAX_BREAK_S:
+        raise BadValue(f"a break's time must be at most {MAX_BREAK_S:g} s")
+    return seconds
+
+
+def rate(attributes: Mapping[str, str]) -> float:
+    """How many times as fast as around it; 1 when the element says nothing of it.
+
+    Raises:
+        BadValue: no rate.
+    """
+    written = attributes.get("rate", "default").strip()
+    if written in _RATES:
+        return _RATES[written]
+    number = _RATE.fullmatch(written)
+    if number is None or (number[1] and not number[3]):
+        raise BadValue(f'a rate must be like "80%", "+10%" or "1.2", or one of {", ".join(_RATES)}')
+    value = float(number[2]) / (100 if number[3] else 1)
+    value = 1 + value if number[1] == "+" else 1 - value if number[1] == "-" else value
+    return min(FASTEST, max(SLOWEST, value))
+
+
+def said_as(text: str, attributes: Mapping[str, str]) -> str:
+    """`text` written so that it is read as the element asks; as it is where that says nothing.
+
+    Raises:
+        BadValue: it does not say as what.
+    """
+    match attributes.get("interpret-as", "").strip():
+        case "":
+            raise BadValue("a say-as must have the attribute interpret-as")
+        case "characters" | "spell-out" | "verbatim":
+            return " ".join(map(_character, "".join(text.split())))
+        case "digits" | "telephone":
+            return _digits(text)
+        case "cardinal" | "number":
+            return _cardinal(text)
+        case "ordinal":
+            return re.sub(r"^\s*(\d+)\s*$", r"\1th", text)
+        case "date":
+            return _date(text, attributes.get("format", ""))
+        case _:
+            return text
+
+
+def _character(character: str) -> str:
+    if character.isalpha():
+        return f"{character.upper()}."
+    return character if character.isalnum() else SYMBOLS.get(character, character)
+
+
+def _digits(text: str) -> str:
+    """Digits apart, so that each is a number of its own."""
+    return ", ".join(" ".join(group) for group in re.findall(r"\+?\d+", text)).replace("+ ", "+")
+
+
+def _cardinal(text: str) -> str:
+    # Four digits alone could be a year.
+    bare = text.strip().replace(",", "")
+    return f"{int(bare):,}" if re.fullmatch(r"\d{4}", bare) else text
+
+
+def _date(text: str, order: str) -> str:
+    parts = re.findall(r"\d+", text)
+    if order in _DATE_ORDERS and len(parts) == len(order):
+        part = dict(zip(order, parts, strict=True))
+        if len(part["y"]) == 4 and len(part["m"]) <= 2 >= len(part["d"]):
+            return f"{part['y']}-{part['m']:0>2}-{part['d']:0>2}"
+    return text
