@@ -25,6 +25,7 @@ from voxmesh_stt.inbox import Finalize, Inbox
 from voxmesh_tts.clauses import ClauseCutter
 from voxmesh_tts.engine import Session as TtsSession
 from voxmesh_tts.engine import SpokenWord, SynthesisOptions
+from voxmesh_tts.reading import Reader
 from voxmesh_turn.engine import DetectionOptions, Event, SpeechStarted, SpeechStopped
 from voxmesh_turn.engine import Session as TurnSession
 
@@ -116,7 +117,7 @@ class Replying:
         self._models = models
         self._session = session
         self._history, self._prompt = History(settings.history_characters), settings.system_prompt
-        self._cutter = ClauseCutter(models.tts.info.clause_limits)
+        self._cutter = ClauseCutter(models.tts.info.clause_limits, Reader("en-US").read)
         self._clauses = asyncio.Queue[str | None]()
         self._encoder = Encoder(pcm(REPLY_HERTZ))
         self.text = ""

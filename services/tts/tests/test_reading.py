@@ -1,6 +1,6 @@
-"""Cases of what text for speech reads like, written down from the languages before anything read them.
+r"""Cases of what text for speech reads like, written down from the languages before anything read them.
 
-A row of `data/` is a language tag, a text with its line breaks as `\\n`, and the words expected for it; `(a|b)`
+A row of `data/` is a language tag, a text with its line breaks as `\n`, and the words expected for it; `(a|b)`
 and `?` in them stand for spellings and readings that are both in use.
 """
 
@@ -37,6 +37,8 @@ LIMITS = ClauseLimits()
 
 @dataclass(frozen=True)
 class Case:
+    """A row."""
+
     tag: str
     text: str
     expected: str

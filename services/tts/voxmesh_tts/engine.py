@@ -20,7 +20,6 @@ from voxmesh_runtime.engine import ModelFacts
 from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.outcomes import Outcome
 
-
 PROSODY_RATE: Final = "prosody rate"
 """In `EngineInfo.ssml_elements`: `Session.synthesize` takes the argument `pace` too; see `PacedSession`."""
 

@@ -6,13 +6,18 @@ import re
 
 from voxmesh_tts.punctuation import CLOSERS
 
+
+def _cells(row: re.Match[str]) -> str:
+    return ", ".join(cell.strip() for cell in row[0].strip().strip("|").split("|") if cell.strip())
+
+
 _TARGET = r"""(?:[^()\s]|\([^()\s]*\))*(?:\s"[^"]*")?"""
 _EMOJI = r"[\u2190-\u21ff\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff\U000e0020-\U000e007f]"
 _SCHEME = re.compile(r"\bhttps?://")
 _SUBSTITUTIONS = (
     # Rows of tables: a pause between cells, and nothing for the line under the heading.
     (re.compile(r"^\s*(?:\|?\s*:?-{2,}:?\s*(?=\|))+\|?(?:\s*:?-{2,}:?)?\s*$", re.MULTILINE), ""),
-    (re.compile(r"^\s*\|.*", re.MULTILINE), lambda row: _cells(row[0])),
+    (re.compile(r"^\s*\|.*", re.MULTILINE), _cells),
     # Links and images: their text is spoken, their address is not, even when a cut fell between the two.
     (re.compile(rf"!?\[([^\[\]]*)\]\({_TARGET}\)"), r"\1"),
     (re.compile(rf"\]\({_TARGET}\)"), ""),
@@ -56,7 +61,3 @@ def leading_closers(text: str) -> int:
     if count and is_number and text[count - 1] in _MEANINGFUL_BEFORE_DIGITS:
         count -= 1
     return count
-
-
-def _cells(row: str) -> str:
-    return ", ".join(cell.strip() for cell in row.strip().strip("|").split("|") if cell.strip())

@@ -39,6 +39,8 @@ _FILES: Final = (
 ).split()
 _LONGEST: Final = 60
 """Characters of the longest address that is read to its end; of a longer one only the host is."""
+_CODE: Final = 3
+"""Digits from which on a number in an address is read digit by digit."""
 _CLOSING: Final = ".,;:!?)]}'\"\u201d\u2019\u0964/"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 
@@ -51,6 +53,7 @@ _PATH = re.compile(r"(?<![\w/.:<])(?:~|\.{1,2})?/[A-Za-z_.][\w.-]*(?:/[\w.-]+)*(
 _FILE = re.compile(rf"(?<![\w.@/-])[A-Za-z][\w-]*\.(?:{one_of(_FILES)})(?![\w/])")
 _GOES_ON = re.compile(rf"^\.{_LABEL}(?:\.{_LABEL})*(?:[/:?#@_]\S*)?")
 _IP = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?(?![\w.]*\d)")
+_NOT_SPOKEN = re.compile(r"^(?:(?:https?|ftp)://)?(?:www\.)?", re.IGNORECASE)
 _PART = re.compile(r"\d+|[^\W\d_]+|\S")
 
 SayNumber = Callable[[str], str]
@@ -86,18 +89,16 @@ def _with_closing(address: str, spoken: Callable[[str], str]) -> str:
 
 
 def _spoken(address: str, count: SayNumber, digits: SayNumber) -> str:
-    address = re.sub(r"^(?:(?:https?|ftp)://)?(?:www\.)?", "", address, flags=re.IGNORECASE)
+    address = _NOT_SPOKEN.sub("", address)
     if len(address) > _LONGEST and "@" not in address:
         address = re.split(r"[/?#]", address, maxsplit=1)[0]
-    words: list[str] = []
-    for part in _PART.findall(address):
+
+    def part_of(part: str) -> str:
         if part.isdecimal():
-            words.append(count(part) if len(part) < 3 else digits(part))
-        elif part.lower() in _SPELLED:
-            words.append(spelled(part))
-        else:
-            words.append(SYMBOLS.get(part, part))
-    return " ".join(words)
+            return count(part) if len(part) < _CODE else digits(part)
+        return spelled(part) if part.lower() in _SPELLED else SYMBOLS.get(part, part)
+
+    return " ".join(map(part_of, _PART.findall(address)))
 
 
 def spelled(letters: str) -> str:

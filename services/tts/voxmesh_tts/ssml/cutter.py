@@ -8,7 +8,7 @@ from typing import Final
 
 from voxmesh_tts.clauses import Clause, ClauseCutter, Read, ends_word
 from voxmesh_tts.engine import PROSODY_RATE, ClauseLimits
-from voxmesh_tts.ssml.document import End, Event, SsmlDocument, Start, Text
+from voxmesh_tts.ssml.document import End, Event, SsmlDocument, Start, Text, refusal
 from voxmesh_tts.ssml.values import BadValue, break_s, rate, said_as
 from voxmesh_tts.texts import SeamGuard
 
@@ -86,7 +86,7 @@ class SsmlCutter:
                 case _:
                     return []
         except BadValue as error:
-            raise self._document.refuse(str(error)) from None
+            raise refusal(*_place(self._source, event.start), str(error)) from None
 
     def _start(self, event: Start) -> list[Clause]:
         if event.name in _SILENT:
@@ -178,3 +178,9 @@ def _as_sentence(clauses: list[Clause]) -> list[Clause]:
     if not clauses or not ends_word(clauses[-1].text):
         return clauses
     return [*clauses[:-1], replace(clauses[-1], text=f"{clauses[-1].text}.")]
+
+
+def _place(source: str, start: int) -> tuple[int, int]:
+    """Line, from 1, and column, from 0, of a character."""
+    before = source[:start]
+    return before.count("\n") + 1, start - before.rfind("\n") - 1

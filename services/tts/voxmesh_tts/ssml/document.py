@@ -88,24 +88,20 @@ class SsmlDocument:
         """
         return self._parse(b"", is_last=True) if self._bytes else []
 
-    def refuse(self, problem: str) -> InvalidArgument:
-        """An error at the place that was read last."""
-        return _refusal(self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber, problem)
-
     def _parse(self, piece: bytes, *, is_last: bool) -> list[Event]:
         self._events = []
         try:
             self._parser.Parse(piece, is_last)
         except expat.ExpatError as error:
-            raise _refusal(error.lineno, error.offset, expat.errors.messages[error.code]) from None
+            raise refusal(error.lineno, error.offset, expat.errors.messages[error.code]) from None
         return self._events
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         name = name.rpartition(":")[2]
         if not self._open and name != _ROOT:
-            raise self.refuse(f"the document must be one <{_ROOT}> element, not <{quote(name)}>")
+            raise self._refusal(f"the document must be one <{_ROOT}> element, not <{quote(name)}>")
         if len(self._open) >= _MAX_DEPTH:
-            raise self.refuse(f"elements must not stand deeper than {_MAX_DEPTH} in one another")
+            raise self._refusal(f"elements must not stand deeper than {_MAX_DEPTH} in one another")
         self._open.append(name)
         self._events.append(Start(self._place(), name, attributes))
 
@@ -117,7 +113,10 @@ class SsmlDocument:
         self._events.append(Text(self._place(), text))
 
     def _doctype(self, *_: object) -> None:
-        raise self.refuse("must not hold a document type")
+        raise self._refusal("must not hold a document type")
+
+    def _refusal(self, problem: str) -> InvalidArgument:
+        return refusal(self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber, problem)
 
     def _place(self) -> int:
         """Characters before the event; its place in bytes is the start of a character."""
@@ -127,5 +126,6 @@ class SsmlDocument:
         return self._read_characters
 
 
-def _refusal(line: int, column: int, problem: str) -> InvalidArgument:
+def refusal(line: int, column: int, problem: str) -> InvalidArgument:
+    """An error at a place: a line from 1 on, a column from 0 on."""
     return InvalidArgument(FIELD, f"SSML at line {line}, column {column + 1}: {problem}")

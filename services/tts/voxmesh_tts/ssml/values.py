@@ -16,6 +16,7 @@ _RATES: Final = {"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "default": 1.0, "fa
 _TIME = re.compile(r"\+?(\d{0,6}(?:\.\d{1,6})?)(ms|s)")
 _RATE = re.compile(r"([+-]?)(\d{1,4}(?:\.\d{1,6})?)(%?)")
 _DATE_ORDERS: Final = frozenset({"mdy", "dmy", "ymd"})
+_DATE_PARTS: Final = {"y": r"(?P<y>\d{4})\D*", "m": r"(?P<m>\d{1,2})\D*", "d": r"(?P<d>\d{1,2})\D*"}
 
 
 class BadValue(ValueError):
@@ -100,9 +101,8 @@ def _cardinal(text: str) -> str:
 
 
 def _date(text: str, order: str) -> str:
-    parts = re.findall(r"\d+", text)
-    if order in _DATE_ORDERS and len(parts) == len(order):
-        part = dict(zip(order, parts, strict=True))
-        if len(part["y"]) == 4 and len(part["m"]) <= 2 >= len(part["d"]):
-            return f"{part['y']}-{part['m']:0>2}-{part['d']:0>2}"
-    return text
+    """A whole date as ISO has it, which is read alike in every language."""
+    if order not in _DATE_ORDERS:
+        return text
+    found = re.fullmatch(r"\D*" + "".join(map(_DATE_PARTS.__getitem__, order)), text)
+    return text if found is None else f"{found['y']}-{found['m']:0>2}-{found['d']:0>2}"

@@ -70,9 +70,12 @@ def test_a_rate_the_model_was_not_made_for_is_approximated(asked: float, kind: K
     assert [outcome.kind for outcome in session.outcomes] == [kind]
 
 
-@pytest.mark.parametrize("digits", [15, 16, 40, 200])
-def test_a_long_number_is_read(digits: int) -> None:
-    assert phonemes_of(model(), "9" * digits)
+def test_a_clause_may_have_a_speed_of_its_own() -> None:
+    session = engine().open(SynthesisOptions("af_heart", "en-US", speaking_rate=1.6))
+    sentence = "The quick brown fox jumps over the lazy dog."
+    plain, slow, at_most = (sum(map(len, session.synthesize(sentence, pace))) for pace in (1.0, 0.5, 4.0))
+    assert slow == pytest.approx(plain * 2, rel=0.15)
+    assert at_most == pytest.approx(plain * 1.6 / 2.0, rel=0.15)
 
 
 def test_no_string_of_phonemes_is_longer_than_the_model_takes() -> None:

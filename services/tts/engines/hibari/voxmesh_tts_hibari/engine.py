@@ -11,7 +11,7 @@ from hibari import Hibari
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.outcomes import Outcome, applied, approximated
-from voxmesh_tts.engine import ClauseLimits, EngineInfo, SynthesisOptions, Voice
+from voxmesh_tts.engine import PROSODY_RATE, ClauseLimits, EngineInfo, SynthesisOptions, Voice
 from voxmesh_tts.silence import joined
 from voxmesh_tts_hibari.text import phonemes_of
 from voxmesh_tts_hibari.voices import LoadedVoice, find_voice
@@ -46,6 +46,7 @@ class HibariEngine:
             sample_rate_hertz=Hibari.sample_rate,
             voices=(Voice(voice.voice, (voice.language_code,)),),
             clause_limits=ClauseLimits(first_minimum=12, first_maximum=60, minimum=40, maximum=200),
+            ssml_elements=frozenset({PROSODY_RATE}),
         )
 
     def load(self) -> None:
@@ -93,7 +94,7 @@ class HibariSession:
     def __init__(self, model: Hibari, speaking_rate: float | None) -> None:
         self._model = model
         self._asked_rate = speaking_rate
-        self._rate = min(MAX_RATE, max(MIN_RATE, speaking_rate or 1.0))
+        self._rate = _possible(speaking_rate or 1.0)
 
     @property
     def outcomes(self) -> Sequence[Outcome]:
@@ -105,14 +106,18 @@ class HibariSession:
         how = f"spoken at {self._rate:g}; the model speaks at {MIN_RATE:g} to {MAX_RATE:g}"
         return [approximated("config.speaking_rate", how)]
 
-    def synthesize(self, clause: str) -> Iterator[Samples]:
+    def synthesize(self, clause: str, pace: float = 1.0) -> Iterator[Samples]:
         """Speak one clause; one piece, or none when there is nothing to say."""
-        samples = synthesize(self._model, clause, self._rate)
+        samples = synthesize(self._model, clause, _possible(self._rate * pace))
         if len(samples):
             yield samples
 
     def close(self) -> None:
         """Nothing to free."""
+
+
+def _possible(rate: float) -> float:
+    return min(MAX_RATE, max(MIN_RATE, rate))
 
 
 def synthesize(model: Hibari, clause: str, rate: float) -> Samples:

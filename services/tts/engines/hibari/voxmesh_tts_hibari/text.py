@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator
 
 from hibari import Hibari
@@ -11,15 +10,12 @@ from hibari.tts import MAX_PHONEMES
 
 log = logging.getLogger(__name__)
 
-_LONG_NUMBER = re.compile(r"\d{16,}")
-# Errors of the dictionary's number and date rules on text that nobody foresaw.
+# Errors of the dictionary's rules on text that nobody foresaw.
 _UNREADABLE = (ValueError, LookupError, ArithmeticError, AttributeError, TypeError)
 
 
 def phonemes_of(model: Hibari, text: str) -> list[str]:
     """Phonemes of the text in strings that the model takes at once; none when nothing can be read."""
-    # Numbers above the quadrillions have no name: they are read digit by digit.
-    text = _LONG_NUMBER.sub(lambda number: " ".join(number.group()), text)
     strings = _read(model, text)
     if strings is None:
         words = [string for word in text.split() for string in _read(model, word) or ()]

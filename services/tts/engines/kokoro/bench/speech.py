@@ -29,6 +29,7 @@ from voxmesh_runtime.engines import load_engine
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_tts.clauses import ClauseCutter
 from voxmesh_tts.engine import Engine, SpokenWord, SynthesisOptions
+from voxmesh_tts.reading import Reader
 
 TEXTS = (
     "Sure, I can do that.",
@@ -72,7 +73,7 @@ class Tally:
 def speak(engine: Engine, text: str, tally: Tally) -> Samples:
     """All audio of a text, clause by clause as the service does it."""
     info = engine.info
-    cutter = ClauseCutter(info.clause_limits)
+    cutter = ClauseCutter(info.clause_limits, Reader("en-US").read)
     clauses = [*cutter.feed(text), *cutter.flush()]
     session = engine.open(SynthesisOptions(info.voices[0].name, info.voices[0].language_codes[0]))
     pieces: list[Samples] = []

@@ -41,6 +41,12 @@ def test_the_speaking_rate_changes_the_length(kokoro: Engine) -> None:
     assert fast == pytest.approx(plain / 2, rel=0.25)
 
 
+def test_a_clause_may_have_a_speed_of_its_own(kokoro: Engine) -> None:
+    session = kokoro.open(SynthesisOptions("af_heart", "en-US"))
+    slow = sum(len(piece) for piece in session.synthesize("It is in Paris.", 0.5) if not isinstance(piece, SpokenWord))
+    assert slow == len(spoken(kokoro, "It is in Paris.", rate=0.5))
+
+
 @pytest.mark.parametrize(
     ("asked", "kind"), [(1.0, Kind.APPLIED), (2.0, Kind.APPLIED), (0.25, Kind.APPROXIMATED), (4.0, Kind.APPROXIMATED)]
 )

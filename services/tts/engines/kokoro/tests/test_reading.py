@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from voxmesh_tts_kokoro.onnx_backend import vocabulary
-from voxmesh_tts_kokoro.reading import MOST_AT_ONCE, PlacedWord, Reader, pieces, placed
+from voxmesh_tts_kokoro.reading import MOST_AT_ONCE, PlacedWord, Reader, pieces
 
 pytestmark = pytest.mark.engine
 
@@ -33,25 +33,13 @@ def test_each_word_is_its_own_phonemes_without_punctuation() -> None:
     ("clause", "words"),
     [
         ("It's state-of-the-art.", ["It's", "state-of-the-art"]),
-        ("At 3:30 we left", ["At", "3:30", "we", "left"]),
-        ("He paid $48.50 for 1,250 of them.", ["He", "paid", "$48.50", "for", "1,250", "of", "them"]),
-        ("Dr. Smith, on May 5th", ["Dr", "Smith", "on", "May", "5th"]),
+        ("forty-eight dollars, at ten A.M.", ["forty-eight", "dollars", "at", "ten", "A.M"]),
         ("wait - no", ["wait", "no"]),
     ],
 )
 def test_words_are_as_they_are_written(clause: str, words: list[str]) -> None:
     [reading] = reader().read(clause)
     assert " ".join(word.text for word in reading.words) == " ".join(words)
-
-
-def test_words_that_are_spoken_otherwise_side_by_side_are_one() -> None:
-    spoken = [
-        PlacedWord("on", 0, 2),
-        PlacedWord("three", 3, 6),
-        PlacedWord("thirty", 7, 12),
-        PlacedWord("sharp", 13, 17),
-    ]
-    assert placed(["on", "3", "30,", "sharp!"], spoken) == [spoken[0], PlacedWord("3 30", 3, 12), spoken[3]]
 
 
 @pytest.mark.parametrize("text", ["ಕನ್ನಡ", "你好。", "(", "'", "“”", "...", ""])
@@ -64,10 +52,9 @@ def test_what_the_dictionary_fails_on_does_not_silence_the_words_around_it() -> 
     assert [word.text for word in reading.words] == ["Hello", "there"]
 
 
-@pytest.mark.parametrize("digits", [15, 16, 200])
-def test_a_long_number_is_read_in_pieces_that_the_model_takes(digits: int) -> None:
-    readings = reader().read("9" * digits)
-    assert readings
+def test_a_long_clause_is_read_in_pieces_that_the_model_takes() -> None:
+    readings = reader().read("nine " * 200)
+    assert len(readings) > 1
     assert max(len(reading.phonemes) for reading in readings) <= MOST_AT_ONCE
 
 

@@ -9,7 +9,7 @@ from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.devices import OnDevice
 from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.outcomes import Outcome, applied, approximated
-from voxmesh_tts.engine import ClauseLimits, EngineInfo, SpokenWord, SynthesisOptions
+from voxmesh_tts.engine import PROSODY_RATE, ClauseLimits, EngineInfo, SpokenWord, SynthesisOptions
 from voxmesh_tts.silence import audible, joined
 from voxmesh_tts_kokoro.backend import HERTZ, Backend
 from voxmesh_tts_kokoro.loading import MODEL, load_backend
@@ -62,6 +62,7 @@ class KokoroEngine:
             voices=loaded.voices.listed,
             word_time_offsets=loaded.backend.model.has_durations,
             clause_limits=CLAUSES,
+            ssml_elements=frozenset({PROSODY_RATE}),
         )
 
     def load(self) -> None:
@@ -103,7 +104,7 @@ class KokoroSession:
         self._loaded = loaded
         self._options = options
         self._reader = loaded.british if loaded.voices.is_british(options.voice) else loaded.american
-        self._rate = min(MAX_RATE, max(MIN_RATE, options.speaking_rate or 1.0))
+        self._rate = _possible(options.speaking_rate or 1.0)
 
     @property
     def outcomes(self) -> Sequence[Outcome]:
@@ -116,22 +117,26 @@ class KokoroSession:
         how = f"spoken at {self._rate:g}; the model speaks at {MIN_RATE:g} to {MAX_RATE:g}"
         return [approximated("config.speaking_rate", how)]
 
-    def synthesize(self, clause: str) -> Iterator[Samples | SpokenWord]:
+    def synthesize(self, clause: str, pace: float = 1.0) -> Iterator[Samples | SpokenWord]:
         """Speak one clause; one piece unless it is long, none when there is nothing to say."""
-        readings = self._reader.read(clause)
+        readings, rate = self._reader.read(clause), _possible(self._rate * pace)
         offset_s = 0.0
         for count, reading in enumerate(readings, 1):
             style = self._loaded.voices.style(self._options.voice, len(reading.phonemes))
-            spoken = self._loaded.backend.model.speak(reading.phonemes, style, self._rate)
+            spoken = self._loaded.backend.model.speak(reading.phonemes, style, rate)
             heard = audible(spoken.samples, HERTZ)
             if self._options.word_time_offsets:
                 played_s = (heard.stop - heard.start) / HERTZ
                 yield from timed(reading, spoken, heard.start / HERTZ, played_s, offset_s)
             # The pause stands after the clause, not between its pieces.
-            samples = joined(spoken.samples, clause if count == len(readings) else "", self._rate, HERTZ)
+            samples = joined(spoken.samples, clause if count == len(readings) else "", rate, HERTZ)
             offset_s += len(samples) / HERTZ
             if len(samples):
                 yield samples
 
     def close(self) -> None:
         """Nothing to free."""
+
+
+def _possible(rate: float) -> float:
+    return min(MAX_RATE, max(MIN_RATE, rate))

@@ -1,12 +1,10 @@
-"""A clause as the model takes it: strings of phonemes, and which of them each written word is."""
+"""A clause as the model takes it: strings of phonemes, and which of them each word is."""
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Any
 
 from hibari.g2p import G2P
@@ -16,15 +14,14 @@ log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 200
 """Phonemes that are spoken in one piece, about 12 s; of more memory grows, and nobody else has a turn meanwhile."""
-_LONG_NUMBER = re.compile(r"\d{16,}")
-# Errors of the dictionary's number and date rules on text that nobody foresaw.
+# Errors of the dictionary's rules on text that nobody foresaw.
 _UNREADABLE = (ValueError, LookupError, ArithmeticError, AttributeError, TypeError)
 _AROUND_WORDS = "\"'\u201c\u201d\u2018\u2019\xab\xbb()[]{}<>.,;:!?\u2026\u2014\u2013-*_"
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedWord:
-    """A word as it is written, and its phonemes: those from `start` up to `end`."""
+    """A word of the clause, and its phonemes: those from `start` up to `end`."""
 
     text: str
     start: int
@@ -53,10 +50,7 @@ class Reader:
 
     def read(self, clause: str) -> list[Reading]:
         """The pieces of a clause; none when nothing in it can be read."""
-        # Numbers above the quadrillions have no name: they are read digit by digit.
-        spaced = _LONG_NUMBER.sub(lambda number: " ".join(number.group()), clause)
-        phonemes, spoken = self._phonemes(self._tokens(spaced))
-        words = placed(clause.split(), spoken)
+        phonemes, words = self._phonemes(self._tokens(clause))
         return [piece for piece in pieces(phonemes, words) if any(map(str.isalpha, piece.phonemes))]
 
     def _tokens(self, text: str) -> list[Any]:
@@ -95,24 +89,6 @@ class Reader:
                 text, start = "", len(phonemes)
         words.append(PlacedWord(_bare(text), start, max(start, end)))
         return phonemes.rstrip(), [word for word in words if word.end > word.start]
-
-
-def placed(written: list[str], spoken: list[PlacedWord]) -> list[PlacedWord]:
-    """The words as they are written, where those that are spoken for them lie.
-
-    What is spoken otherwise than it is written, such as "3:30", has the place of all that is
-    spoken for it; where several such stand side by side they are one.
-    """
-    bare = [(word, _bare(word)) for word in written if _bare(word)]
-    matcher = SequenceMatcher(None, [word for _, word in bare], [word.text for word in spoken], autojunk=False)
-    found: list[PlacedWord] = []
-    for kind, begin, end, first, last in matcher.get_opcodes():
-        if kind == "equal":
-            found += spoken[first:last]
-        elif kind == "replace":
-            text = _bare(" ".join(word for word, _ in bare[begin:end]))
-            found.append(PlacedWord(text, spoken[first].start, spoken[last - 1].end))
-    return found
 
 
 def pieces(phonemes: str, words: Iterable[PlacedWord]) -> Iterator[Reading]:

@@ -45,7 +45,8 @@ _UNITS: Final = {
     "mins": "minute", "h": "hour", "hr": "hour", "hrs": "hour", "yr": "year", "yrs": "year", "ha": "hectare",
     "dB": "decibel", "px": "pixel", "m\u00b2": "square meter", "km\u00b2": "square kilometer",
     "cm\u00b2": "square centimeter", "m\u00b3": "cubic meter", "cm\u00b3": "cubic centimeter",
-    "tsp": "teaspoon", "tbsp": "tablespoon", "sq m": "square meter", "sq km": "square kilometer", "sq mi": "square mile",
+    "tsp": "teaspoon", "tbsp": "tablespoon", "sq m": "square meter", "sq km": "square kilometer", 
+    "sq mi": "square mile",
 }  # fmt: skip
 _FIXED_UNITS: Final = {
     "mph": ("mile per hour", "miles per hour"),
@@ -92,9 +93,10 @@ _SYMBOL = one_of(_MONEY)
 _PRICE = re.compile(rf"(?:(\b[Aa]n?\s))?(?<!\w)({one_of(_ALL_MONEY)})\s?{_SIGN}({NUMBER}){_SCALE}(?=(\s[a-z])?)")
 _PRICE_RANGE = re.compile(rf"(?<!\w)({_SYMBOL})\s?({NUMBER}){_SCALE}[-\u2013](?:{_SYMBOL})?({NUMBER}){_SCALE}(?![\w%])")
 _PRICE_AFTER = re.compile(rf"{_LONE}{_SIGN}({NUMBER}){_SCALE}\s?(\u20ac|\u00a3|\u20b9|{one_of(_MONEY_NAMES)})(?!\w)")
-_PER = re.compile(
-    r"(?<=[A-Za-z\d]) ?/ ?(second|sec|minute|min|hour|hr|day|night|week|month|mo|year|yr|user|person|seat|unit|item|kg|lb|gallon)\b"
-)
+_PER_NAMES: Final = (
+    "second sec minute min hour hr day night week month mo year yr user person seat unit item kg lb gallon"
+).split()
+_PER = re.compile(rf"(?<=[A-Za-z\d]) ?/ ?({one_of(_PER_NAMES)})\b")
 _PER_WHAT: Final = {
     "sec": "second",
     "min": "minute",
@@ -115,7 +117,8 @@ _RANGE = re.compile(rf"(?<![\w./-])({NUMBER})(?:[-\u2013\u2014]|\s[\u2013\u2014]
 _WORDS = re.compile(r"(?<=[a-z])\u2013(?=[a-z])")
 _PERCENT = re.compile(rf"{_LONE}{_SIGN}({NUMBER})\s?%")
 _UNIT = re.compile(
-    rf"{_LONE}{_SIGN}({NUMBER})[\s-]?({one_of(_ALL_UNITS)})(?![\w/'\u2019\u00b2\u00b3])(?:(?<=min|sec| hr|.ft)\.(?=\s[a-z]))?"
+    rf"{_LONE}{_SIGN}({NUMBER})[\s-]?({one_of(_ALL_UNITS)})(?![\w/'\u2019\u00b2\u00b3])"
+    r"(?:(?<=min|sec| hr|.ft)\.(?=\s[a-z]))?"
 )
 _FEET = re.compile(r"(?<!\w)(\d)\s?['\u2019\u2032]\s?(\d{1,2})(?:\"|''|\u201d|\u2033)")
 _BY = re.compile(r"(?<!\w)(\d+)[x\u00d7](\d+)(?!\w)")

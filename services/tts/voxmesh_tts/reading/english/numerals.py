@@ -75,7 +75,7 @@ def ordinal_of(words: str) -> str:
 def year(number: int, region: Region) -> str:
     """1905 as "nineteen oh five"."""
     century, rest = divmod(number, 100)
-    if not 11 <= century <= 99 or century % 10 == 0 and rest < 10:
+    if not 11 <= century <= 99 or (century % 10 == 0 and rest < 10):
         return cardinal(number, region)
     return f"{_below_hundred(century)} {_pair(rest)}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import cast
 
 from voxmesh_tts.reading.indian import kannada
 
@@ -43,4 +44,5 @@ def _library() -> Callable[..., str]:
     # Its tables of 23 languages are only read for those who need them.
     from indic_numtowords import num2words  # noqa: PLC0415
 
-    return num2words
+    # One string, unless the caller asks for variations.
+    return cast("Callable[..., str]", num2words)
