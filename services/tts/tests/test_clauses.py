@@ -97,6 +97,42 @@ def test_line_breaks_end_clauses_and_marks_of_lists_are_not_spoken() -> None:
     assert spoken("# Title\n\n- one\n* two\r\n> three\n") == ["Title", "one", "two", "three"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 14 + "cost 1 000 000 rupees and so on and on and on",
+        "word " * 14 + "came March 5 of it and so on and on and on",
+        "word " * 14 + "said Dr. Lee of it and so on and on and on",
+    ],
+)
+def test_a_long_text_is_not_cut_within_a_number_or_after_an_abbreviation(text: str) -> None:
+    first, second = spoken(text)
+    assert f"{first} {second}" == text
+    assert not first.endswith((".", "March", "0", "1", "5"))
+
+
+def test_a_year_stays_with_its_day() -> None:
+    assert spoken("On some day, that is on March 5, 2026, and on July 4th, 1999, we met.")[0] == "On some day,"
+    assert spoken("So we met on March 5, 2026.") == ["So we met on March 5, 2026."]
+
+
+def test_no_before_a_digit_is_a_number() -> None:
+    assert spoken("It is No. 5 now.") == ["It is No. 5 now."]
+    assert spoken("He said No. Then he left.") == ["He said No.", "Then he left."]
+    assert [clause.text for clause in ClauseCutter(LIMITS).feed("No.")] == ["No."]
+
+
+@pytest.mark.parametrize("text", ["ನಾನು ಇಲ್ಲಿ ಇದ್ದೇನೆ.", "मैं यहाँ हूँ."])
+def test_a_word_that_ends_in_a_vowel_sign_ends_its_sentence_at_once(text: str) -> None:
+    assert [clause.text for clause in ClauseCutter(LIMITS).feed(text)] == [text]
+
+
+def test_code_between_fences_is_not_spoken() -> None:
+    text = "Do this:\n```sh\nmake all. Now!\n```\nDone."
+    assert spoken(text) == ["Do this:", "Done."]
+    assert [text[clause.start : clause.end] for clause in cut(text, 1)] == ["Do this:", "Done."]
+
+
 def test_places_are_those_of_the_text_as_sent() -> None:
     text = "  **Hello there.** 🙂 How are [you](http://a.b) today?\n"
     clauses = cut(text)

@@ -8,6 +8,7 @@ from voxmesh.tts.v1 import tts_pb2
 from voxmesh_runtime.engine import ModelFacts
 from voxmesh_runtime.errors import InvalidArgument, NotFound
 from voxmesh_runtime.outcomes import Kind
+from voxmesh_tts.cutting import cutting
 from voxmesh_tts.engine import EngineInfo, Voice
 from voxmesh_tts.options import common_outcomes, synthesis_options
 
@@ -65,3 +66,10 @@ def test_c9_an_unknown_voice_is_quoted_in_part_with_those_that_are_here() -> Non
     assert len(refused.value.message) < 200
     (packed,) = refused.value.to_proto().details
     assert packed.TypeName() == "google.rpc.ResourceInfo"
+
+
+def test_a_text_format_that_is_not_in_the_contract_is_refused() -> None:
+    config = tts_pb2.SynthesisConfig()
+    config.text_format = 9  # pyright: ignore[reportAttributeAccessIssue] # a newer caller's
+    with pytest.raises(InvalidArgument, match=r"config\.text_format: 9 is no text format"):
+        cutting(config, synthesis_options(config, INFO), INFO)

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -25,13 +26,14 @@ from voxmesh_runtime.outcomes import Outcome, applied
 from voxmesh_testing.engines import hosting
 from voxmesh_testing.streams import exchange, serving, wait_until
 from voxmesh_testing.tts import CANCEL, END, Request, Stream, text
-from voxmesh_tts.engine import EngineInfo, SpokenWord, SynthesisOptions, Voice
+from voxmesh_tts.engine import PROSODY_RATE, EngineInfo, SpokenWord, SynthesisOptions, Voice
 from voxmesh_tts.servicer import TtsService
 from voxmesh_tts.settings import TtsSettings
 
 pytestmark = pytest.mark.engine
 
 RATE = 16000
+SSML = tts_pb2.SynthesisConfig.TEXT_FORMAT_SSML
 VOICES = (Voice("anna", ("en-US",)), Voice("ravi", ("en-IN", "hi-IN")))
 
 
@@ -51,6 +53,7 @@ class ToneEngine:
         self.opened: list[SynthesisOptions] = []
         self.closed_sessions = 0
         self.clauses: list[str] = []
+        self.paces: list[float] = []
         self.words = 0
         self.order: list[str] = []
         self.abandoned = 0
@@ -87,9 +90,10 @@ class ToneSession:
         outcomes = [applied("config.instruction")] if options.instruction else []
         return [*outcomes, *([applied("config.voice_reference")] if options.voice_reference else [])]
 
-    def synthesize(self, clause: str) -> Iterator[Samples | SpokenWord]:
+    def synthesize(self, clause: str, pace: float = 1.0) -> Iterator[Samples | SpokenWord]:
         """A tone and its place for every word."""
         self._engine.clauses.append(clause)
+        self._engine.paces.append(pace)
         self._engine.threads.add(threading.get_ident())
         complete = False
         try:
@@ -139,6 +143,92 @@ async def test_words_lie_where_they_are_in_the_segment() -> None:
         starts = [seconds_of(word.start_offset) for word in words]
         assert starts == pytest.approx([0.0, 0.1, 0.2, 0.3])
         assert seconds_of(words[-1].end_offset) == pytest.approx(0.4)
+
+
+async def test_words_are_told_as_they_are_written_and_spoken_in_words() -> None:
+    engine = ToneEngine()
+    async with speaking(engine, word_time_offsets=True) as [stream]:
+        await stream.send(text("Pay $48.50 "), text("now."), END)
+        await stream.until("segment_finished")
+        words = [response.word_timing for response in stream.seen if response.HasField("word_timing")]
+    assert engine.clauses == ["Pay forty-eight dollars and fifty cents now."]
+    assert [word.text for word in words] == ["Pay", "$48.50", "now."]
+    assert [seconds_of(word.end_offset) for word in words] == pytest.approx([0.1, 0.6, 0.7])
+
+
+@pytest.mark.parametrize(
+    ("config", "spoken"),
+    [
+        ({}, "May twelfth, twenty twenty-six."),
+        ({"language_code": "en-GB"}, "the fifth of December, twenty twenty-six."),
+        ({"voice": "ravi"}, "the fifth of December, twenty twenty-six."),
+        ({"text_format": tts_pb2.SynthesisConfig.TEXT_FORMAT_PLAIN}, "May twelfth, twenty twenty-six."),
+    ],
+)
+async def test_dates_are_read_as_where_the_text_is_from(config: dict[str, Any], spoken: str) -> None:
+    engine = ToneEngine()
+    async with speaking(engine, **config) as [stream]:
+        await stream.send(text("5/12/2026."), END)
+        await stream.until("segment_finished")
+    assert engine.clauses == [spoken]
+
+
+async def test_an_engine_that_reads_numbers_gets_the_text_without_marks_alone() -> None:
+    engine = ToneEngine()
+    engine.info = replace(engine.info, reads_numbers=True)
+    async with speaking(engine) as [stream]:
+        await stream.send(text("**Pay** $48.50."), END)
+        await stream.until("segment_finished")
+    assert engine.clauses == ["Pay $48.50."]
+
+
+async def test_ssml_is_spoken_with_its_pauses_and_told_of_in_ready() -> None:
+    engine = ToneEngine()
+    document = '<speak>one <break time="1s"/><sub alias="two and">2&amp;</sub> <prosody rate="fast">3</prosody></speak>'
+    async with speaking(engine, text_format=SSML) as [stream]:
+        await stream.send(*map(text, document), END)
+        finished = await stream.until("segment_finished")
+        [outcome] = stream.seen[0].ready.options
+        audio = [response.audio for response in stream.seen if response.HasField("audio")]
+    assert engine.clauses == ["one", "two and three"]
+    assert seconds_of(finished.audio_duration) == pytest.approx(0.1 + 1.0 + 0.3)
+    assert outcome.field == "config.text_format"
+    assert outcome.outcome == common_pb2.OptionOutcome.OUTCOME_APPROXIMATED
+    assert outcome.detail == "heeds break, p, s, say-as, sub; what other elements hold is read as text"
+    ranges = list(dict.fromkeys((message.text_start, message.text_end) for message in audio))
+    places = [document[start:end] for start, end in ranges]
+    assert places == [
+        "one",
+        '<break time="1s"/>',
+        '<sub alias="two and">2&amp;</sub> <prosody rate="fast">3',
+    ]
+
+
+async def test_an_engine_with_rates_of_its_own_is_told_the_pace_of_a_clause() -> None:
+    engine = ToneEngine()
+    engine.info = replace(engine.info, ssml_elements=frozenset({PROSODY_RATE}))
+    async with speaking(engine, text_format=SSML) as [stream]:
+        await stream.send(text('<speak>one <prosody rate="fast">two</prosody> three</speak>'), END)
+        await stream.until("segment_finished")
+    assert list(zip(engine.clauses, engine.paces, strict=True)) == [("one", 1.0), ("two", 1.25), ("three", 1.0)]
+
+
+async def test_a_pause_is_dropped_by_a_cancel_like_speech() -> None:
+    engine = ToneEngine()
+    async with speaking(engine, text_format=SSML) as [stream]:
+        await stream.send(text('<speak>one <break time="10s"/>'), CANCEL, text("<speak>two</speak>"), END)
+        assert (await stream.until("segment_finished")).cancelled
+        assert seconds_of((await stream.until("segment_finished")).audio_duration) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("ending", [[END], []])
+async def test_ssml_that_is_not_complete_is_refused_with_its_place(ending: list[Request]) -> None:
+    async with speaking(ToneEngine(), text_format=SSML) as [stream]:
+        await stream.send(text("<speak>one"), *ending)
+        await stream.half_close()
+        error = await stream.failure()
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "SSML at line 1, column 11: no element found" in str(error.details())
 
 
 async def test_no_words_are_sent_unless_asked_for() -> None:

@@ -23,6 +23,10 @@ pytestmark = pytest.mark.unit
         ("fine 👍🏽 then 👨‍👩‍👧 🇮🇳 ❤️", "fine then"),
         ("line<br/>break", "line break"),
         ("a | b", "a b"),
+        ("| a | b |", "a, b"),
+        ("|---|:-:|\n| 1 | 2 |", "1, 2"),
+        ("- [x] done", "done"),
+        ('[it](https://a.b/c_(d) "title") is', "it is"),
         (".” Then", "Then"),
     ],
 )

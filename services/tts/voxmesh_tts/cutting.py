@@ -49,11 +49,11 @@ class Cutting:
 
     def cutter(self, *, continues: bool) -> Cutter:
         """A cutter for a new segment; one that `continues` speech begins in mid-speech."""
-        limits, read = self.info.clause_limits, self.reader.read
+        limits = self.info.clause_limits
         if self.is_ssml:
-            cutter = SsmlCutter(limits, read, ssml_elements(self.info), continues=continues)
+            cutter = SsmlCutter(limits, self.reader, ssml_elements(self.info), continues=continues)
         else:
-            cutter = ClauseCutter(limits, read, continues=continues)
+            cutter = ClauseCutter(limits, self.reader.read, continues=continues)
         return _GuardedCutter(cutter, SegmentTextGuard(markup=self.is_ssml))
 
 

@@ -17,7 +17,8 @@ class Reader:
     """
 
     def __init__(self, language_code: str, *, marks_only: bool = False) -> None:
-        self._language = primary(language_code)
+        self.language = primary(language_code)
+        """Of the text, without its region."""
         territory = next((part for part in language_code.split("-")[1:] if len(part) == 2), "")
         self._region = english.region_of(territory)
         self._marks_only = marks_only
@@ -32,7 +33,7 @@ class Reader:
         text = speakable(written, schemes=not self._marks_only)
         if not text or self._marks_only:
             return text
-        language = language_of(text, self._language)
+        language = language_of(text, self.language)
         if language in INDIAN:
             return indian.said(western_digits(text), language)
         if language == "en":

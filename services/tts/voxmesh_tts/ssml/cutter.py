@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from typing import Final
 
-from voxmesh_tts.clauses import Clause, ClauseCutter, Read, ends_word
+from voxmesh_tts.clauses import Clause, ClauseCutter, ends_word
 from voxmesh_tts.engine import PROSODY_RATE, ClauseLimits
+from voxmesh_tts.reading import Reader
 from voxmesh_tts.ssml.document import End, Event, SsmlDocument, Start, Text, refusal
 from voxmesh_tts.ssml.values import BadValue, break_s, rate, said_as
 from voxmesh_tts.texts import SeamGuard
@@ -18,6 +20,7 @@ _SILENT: Final = frozenset({"desc", "metadata"})
 """Elements whose text is about the speech, not part of it."""
 _WHOLE: Final = frozenset({"say-as", "sub"})
 """Elements that are read as one."""
+_ESCAPE = re.compile(r"&#?\w+;")
 _BLOCKS: Final = frozenset({"p", "s"})
 
 
@@ -41,8 +44,11 @@ class SsmlCutter:
         heeded: elements that the engine or the service heeds.
     """
 
-    def __init__(self, limits: ClauseLimits, read: Read, heeded: frozenset[str], *, continues: bool = False) -> None:
-        self._cutter = ClauseCutter(limits, read, continues=continues)
+    def __init__(
+        self, limits: ClauseLimits, reader: Reader, heeded: frozenset[str], *, continues: bool = False
+    ) -> None:
+        self._cutter = ClauseCutter(limits, reader.read, continues=continues)
+        self._language = reader.language
         self._document = SsmlDocument()
         self._guard = SeamGuard()
         self._heeded = heeded
@@ -122,8 +128,10 @@ class SsmlCutter:
         if self._whole:
             self._content += event.text
             return []
-        is_literal = self._source[event.start] != "&"
-        end = event.start + len(event.text) if is_literal else self._source.index(";", event.start) + 1
+        escape = _ESCAPE.match(self._source, event.start)
+        # In a CDATA section an ampersand is one.
+        is_literal = escape is None or (len(event.text) > 1 and event.text[0] == "&")
+        end = event.start + len(event.text) if is_literal or escape is None else escape.end()
         # Line breaks mean nothing in XML.
         return self._say(event.text.replace("\n", " "), event.start, end, is_literal=is_literal)
 
@@ -135,7 +143,7 @@ class SsmlCutter:
         if element.name == "sub":
             content = element.attributes.get("alias", content)
         else:
-            content = said_as(content, element.attributes)
+            content = said_as(content, element.attributes, self._language)
         return self._say(content, element.start, self._source.index(">", event.start) + 1, is_literal=False)
 
     def _say(self, text: str, start: int, end: int, *, is_literal: bool) -> list[Clause]:

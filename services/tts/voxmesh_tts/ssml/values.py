@@ -15,6 +15,10 @@ _STRENGTHS: Final = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "s
 _RATES: Final = {"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "default": 1.0, "fast": 1.25, "x-fast": 1.5}
 _TIME = re.compile(r"\+?(\d{0,6}(?:\.\d{1,6})?)(ms|s)")
 _RATE = re.compile(r"([+-]?)(\d{1,4}(?:\.\d{1,6})?)(%?)")
+_ORDINAL: Final = {"en": "th", "hi": "वाँ", "kn": "ನೇ"}
+"""Written at a number it makes an ordinal, which is read right whatever the number."""
+_GROUPED: Final = frozenset({"en", "hi", "kn"})
+"""Languages in which 2,024 is no year."""
 _DATE_ORDERS: Final = frozenset({"mdy", "dmy", "ymd"})
 _DATE_PARTS: Final = {"y": r"(?P<y>\d{4})\D*", "m": r"(?P<m>\d{1,2})\D*", "d": r"(?P<d>\d{1,2})\D*"}
 
@@ -60,7 +64,7 @@ def rate(attributes: Mapping[str, str]) -> float:
     return min(FASTEST, max(SLOWEST, value))
 
 
-def said_as(text: str, attributes: Mapping[str, str]) -> str:
+def said_as(text: str, attributes: Mapping[str, str], language: str) -> str:
     """`text` written so that it is read as the element asks; as it is where that says nothing.
 
     Raises:
@@ -70,13 +74,13 @@ def said_as(text: str, attributes: Mapping[str, str]) -> str:
         case "":
             raise BadValue("a say-as must have the attribute interpret-as")
         case "characters" | "spell-out" | "verbatim":
-            return " ".join(map(_character, "".join(text.split())))
+            return "".join(map(_character, text)).strip()
         case "digits" | "telephone":
             return _digits(text)
         case "cardinal" | "number":
-            return _cardinal(text)
+            return _cardinal(text) if language in _GROUPED else text
         case "ordinal":
-            return re.sub(r"^\s*(\d+)\s*$", r"\1th", text)
+            return re.sub(r"^\s*(\d+)\s*$", rf"\g<1>{_ORDINAL.get(language, '')}", text)
         case "date":
             return _date(text, attributes.get("format", ""))
         case _:
@@ -84,9 +88,9 @@ def said_as(text: str, attributes: Mapping[str, str]) -> str:
 
 
 def _character(character: str) -> str:
-    if character.isalpha():
-        return f"{character.upper()}."
-    return character if character.isalnum() else SYMBOLS.get(character, character)
+    if character.isspace():
+        return ""
+    return f"{character.upper()}." if character.isalpha() else f" {SYMBOLS.get(character, character)} "
 
 
 def _digits(text: str) -> str:

@@ -45,7 +45,7 @@ _UNITS: Final = {
     "mins": "minute", "h": "hour", "hr": "hour", "hrs": "hour", "yr": "year", "yrs": "year", "ha": "hectare",
     "dB": "decibel", "px": "pixel", "m\u00b2": "square meter", "km\u00b2": "square kilometer",
     "cm\u00b2": "square centimeter", "m\u00b3": "cubic meter", "cm\u00b3": "cubic centimeter",
-    "tsp": "teaspoon", "tbsp": "tablespoon", "sq m": "square meter", "sq km": "square kilometer", 
+    "tsp": "teaspoon", "tbsp": "tablespoon", "sq m": "square meter", "sq km": "square kilometer",
     "sq mi": "square mile",
 }  # fmt: skip
 _FIXED_UNITS: Final = {
