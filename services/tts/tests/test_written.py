@@ -29,6 +29,7 @@ def test_words_that_are_spoken_as_they_are_written_stay() -> None:
     ("written", "words"),
     [
         ("It is $48.50 now", [("It", 0, 1), ("is", 1, 2), ("$48.50", 2, 7), ("now", 7, 8)]),
+        ("I don\u2019t", [("I", 0, 1), ("don\u2019t", 1, 2)]),
         ("$48.50", [("$48.50", 0, 5)]),
         ("**At** 3:30, go", [("At", 0, 1), ("3:30", 1, 3), ("go", 3, 4)]),
         ("See https://a.com/b there", [("See", 0, 1), ("https://a.com/b", 1, 6), ("there", 6, 7)]),

@@ -25,6 +25,7 @@ from voxmesh_tts.punctuation import (
     MONTHS,
     OPENERS,
     PAUSES,
+    SHORT_DAYS,
     STOPS,
     WORD_CLOSERS,
 )
@@ -32,9 +33,11 @@ from voxmesh_tts.speakable import has_speech, leading_closers, speakable
 
 _ADDRESS = re.compile(r"://|^\W*www(?:\.|$)|@", re.IGNORECASE)
 _LIST_NUMBER = re.compile(r"\s*\d{1,3}")
-_DAY_BEFORE_YEAR = re.compile(rf"(?:{'|'.join(MONTHS)})\.?\s\d{{1,2}}(?:st|nd|rd|th)?$")
-"""What a comma does not end: its year belongs to it."""
-_HOLDS_NEXT = re.compile(rf"(?:\d|[$€£¥₹+#]|\b(?:{'|'.join(MONTHS)})\.?|(?:^|\s)(?:{'|'.join(ABBREVIATIONS)})\.)$")
+_MONTH = f"(?:{'|'.join(MONTHS)})"
+_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+_DATE_GOES_ON = re.compile(rf"(?:{_MONTH}\.?\s{_DAY}|\b{_DAY}\s(?:of\s)?{_MONTH}|\b(?:{'|'.join(SHORT_DAYS)}))$")
+"""What a comma does not end: the rest of the date belongs to it."""
+_HOLDS_NEXT = re.compile(rf"(?:\d|[$€£¥₹+#]|\b{_MONTH}\.?|(?:^|\s)(?:{'|'.join(ABBREVIATIONS)})\.)$")
 """What no clause ends after, however long it is: what follows belongs to it."""
 _LONGEST_HOLD: Final = 24
 _NUMBERED: Final = frozenset({"No", "Nos"})
@@ -170,6 +173,9 @@ class ClauseCutter:
         following = self._text[index + 1 : index + 2]
         if word.lstrip(OPENERS) in _NUMBERED and has_speech(self._text[: index - len(word)]):
             return self._if_no_number(index)
+        if not word and not following.isspace():
+            # It may begin a number, a path or a name such as .NET.
+            return _Cut.NO if following else _Cut.UNKNOWN
         if not following:
             return _Cut.UNKNOWN if is_address or not ends_word(word) else _Cut.AFTER
         return _Cut.NO if following.isalnum() or (is_address and not following.isspace()) else _Cut.AFTER
@@ -181,7 +187,7 @@ class ClauseCutter:
         return _Cut.NO if following[0].isalnum() or following.lstrip(" ")[:1].isdecimal() else _Cut.AFTER
 
     def _at_pause(self, index: int) -> _Cut:
-        if self._if_long(index) is _Cut.NO or _DAY_BEFORE_YEAR.search(self._text, 0, index):
+        if self._if_long(index) is _Cut.NO or _DATE_GOES_ON.search(self._text, 0, index):
             return _Cut.NO
         following = self._text[index + 1 : index + 2]
         if not following:

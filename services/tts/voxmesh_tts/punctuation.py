@@ -24,7 +24,7 @@ _ABBREVIATIONS = """
 Mr Mrs Ms Mx Messrs Dr Prof St Jr Sr Gen Col Sgt Capt Lt Rev Hon Gov Sen Rep Pres Mt Ave Blvd Rd
 Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Mon Tue Tues Wed Thu Thurs Fri
 Inc Ltd Corp Co Fig Vol Tel Ph etc vs cf approx dept vol fig eg ie al pp ca incl max tel
-Rs sq Dept
+Rs sq Dept lb lbs oz tsp tbsp
 डॉ डा प्रो श्री रु रू कि कि.मी कि.ग्रा सं नं पृ
 ಡಾ ಪ್ರೊ ಶ್ರೀ ರೂ ರು ಶೇ ಕಿ ಕಿ.ಮೀ ಕೆ ಕೆ.ಜಿ ನಂ ಸಂ ಪು
 """
@@ -39,3 +39,5 @@ Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec
 """
 MONTHS: Final = tuple(_MONTHS.split())
 """Months as they are written; what follows one is its day or year."""
+SHORT_DAYS: Final = ("Mon", "Tue", "Tues", "Wed", "Thu", "Thurs", "Fri", "Sat", "Sun")
+"""Days of the week as they stand before a date."""

@@ -18,7 +18,6 @@ class _Run:
     """Words that are written, and the words that are spoken for them: those up to `end`."""
 
     written: str
-    """Empty where they are the same."""
     end: int
 
 
@@ -44,7 +43,8 @@ class WrittenWords:
             return [*self.rest(), word]
         finished = self.rest() if run is not before else []
         begun = self._open
-        self._open = SpokenWord(run.written or word.text, word.start_s if begun is None else begun.start_s, word.end_s)
+        text = word.text if run.written in word.text else run.written
+        self._open = SpokenWord(text, word.start_s if begun is None else begun.start_s, word.end_s)
         return [*finished, *(self.rest() if self._count >= run.end else [])]
 
     def rest(self) -> list[SpokenWord]:
@@ -76,7 +76,7 @@ def _runs(written: list[str], spoken: list[str]) -> list[_Run]:
     runs: list[_Run] = []
     for kind, begin, end, first, last in matcher.get_opcodes():
         if kind == "equal":
-            runs += [_Run("", place) for place in range(first + 1, last + 1)]
+            runs += [_Run(word, place) for place, word in enumerate(written[begin:end], first + 1)]
         elif last > first:
             runs.append(_Run(" ".join(written[begin:end]), last))
     return runs

@@ -22,6 +22,7 @@ _DIGIT = re.compile(r"\d")
 _CAPITALS = re.compile(r"[A-Z][A-Z\d-]")
 _SIGN = re.compile(r"""[^\w\s.,;:!?'"()-]|[^\x00-\x7f]|[\d_]""")
 _SPACES = re.compile(r"\s+")
+_SECOND_STOP = re.compile(r"(?<=[A-Z]\.)\.(?!\.)")
 _SPACE_BEFORE_STOP = re.compile(r"\s+(?=[.,;:!?](?:\s|$))")
 
 
@@ -38,6 +39,7 @@ def said(text: str, region: Region) -> str:
     for gate, rules in _groups(region):
         if gate.search(text):
             text = apply(rules, text)
+    text = _SECOND_STOP.sub("", text)
     return _SPACE_BEFORE_STOP.sub("", _SPACES.sub(" ", text)).strip()
 
 

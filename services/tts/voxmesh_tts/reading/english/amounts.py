@@ -106,7 +106,7 @@ _PER_WHAT: Final = {
     "kg": "kilogram",
     "lb": "pound",
 }
-_RATIO = re.compile(r"(?<![\w:.])(\d{1,3}):(\d{1,3})(?![\w:])")
+_RATIO = re.compile(r"(?<![\w:.])(\d{1,3}(?:\.\d+)?):(\d{1,3}(?:\.\d+)?)(?![\w:])")
 _NAMED = re.compile(
     r"\b(Room|Flight [A-Z]\.[A-Z]\.|Flight|Boeing|Suite|Apartment|Apt|Route|Highway|Bus) ([1-9]\d\d)(?![\w,.]*\d)"
 )
@@ -114,6 +114,9 @@ _MODEL = re.compile(r"(?<![\w.-])([A-Z])([1-9]\d\d)(?!\w)")
 _CENTS = re.compile(rf"{_LONE}({NUMBER})\s?\u00a2")
 _YEARS = re.compile(rf"{_LONE}((?:1[1-9]|20)\d\d)[-\u2013]((?:1[1-9]|20)\d\d)(?![\w/-])")
 _RANGE = re.compile(rf"(?<![\w./-])({NUMBER})(?:[-\u2013\u2014]|\s[\u2013\u2014]\s)(?={NUMBER}(?![\d/-]))")
+_ABOUT = re.compile(rf"(?<!\w)~\s?(?=[\d.]|{_SYMBOL})")
+_PLUS = re.compile(rf"(?<![\w+])\+(?=[\d.]|{_SYMBOL})")
+_GRADE = re.compile(r"(?<![\w-])([A-F])([+-])(?=\s|[.,;]|$)")
 _WORDS = re.compile(r"(?<=[a-z])\u2013(?=[a-z])")
 _PERCENT = re.compile(rf"{_LONE}{_SIGN}({NUMBER})\s?%")
 _UNIT = re.compile(
@@ -122,10 +125,11 @@ _UNIT = re.compile(
 )
 _FEET = re.compile(r"(?<!\w)(\d)\s?['\u2019\u2032]\s?(\d{1,2})(?:\"|''|\u201d|\u2033)")
 _BY = re.compile(r"(?<!\w)(\d+)[x\u00d7](\d+)(?!\w)")
-_TIMES = re.compile(rf"{_LONE}({NUMBER})x(?!\w)")
-_MIXED = re.compile(r"(?<![\w/.])(\d+) (\d{1,2})/(\d{1,2})(?![\w/])")
-_VULGAR_MIXED = re.compile(rf"(\d+)?\s?([{''.join(_VULGAR)}])")
-_FRACTION = re.compile(r"(?<![\w/.])(\d{1,3})/(\d{1,3})(?![\w/])")
+_TIMES = re.compile(rf"(?<![\w.+=*/^-])(?<![+=*/^-]\s)({NUMBER})x(?!\w|\s?[-+=*/^<>])")
+_ITS_UNIT = rf"(?:\s?({one_of(unit for unit in _ALL_UNITS if len(unit) > 1)})(?![\w/'\u2019])\.?)?"
+_MIXED = re.compile(rf"(?<![\w/.])(\d+) (\d{{1,2}})/(\d{{1,2}})(?![\w/]){_ITS_UNIT}")
+_VULGAR_MIXED = re.compile(rf"(\d+)?\s?([{''.join(_VULGAR)}]){_ITS_UNIT}")
+_FRACTION = re.compile(rf"(?<![\w/.])(\d{{1,3}})/(\d{{1,3}})(?![\w/]){_ITS_UNIT}")
 _SHORT_SCALE = re.compile(rf"{_LONE}({NUMBER})(k|M|(?<!\d\d\d)B|bn|mn)(?!\w)")
 _POWERS: Final = {"\u00b2": " squared", "\u00b3": " cubed"}
 _SUMS: Final = (
@@ -138,23 +142,25 @@ _SUMS: Final = (
     (r"(?<=\w)\s>\s(?=\S)|(?<=\w)>(?=\d)", "is greater than"),
     (r"(?<=[\w)])\s?=\s?(?=\S)", "equals"),
     (r"(?<=[\w)])\s\+\s(?=[\w(])|(?<=\d)\+(?=\d)", "plus"),
-    (r"(?<![\w+])\+(?=\d)", "plus"),
     (r"(?<=\d)\+(?!\w)", "plus"),
     (r"(?<=[\w)])\s?[\u00d7\u22c5]\s?(?=[\w(])|(?<=[\d)])\s?\*\s?(?=[\d(])", "times"),
     (r"\s?\u00f7\s?", "divided by"),
     (r"\s?\u00b1\s?", "plus or minus"),
-    (r"\s?\u2248\s?|(?<!\w)~(?=\d)", "about"),
+    (r"\s?\u2248\s?", "about"),
     (r"\u221a\s?", "the square root of"),
     (r"\u221e", "infinity"),
     (r"\u03c0", "pi"),
     (r"(?<=\w)\^(?=\w)|(?<=\w)\*\*(?=\w)", "to the power of"),
-    (r"(?<=\d)\s-\s(?=\d)", "minus"),
+    (r"(?<=\d)\s-\s(?=\d)|(?<=[\d ][a-z])\s-\s(?=\d)", "minus"),
 )
 
 
 def rules(region: Region) -> list[Rule]:
     """Rules for amounts, after dates and addresses and before plain numbers."""
     return [
+        (_ABOUT, lambda _: "about "),
+        (_PLUS, lambda _: "plus "),
+        (_GRADE, lambda match: f"{match[1]} {'plus' if match[2] == '+' else 'minus'}"),
         (_WORDS, lambda _: " to "),
         (_PRICE_RANGE, partial(_price_range, region)),
         (_PRICE, partial(_price, region)),
@@ -260,18 +266,24 @@ def _pixels(side: str, region: Region) -> str:
 
 def _mixed(region: Region, match: Match) -> str:
     above, below = int(match[2]), int(match[3])
-    if not 0 < above < below:
-        return match[0]
-    part = f"a {_PARTS.get(below) or ordinal(below, region)}" if above == 1 else fraction(above, below, region)
-    return f"{number(match[1], region)} and {part}"
+    return _whole_and(match[1], above, below, match[4], region) if 0 < above < below else match[0]
 
 
 def _vulgar(region: Region, match: Match) -> str:
     above, below = _VULGAR[match[2]]
     if match[1]:
-        part = f"a {_PARTS.get(below) or ordinal(below, region)}" if above == 1 else fraction(above, below, region)
-        return f"{number(match[1], region)} and {part}"
-    return f" {fraction(above, below, region)}" if match[0][:1].isspace() else fraction(above, below, region)
+        return _whole_and(match[1], above, below, match[3], region)
+    said = fraction(above, below, region) + _its_unit(match[3], 0)
+    return f" {said}" if match[0][:1].isspace() else said
+
+
+def _whole_and(whole: str, above: int, below: int, unit: str | None, region: Region) -> str:
+    part = f"a {_PARTS.get(below) or ordinal(below, region)}" if above == 1 else fraction(above, below, region)
+    return f"{number(whole, region)} and {part}{_its_unit(unit, 1)}"
+
+
+def _its_unit(unit: str | None, form: int) -> str:
+    return f" {_ALL_UNITS[unit][form]}" if unit else ""
 
 
 def _fraction(region: Region, match: Match) -> str:
@@ -281,7 +293,7 @@ def _fraction(region: Region, match: Match) -> str:
     if below in _OUT_OF and above <= below:
         return f"{cardinal(above, region)} out of {cardinal(below, region)}"
     if 0 < above < below <= 100:
-        return fraction(above, below, region)
+        return fraction(above, below, region) + _its_unit(match[3], 0)
     return f"{number(match[1], region)} over {number(match[2], region)}"
 
 

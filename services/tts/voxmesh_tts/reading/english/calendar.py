@@ -27,10 +27,11 @@ _HALF_DAY = r"([AaPp])\.?[Mm](?:\.(?![A-Za-z]))?(?![A-Za-z])"
 
 _ISO = re.compile(r"(?<![\w.-])(\d{4})-(\d{2})-(\d{2})(?:T(?=\d))?(?![\d-])")
 _NUMERIC = re.compile(r"(?<![\w./-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![\w/-]|\.\d)")
+_SHORT_DATE = re.compile(r"\b(on|On|by|By|before|until|till|from|since|after) (\d{1,2})/(\d{1,2})(?![\w/])")
 _MONTH_DAY = re.compile(rf"\b{_MONTH} (\d{{1,2}}){_ENDING}(?![\d:%]|[.,]\d)(?:,? {_YEAR})?")
 _DAY_MONTH = re.compile(rf"\b(?:[Tt]he )?(\d{{1,2}}){_ENDING} (?:of )?{_MONTH}\b(?:,? {_YEAR})?")
 _MONTH_YEAR = re.compile(rf"\b{_MONTH},? {_YEAR}")
-_DAY_NAME = re.compile(rf"\b({one_of(_DAYS)})\.(?=\s)")
+_DAY_NAME = re.compile(rf"\b({one_of(_DAYS)})(?:\.(?=\s)|(?=,\s(?:\d|{one_of(_MONTH_OF)})))")
 _MONTH_NAME = re.compile(rf"\b({one_of(name for name in _MONTH_OF if len(name) <= 4 and name != 'May')})\.")
 _DAY_RANGE = re.compile(rf"\b({one_of(_DAYS)})\s?[-\u2013]\s?({one_of(_DAYS)})\b\.?")
 _CLOCK = re.compile(rf"(?<![\d:.])(\d{{1,2}}):(\d{{2}})(?::(\d{{2}}))?(?![\d:])(?:\s?{_HALF_DAY})?")
@@ -51,6 +52,7 @@ def rules(region: Region) -> list[Rule]:
     return [
         (_ISO, partial(_iso, region)),
         (_NUMERIC, partial(_numeric, region)),
+        (_SHORT_DATE, partial(_short_date, region)),
         (_MONTH_DAY, partial(_month_day, region)),
         (_DAY_MONTH, partial(_day_month, region)),
         (_MONTH_YEAR, partial(_month_year, region)),
@@ -113,6 +115,14 @@ def _numeric(region: Region, match: Match) -> str:
     if not _is_day(day, month):
         day, month = month, day
     return date(region, day, month, of_year) if _is_day(day, month) else match[0]
+
+
+def _short_date(region: Region, match: Match) -> str:
+    first, second = int(match[2]), int(match[3])
+    day, month = (first, second) if region.day_first else (second, first)
+    if not _is_day(day, month):
+        day, month = month, day
+    return f"{match[1]} {date(region, day, month, None)}" if _is_day(day, month) else match[0]
 
 
 def _month_day(region: Region, match: Match) -> str:

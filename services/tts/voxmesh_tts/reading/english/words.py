@@ -65,6 +65,10 @@ _CAPITALS = re.compile(r"[A-Z]{3,}")
 _MOST_ACRONYMS: Final = 2
 """Words in capitals that a text without a small letter may hold and not be shouted."""
 _SERIAL = re.compile(r"(?<![\w.-])(?=[A-Z\d]*\d[A-Z\d]*[A-Z]|[A-Z]{3,}\d{3,})[A-Z\d]{7,}(?![\w-])")
+_HEX = re.compile(
+    r"(?<![\w.-])(?:[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}|(?:[\da-fA-F]{2}:){5}[\da-fA-F]{2}"
+    r"|(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,64})(?![\w-])"
+)
 _CODE_IS = r"(?:code|PIN|OTP|passcode|password|zip|ZIP)(?:\s(?:is|number|code))?:?"
 
 _VERSION = re.compile(r"(?<![\w.])(?:([Vv]ersion)\s)?v\.?(\d+(?:\.\d+)*)(?![\w])", re.ASCII)
@@ -109,7 +113,8 @@ def version_rules(region: Region) -> list[Rule]:
         ),
         (re.compile(r"\b((?:[Cc]all|[Dd]ial|[Rr]ing) )(\d{3})\b"), lambda match: match[1] + digits(match[2])),
         (re.compile(r"\b([A-Z]{2} )(\d{5})\b(?![\d,.]\d)"), lambda match: match[1] + digits(match[2])),
-        (_SERIAL, lambda match: " ".join(f"{sign}." if sign.isalpha() else digits(sign) for sign in match[0])),
+        (_SERIAL, lambda match: _spelled_out(match[0])),
+        (_HEX, lambda match: _spelled_out(match[0])),
         (_VERSION, partial(_version, region)),
         (_DOTTED, lambda match: _points(match[1], region)),
         (_NAMED_VERSION, lambda match: f"{match[1]} {_points(f'{match[2]}.{match[3]}', region)}"),
@@ -187,6 +192,10 @@ def _acronym(match: Match) -> str:
     if not any(map(str.islower, text)) and len(_CAPITALS.findall(text)) > _MOST_ACRONYMS:
         return match[0]
     return spelled(match[1]) + match[2]
+
+
+def _spelled_out(code: str) -> str:
+    return " ".join(f"{sign.upper()}." if sign.isalpha() else digits(sign) for sign in code if sign.isalnum())
 
 
 def _version(region: Region, match: Match) -> str:

@@ -17,7 +17,7 @@ _ISO = re.compile(r"(?<![\w.-])(\d{4})-(\d{2})-(\d{2})(?![\d-])")
 _DATE = re.compile(r"(?<![\w./-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?![/-]|\.?\d)")
 _FRACTION = re.compile(r"(?<![\w/.])(\d{1,2})/(\d{1,2})(?![\d/])")
 _VULGAR: Final = {"½": (1, 2), "¼": (1, 4), "¾": (3, 4), "⅓": (1, 3), "⅔": (2, 3)}
-_RANGE = re.compile(rf"(?<![\w./-])({_NUMBER})\s?[-\u2013\u2014]\s?({_NUMBER})(?![\d/-])")
+_RANGE = re.compile(rf"(?<![\w./$€£¥₹-])({_NUMBER})\s?[-\u2013\u2014]\s?({_NUMBER})(?![\d/-])")
 _MINUS = re.compile(r"(?<![^\s(\[\"'])[-\u2013](?=\d)")
 _PERCENT = re.compile(rf"{_LONE}({_NUMBER})\s?%")
 _ANY_NUMBER = re.compile(_NUMBER)
@@ -73,6 +73,7 @@ class _Reader:
         before = rf"({one_of([*words.rupee_signs, *words.money])})\s?({_NUMBER}){scale}"
         after = rf"{_LONE}({_NUMBER}){scale}\s?({one_of([*words.rupee_signs, *words.money])})(?![\w\u0900-\u0d7f])"
         rules: list[Rule] = [
+            (_RANGE, self._range),
             (re.compile(before), lambda match: self._money(match[2], match[3], match[1])),
             (re.compile(after), lambda match: self._money(match[1], match[2], match[3])),
             (_PERCENT, lambda match: words.percent.format(self.number(match[1]))),
@@ -82,7 +83,7 @@ class _Reader:
             rules.append((re.compile(unit), self._unit))
         if words.fractions:
             rules += [(_FRACTION, self._fraction), (re.compile("[½¼¾⅓⅔]"), self._vulgar)]
-        return [*rules, (_RANGE, self._range), (_MINUS, lambda _: f"{words.minus} ")]
+        return [*rules, (_MINUS, lambda _: f"{words.minus} ")]
 
     def sign_rules(self) -> list[Rule]:
         words = self._words

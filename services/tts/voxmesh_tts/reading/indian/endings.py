@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from voxmesh_tts.reading.indian import kannada
-from voxmesh_tts.reading.indian.languages import Words
-from voxmesh_tts.reading.indian.numerals import cardinal
+from voxmesh_tts.reading.indian.languages import WORDS, Words
+from voxmesh_tts.reading.indian.numerals import cardinal, number
 from voxmesh_tts.reading.rules import Match, Rule, one_of
 
 _HINDI_FIRST: Final = {"1": "पहल", "2": "दूसर", "3": "तीसर", "4": "चौथ", "6": "छठ"}
@@ -16,9 +16,7 @@ _HINDI_FIRST_ENDING = re.compile(r"(?<![\d.,])([12346])(?:ला|ली|ले|�
 _HINDI_ENDING = re.compile(r"(?<![\d.,])(\d+)\s?(वाँ|वां|वीं|वी|वें|वे)(?![\u0900-\u097f])")
 _HINDI_SIXTH: Final = {"वाँ": "छठा", "वां": "छठा", "वीं": "छठी", "वी": "छठी", "वें": "छठे", "वे": "छठे"}
 _HINDI_TIME = re.compile(r"(?<![\d:])(\d{1,2}):(\d{2})(?![\d:])(?:\s?बजे)?")
-_KANNADA_ENDING = re.compile(
-    r"(?<![\d.,])(\d+)(?:(ನೇ|ನೆ|ರ|ಕ್ಕೆ)(?=[\u0c80-\u0cff]*)|\s(ರಂದು|ರಲ್ಲಿ|ರಿಂದ|ನೇ|ನೆಯ)(?![\u0c80-\u0cff]))"
-)
+_KANNADA_ENDING = re.compile(r"(?<![\d.,])(\d[\d,]*(?:\.\d+)?)(?:(ನೇ|ನೆ|ರ|ಕ್ಕ)|\s(ರಂದು|ರಲ್ಲಿ|ರಿಂದ|ನೇ|ನೆಯ)(?![\u0c80-\u0cff]))")
 _KANNADA_TIME = re.compile(r"(?<![\d:])(\d{1,2}):(\d{2})(?![\d:])(?:\s?(ಗಂಟೆಗೆ|ಕ್ಕೆ|ಗಂಟೆ))?")
 
 
@@ -105,4 +103,4 @@ def _kannada_time(match: Match) -> str:
 
 
 def _kannada_ending(match: Match) -> str:
-    return kannada.with_ending(cardinal(int(match[1]), "kn"), match[2] or match[3])
+    return kannada.with_ending(number(match[1], "kn", WORDS["kn"].point), match[2] or match[3])
