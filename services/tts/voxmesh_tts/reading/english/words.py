@@ -33,7 +33,7 @@ _LEAST = re.compile(r"(?<!\d\s)(?<!\d)\bmin\.")
 _FLIGHT = re.compile(r"(?<=\bFlight )[A-Z]{2}(?=\s?\d)")
 _PAGE = re.compile(r"\b(pp?)\.\s?(?=\d)")
 
-_ROMAN = r"((?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))"
+_ROMAN = r"((?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLC]))"
 _COUNTED: Final = (
     "Chapter Part Act Volume Section War Type Phase Class Book Article Appendix Bowl Title Stage Figure Level Grade "
     "Scene Season Episode Table Category Unit"
