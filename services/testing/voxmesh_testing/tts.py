@@ -327,6 +327,15 @@ class TtsConformance(EngineConformance):
             assert self.loaded.info.voices[0].name in str(error.details())
             assert any(isinstance(detail, error_details_pb2.ResourceInfo) for detail in details(error))
 
+    async def test_ssml_is_spoken_with_its_pauses(self) -> None:
+        document = f'<speak>{self.other_sentence}<break time="3s"/></speak>'
+        responses = await self.spoken(text(document), END, text_format=tts_pb2.SynthesisConfig.TEXT_FORMAT_SSML)
+        [outcome] = responses[0].ready.options
+        assert outcome.field == "config.text_format"
+        assert "break" in outcome.detail
+        assert 3.0 < self.lengths(responses)[0] < 3.0 + 2 * self.most_s
+        assert audio_of(responses)[-1].text_end == document.index("</speak>")
+
     async def test_every_option_has_an_outcome(self) -> None:
         voice = self.loaded.info.voices[0]
         options: dict[str, Any] = {

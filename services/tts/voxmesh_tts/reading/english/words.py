@@ -191,7 +191,8 @@ def _acronym(match: Match) -> str:
     # A text in capitals throughout is shouted, not spelled.
     if not any(map(str.islower, text)) and len(_CAPITALS.findall(text)) > _MOST_ACRONYMS:
         return match[0]
-    return spelled(match[1]) + match[2]
+    # The plural as "CPU's": in "C.P.U.s" voices spell the ending too.
+    return f"{spelled(match[1])[:-1]}'s" if match[2] else spelled(match[1])
 
 
 def _spelled_out(code: str) -> str:
