@@ -86,6 +86,13 @@ def test_text_without_punctuation_is_cut_at_spaces() -> None:
     assert [len(clause) for clause in clauses] == [79, 199, 199, 19]
 
 
+def test_text_without_punctuation_is_cut_where_a_speaker_may_take_breath() -> None:
+    text = "so I went to the market with my sister in the morning and we bought some fruit there which was cheap " * 2
+    first, *_ = spoken(text)
+    assert first == "so I went to the market with my sister in the morning"
+    assert all(clause.startswith(("so", "and", "which")) for clause in spoken(text))
+
+
 def test_text_without_spaces_is_cut_between_characters_and_marks_stay_with_their_letter() -> None:
     clauses = spoken("\u0915\u0941" * 300)
     assert "".join(clauses) == "\u0915\u0941" * 300

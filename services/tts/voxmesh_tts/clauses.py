@@ -20,6 +20,7 @@ from voxmesh_tts.engine import ClauseLimits
 from voxmesh_tts.fences import CodeFences
 from voxmesh_tts.punctuation import (
     ABBREVIATIONS,
+    CLAUSE_WORDS,
     FULL_PAUSES,
     FULL_STOPS,
     MONTHS,
@@ -206,6 +207,14 @@ class ClauseCutter:
     def _is_rest_of_address(self, word: str) -> bool:
         return self._goes_on and self._text[:1].isalnum() and self._text.startswith(word)
 
+    def _holds_next(self, space: int) -> bool:
+        return bool(_HOLDS_NEXT.search(self._text[max(0, space - _LONGEST_HOLD) : space]))
+
+    def _word_after(self, space: int, end: int) -> str:
+        """The whole word after a space; empty when it may go on behind `end`."""
+        word, gap, _ = self._text[space + 1 : end].partition(" ")
+        return word if gap else ""
+
     def _word_before(self, index: int) -> str:
         start = index
         while start and not self._text[start - 1].isspace():
@@ -225,10 +234,11 @@ class ClauseCutter:
         return self._limits.first_maximum if self._is_first else self._limits.maximum
 
     def _space_before(self, end: int) -> int:
-        """Where a clause that is too long ends: after a space, the last that holds nothing together, else anywhere."""
+        """Where a clause that is too long ends: after a space where speech may pause, else after any, else anywhere."""
         spaces = [place for place in range(end - 1, 0, -1) if self._text[place].isspace()]
-        apart = (place for place in spaces if not _HOLDS_NEXT.search(self._text[max(0, place - _LONGEST_HOLD) : place]))
-        for space in (next(apart, 0), *spaces[:1]):
+        apart = [place for place in spaces if not self._holds_next(place)]
+        breath = [place for place in apart if place >= end // 2 and self._word_after(place, end) in CLAUSE_WORDS]
+        for space in (*breath[:1], *apart[:1], *spaces[:1]):
             if has_speech(self._text[:space]):
                 return space + 1
         # What follows may be a mark on the last character, which then moves to the next clause.

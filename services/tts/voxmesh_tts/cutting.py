@@ -112,4 +112,4 @@ def _text_language(config: tts_pb2.SynthesisConfig, options: SynthesisOptions) -
     asked = canonical(config.language_code) if config.language_code else ""
     if "-" in asked and best_match(asked, [options.language_code]):
         return asked
-    return canonical(options.language_code)
+    return options.language_code

@@ -41,3 +41,12 @@ MONTHS: Final = tuple(_MONTHS.split())
 """Months as they are written; what follows one is its day or year."""
 SHORT_DAYS: Final = ("Mon", "Tue", "Tues", "Wed", "Thu", "Thurs", "Fri", "Sat", "Sun")
 """Days of the week as they stand before a date."""
+
+_CLAUSE_WORDS = """
+and but or nor so yet because since although though while when whenever where wherever if unless until which who whose
+that then than after before
+और लेकिन मगर पर या क्योंकि कि जो जब तब अगर तो ताकि जबकि
+ಮತ್ತು ಆದರೆ ಅಥವಾ ಏಕೆಂದರೆ ಆದ್ದರಿಂದ ಹಾಗೂ ಆಗ
+"""
+CLAUSE_WORDS: Final = frozenset(_CLAUSE_WORDS.split())
+"""Words before which a speaker may take breath."""
