@@ -138,8 +138,8 @@ def test_numbers_in_kannada_are_all_different() -> None:
 
 
 WRITTEN = """
-0 1 12 2026 1,000 3.14 .5 - \u2013 / : . , $ \u20b9 % \u00b0C km lbs am PM the Dr. St. No. III IIII Henry Chapter @ # & *
-** _ ` | [ ]( ) http:// www. e.com x = < > + ~ \u00bd \u00b2 ನೇ ರಲ್ಲಿ ಬೆಲೆ ೪೮ वाँ बजे दाम २५ th s ' " ! \u2026
+0 1 12 2026 1,000 3.14 .5 - \u2013 / : . , $ \u20b9 % \u00b0C km lbs am PM the Dr. St. No. III IIII Henry Chapter @ #
+& * ** _ ` | [ ]( ) http:// www. e.com x = < > + ~ \u00bd \u00b2 ನೇ ರಲ್ಲಿ ಬೆಲೆ ೪೮ वाँ बजे दाम २५ th s ' " ! \u2026
 \u2014 May first USD Rs. v FBI
 """
 PARTS = (*WRITTEN.split(), " ", "\n")
