@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import ModelUnavailableError
 from voxmesh_runtime.outcomes import Kind
-from voxmesh_tts.engine import Engine, SpokenWord, SynthesisOptions
+from voxmesh_tts.engine import Engine, PacedSession, SpokenWord, SynthesisOptions
 from voxmesh_tts_kokoro.backend import FRAME_S, HERTZ, Backend, Spoken
 from voxmesh_tts_kokoro.engine import KokoroEngine
 from voxmesh_tts_kokoro.loading import load_backend, uses_onnx
@@ -42,7 +43,7 @@ def test_the_speaking_rate_changes_the_length(kokoro: Engine) -> None:
 
 
 def test_a_clause_may_have_a_speed_of_its_own(kokoro: Engine) -> None:
-    session = kokoro.open(SynthesisOptions("af_heart", "en-US"))
+    session = cast("PacedSession", kokoro.open(SynthesisOptions("af_heart", "en-US")))
     slow = sum(len(piece) for piece in session.synthesize("It is in Paris.", 0.5) if not isinstance(piece, SpokenWord))
     assert slow == len(spoken(kokoro, "It is in Paris.", rate=0.5))
 
