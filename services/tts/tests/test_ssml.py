@@ -80,6 +80,8 @@ def test_speech_does_not_wait_for_the_end_of_the_document() -> None:
     [
         ("cardinal", "2024", "en-US", "two thousand twenty-four"),
         ("ordinal", "3", "en-US", "third"),
+        ("ordinal", "13", "en-US", "thirteenth"),
+        ("ordinal", "5", "hi-IN", "पाँचवाँ"),
         ("ordinal", "3", "de-DE", "3"),
         ("characters", "Ab-1", "en-US", "A.B. dash one"),
         ("spell-out", "USA", "en-US", "U.S.A."),

@@ -37,5 +37,5 @@ class Reader:
         if language in INDIAN:
             return indian.said(western_digits(text), language)
         if language == "en":
-            return english.said(western_digits(f".{text}" if goes_on else text), self._region)
+            return english.said(western_digits(f".{text}" if goes_on and not text[0].isupper() else text), self._region)
         return speakable(text)

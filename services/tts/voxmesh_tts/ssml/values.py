@@ -15,8 +15,9 @@ _STRENGTHS: Final = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "s
 _RATES: Final = {"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "default": 1.0, "fast": 1.25, "x-fast": 1.5}
 _TIME = re.compile(r"\+?(\d{0,6}(?:\.\d{1,6})?)(ms|s)")
 _RATE = re.compile(r"([+-]?)(\d{1,4}(?:\.\d{1,6})?)(%?)")
-_ORDINAL: Final = {"en": "th", "hi": "वाँ", "kn": "ನೇ"}
-"""Written at a number it makes an ordinal, which is read right whatever the number."""
+_ORDINAL: Final = {"hi": "वाँ", "kn": "ನೇ"}
+"""Written at a number it makes an ordinal."""
+_ENGLISH_ORDINAL: Final = {"1": "st", "2": "nd", "3": "rd"}
 _GROUPED: Final = frozenset({"en", "hi", "kn"})
 """Languages in which 2,024 is no year."""
 _DATE_ORDERS: Final = frozenset({"mdy", "dmy", "ymd"})
@@ -80,7 +81,7 @@ def said_as(text: str, attributes: Mapping[str, str], language: str) -> str:
         case "cardinal" | "number":
             return _cardinal(text) if language in _GROUPED else text
         case "ordinal":
-            return re.sub(r"^\s*(\d+)\s*$", rf"\g<1>{_ORDINAL.get(language, '')}", text)
+            return _ordinal(text.strip(), language)
         case "date":
             return _date(text, attributes.get("format", ""))
         case _:
@@ -102,6 +103,15 @@ def _cardinal(text: str) -> str:
     # Four digits alone could be a year.
     bare = text.strip().replace(",", "")
     return f"{int(bare):,}" if re.fullmatch(r"\d{4}", bare) else text
+
+
+def _ordinal(text: str, language: str) -> str:
+    if not text.isdecimal():
+        return text
+    if language != "en":
+        return text + _ORDINAL.get(language, "")
+    is_teen = text[-2:-1] == "1"
+    return text + ("th" if is_teen else _ENGLISH_ORDINAL.get(text[-1], "th"))
 
 
 def _date(text: str, order: str) -> str:

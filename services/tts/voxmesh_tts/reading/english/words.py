@@ -84,7 +84,9 @@ _SHORT_FLAG = re.compile(r"(?<!\S)-(?=[a-z]{1,3}\b(?!['\u2019]))")
 _SNAKE = re.compile(r"\b_*[A-Za-z]\w*_\w*\b")
 _CAMEL = re.compile(r"(?<![\w.])[a-z]{2,}(?:[A-Z][a-z0-9]+)+(?!\w)")
 _LANGUAGE = re.compile(r"(?<!\w)(C|F)(\+\+|#)(?!\w)")
-_DOT_NAME = re.compile(r"(?<![\w.])\.(?=[A-Za-z])|(?<=[a-z])\.(?=[A-Za-z]\w)")
+_DOT_NAME = re.compile(r"(?<![\w.])\.(?=[A-Za-z])|(?<=[a-z])\.(?=[a-z]\w)")
+_NO_SPACE = re.compile(r"(?<=[a-z])\.(?=[A-Z][a-z])")
+"""Between sentences that were written without a space."""
 _JS = re.compile(r"(?<=[A-Za-z])\.(js|py|ts)\b")
 _SIGNS: Final = (
     (r"(?<![\w&])#(?=[A-Za-z])", "hashtag "),
@@ -131,6 +133,7 @@ def code_rules() -> list[Rule]:
         (_CAMEL, lambda match: re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", match[0])),
         (_LANGUAGE, lambda match: f"{match[1]} {'sharp' if match[2] == '#' else 'plus plus'}"),
         (_JS, lambda match: f" dot {spelled(match[1])}"),
+        (_NO_SPACE, lambda _: ". "),
         (_DOT_NAME, lambda match: " dot " if match.start() else "dot "),
     ]
 
