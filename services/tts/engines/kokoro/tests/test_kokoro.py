@@ -44,8 +44,8 @@ def test_the_speaking_rate_changes_the_length(kokoro: Engine) -> None:
 
 def test_a_clause_may_have_a_speed_of_its_own(kokoro: Engine) -> None:
     session = cast("PacedSession", kokoro.open(SynthesisOptions("af_heart", "en-US")))
-    slow = sum(len(piece) for piece in session.synthesize("It is in Paris.", 0.5) if not isinstance(piece, SpokenWord))
-    assert slow == len(spoken(kokoro, "It is in Paris.", rate=0.5))
+    slow = sum(len(piece) for piece in session.synthesize("Hello.", 0.5) if not isinstance(piece, SpokenWord))
+    assert slow == len(spoken(kokoro, "Hello.", rate=0.5))
 
 
 @pytest.mark.parametrize(
