@@ -14,7 +14,7 @@ from voxmesh_tts.reading.rules import Match, Rule, apply, one_of
 _NUMBER = r"(?:\d{1,3}(?:,\d{2,3})*,\d{3}|\d+)(?:\.\d+)?"
 _LONE = r"(?<![\w.])"
 _ISO = re.compile(r"(?<![\w.-])(\d{4})-(\d{2})-(\d{2})(?![\d-])")
-_DATE = re.compile(r"(?<![\w./-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?![/-]|\.?\d)")
+_DATE = re.compile(r"(?<![\w./-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|(?<=/)\d{2})(?![/-]|\.?\d)")
 _FRACTION = re.compile(r"(?<![\w/.])(\d{1,2})/(\d{1,2})(?![\d/])")
 _VULGAR: Final = {"½": (1, 2), "¼": (1, 4), "¾": (3, 4), "⅓": (1, 3), "⅔": (2, 3)}
 _RANGE = re.compile(rf"(?<![\w./$€£¥₹-])({_NUMBER})\s?[-\u2013\u2014]\s?({_NUMBER})(?![\d/-])")
@@ -70,9 +70,11 @@ class _Reader:
     def amount_rules(self) -> list[Rule]:
         words = self._words
         scale = rf"(?:\s?({one_of(words.scales)})(?!\w))?" if words.scales else r"(?:(?!)())?"
-        before = rf"({one_of([*words.rupee_signs, *words.money])})\s?({_NUMBER}){scale}"
-        after = rf"{_LONE}({_NUMBER}){scale}\s?({one_of([*words.rupee_signs, *words.money])})(?![\w\u0900-\u0d7f])"
+        signs = one_of([*words.rupee_signs, *words.money])
+        before = rf"({signs})\s?({_NUMBER}){scale}(?:/-)?"
+        after = rf"{_LONE}({_NUMBER}){scale}\s?({signs})(?![\w\u0900-\u0d7f])"
         rules: list[Rule] = [
+            (re.compile(rf"({signs})\s?({_NUMBER})[-\u2013]({_NUMBER})(?![\d/-])"), self._money_range),
             (_RANGE, self._range),
             (re.compile(before), lambda match: self._money(match[2], match[3], match[1])),
             (re.compile(after), lambda match: self._money(match[1], match[2], match[3])),
@@ -100,13 +102,15 @@ class _Reader:
         return f"{' ' if before.isalnum() else ''}{spoken}{' ' if after.isalnum() and after.isascii() else ''}"
 
     def _abbreviation(self, match: Match) -> str:
-        return self._words.abbreviations[match[0]]
+        is_before_digit = match.string[match.end() : match.end() + 1].isdigit()
+        return self._words.abbreviations[match[0]] + (" " if is_before_digit else "")
 
     def _iso(self, match: Match) -> str:
         return self._day(match, int(match[3]), int(match[2]), match[1])
 
     def _date(self, match: Match) -> str:
-        return self._day(match, int(match[1]), int(match[3]), match[4])
+        year = match[4] if len(match[4]) > 2 else f"{'19' if match[4] > '50' else '20'}{match[4]}"
+        return self._day(match, int(match[1]), int(match[3]), year)
 
     def _day(self, match: Match, day: int, month: int, year: str) -> str:
         if not (1 <= month <= 12 and 1 <= day <= 31):
@@ -135,6 +139,10 @@ class _Reader:
             paise = f" {numerals.cardinal(int(fraction), words.language)} {words.paise}" if int(fraction) else ""
             return f"{self.number(whole)} {name}{paise}"
         return f"{self.number(written)} {words.rupee if is_rupees and written == '1' and words.rupee else name}"
+
+    def _money_range(self, match: Match) -> str:
+        """The second amount is left to be read, with its sign and what is written at it."""
+        return endings.span(self.number(match[2]), f"{match[1]}{match[3]}", self._words)
 
     def _unit(self, match: Match) -> str:
         minus = f"{self._words.minus} " if match[1] else ""

@@ -16,6 +16,8 @@ _HINDI_FIRST_ENDING = re.compile(r"(?<![\d.,])([12346])(?:ला|ली|ले|�
 _HINDI_ENDING = re.compile(r"(?<![\d.,])(\d+)\s?(वाँ|वां|वीं|वी|वें|वे)(?![\u0900-\u097f])")
 _HINDI_SIXTH: Final = {"वाँ": "छठा", "वां": "छठा", "वीं": "छठी", "वी": "छठी", "वें": "छठे", "वे": "छठे"}
 _HINDI_TIME = re.compile(r"(?<![\d:])(\d{1,2}):(\d{2})(?![\d:])(?:\s?बजे)?")
+_HINDI_BECOMES = re.compile(r"\s(?:हु|हो|पर)")
+_RUPEE_TO = re.compile(r"(?<=ರೂಪಾಯಿ)ಕ್ಕೆ")
 _KANNADA_ENDING = re.compile(r"(?<![\d.,])(\d[\d,]*(?:\.\d+)?)(?:(ನೇ|ನೆ|ರ|ಕ್ಕ)|\s(ರಂದು|ರಲ್ಲಿ|ರಿಂದ|ನೇ|ನೆಯ)(?![\u0c80-\u0cff]))")
 _KANNADA_TIME = re.compile(r"(?<![\d:])(\d{1,2}):(\d{2})(?![\d:])(?:\s?(ಗಂಟೆಗೆ|ಕ್ಕೆ|ಗಂಟೆ))?")
 
@@ -37,7 +39,7 @@ def rules(language: str) -> list[Rule]:
         case "hi":
             return [(_HINDI_FIRST_ENDING, _hindi_first), (_HINDI_ENDING, _hindi_ordinal)]
         case "kn":
-            return [(_KANNADA_ENDING, _kannada_ending)]
+            return [(_KANNADA_ENDING, _kannada_ending), (_RUPEE_TO, lambda _: "ಗೆ")]
         case _:
             return []
 
@@ -45,7 +47,7 @@ def rules(language: str) -> list[Rule]:
 def year_pattern(months: Iterable[str]) -> re.Pattern[str]:
     """A year of Hindi: after a month or "the year", or before "in" and "of the decade"."""
     before = rf"(?:{one_of([*months, 'सन्', 'सन', 'वर्ष', 'साल'])}),?\s"
-    after = r"(?=\s(?:में|के दशक|ई\.|तक|से)(?![\u0900-\u097f]))"
+    after = r"(?=\s(?:में|के दशक|ई\.|तक|से|की|का)(?![\u0900-\u097f]))"
     return re.compile(rf"({before}|(?=\d{{4}}{after}))(?<![\d.,/-])(1[1-9]\d\d)(?![\d.,/:-]\d|\d)")
 
 
@@ -88,7 +90,9 @@ def _hindi_time(match: Match) -> str:
         case 45:
             return f"पौने {cardinal(hour % 12 + 1 if hour <= 12 else hour + 1, 'hi')} बजे"
         case _:
-            return f"{cardinal(hour, 'hi')} बजकर {cardinal(minute, 'hi')} मिनट पर"
+            # Something happens at a time; it is or becomes a time without "at".
+            at = "" if _HINDI_BECOMES.match(match.string, match.end()) else " पर"
+            return f"{cardinal(hour, 'hi')} बजकर {cardinal(minute, 'hi')} मिनट{at}"
 
 
 def _kannada_time(match: Match) -> str:
