@@ -14,8 +14,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from distributions import ROOT, Distribution
@@ -31,36 +33,37 @@ class Step:
     name: str
     took_s: float
     is_well: bool
+    said: str = ""
 
 
-def test(environment: Environment, engines: Iterable[Distribution], arguments: list[str]) -> list[Step]:
-    """Check the types of some engines of an environment at once, and run the tests of each in its own process."""
-    steps: list[Step] = []
+def test(wanted: Iterable[tuple[Environment, list[Distribution]]], arguments: list[str], jobs: int) -> list[Step]:
+    """Make environments, check the types of their engines at once, and run each one's tests in its own process.
 
-    def run(name: str, work: Callable[[], bool]) -> bool:
-        print(f"--- {environment.name}: {name}", flush=True)
-        began = time.monotonic()
-        is_well = work()
-        steps.append(Step(environment.name, name, time.monotonic() - began, is_well))
-        return is_well
-
-    if run("environment", lambda: _is_made(environment)):
-        run("types", lambda: _check_types(environment.folder, [engine.path for engine in engines], []))
-        for engine in engines:
-            command = [python(environment.folder), "-m", "pytest", "-m", "not gpu", engine.path, *arguments]
-            run(engine.path.name, lambda command=command: _is_well(command))
-    return steps
-
-
-def table(steps: Iterable[Step]) -> str:
-    """The steps by line, and how long all took."""
-    steps = list(steps)
-    lines = [
-        f"{step.environment:14} {step.name:18} {step.took_s:6.0f} s  {'passed' if step.is_well else 'FAILED'}"
-        for step in steps
+    `jobs` processes run at a time; what they say is shown as each ends, or as it comes if there is but one.
+    """
+    wanted = list(wanted)
+    made = [_step(environment.name, "environment", partial(_make, environment)) for environment, _ in wanted]
+    works = [
+        partial(_step, environment.name, name, partial(_run, command, is_shown=jobs == 1))
+        for (environment, engines), step in zip(wanted, made, strict=True)
+        if step.is_well
+        for name, command in _commands(environment, engines, arguments)
     ]
-    total = sum(step.took_s for step in steps)
-    return "\n".join([*lines, f"{'all':33} {total:6.0f} s"])
+    with ThreadPoolExecutor(jobs) as pool:
+        done = [pool.submit(work) for work in works]
+        for future in as_completed(done):
+            step = future.result()
+            print(step.said + _line(step), flush=True)
+    return sorted([*made, *(future.result() for future in done)], key=lambda step: step.environment)
+
+
+def table(steps: Iterable[Step], took_s: float) -> str:
+    """The steps by line, and how long all of them took together."""
+    return "\n".join([*map(_line, steps), f"{'all':33} {took_s:6.0f} s"])
+
+
+def _line(step: Step) -> str:
+    return f"{step.environment:14} {step.name:18} {step.took_s:6.0f} s  {'passed' if step.is_well else 'FAILED'}"
 
 
 def chosen(names: Iterable[str], every: Mapping[str, Environment]) -> dict[str, list[Distribution]]:
@@ -86,11 +89,11 @@ def check_types() -> bool:
     """Check the types of all that the default environment holds; True if all is well."""
     elsewhere = [engine.path for engine in optional_engines().values()]
     folders = [ROOT / name for name in ("services", "client", "tests", "tools", "benchmarks", "conftest.py")]
-    return _check_types(ROOT / ".venv", folders, elsewhere)
+    return _run(_type_check(ROOT / ".venv", folders, elsewhere))[0]
 
 
-def _check_types(environment: Path, folders: list[Path], leave_out: list[Path]) -> bool:
-    """Run pyright with the project's settings and an environment of choice."""
+def _type_check(environment: Path, folders: list[Path], leave_out: list[Path]) -> list[str | Path]:
+    """The command that runs pyright with the project's settings and an environment of choice."""
     path = environment / "pyrightconfig.json"
 
     def relative(paths: list[Path]) -> list[str]:
@@ -106,21 +109,42 @@ def _check_types(environment: Path, folders: list[Path], leave_out: list[Path]) 
         "extraPaths": relative([ROOT, ROOT / "tools", ROOT / "tests"]),
     }
     path.write_text(json.dumps(changes))
-    return _is_well([sys.executable, "-m", "pyright", "--project", path])
+    return [sys.executable, "-m", "pyright", "--project", path]
 
 
-def _is_well(command: list[str | Path]) -> bool:
-    return subprocess.run(command, cwd=ROOT, check=False, env=clean_environment()).returncode == 0
+def _commands(
+    environment: Environment, engines: list[Distribution], arguments: list[str]
+) -> Iterator[tuple[str, list[str | Path]]]:
+    """What checks some engines of an environment, by name."""
+    yield "types", _type_check(environment.folder, [engine.path for engine in engines], [])
+    for engine in engines:
+        tests: list[str | Path] = ["-m", "pytest", "-m", "not gpu", engine.path, *arguments]
+        yield engine.path.name, [python(environment.folder), *tests]
 
 
-def _is_made(environment: Environment) -> bool:
+def _step(environment: str, name: str, work: Callable[[], tuple[bool, str]]) -> Step:
+    began = time.monotonic()
+    is_well, said = work()
+    return Step(environment, name, time.monotonic() - began, is_well, said)
+
+
+def _run(command: list[str | Path], *, is_shown: bool = True) -> tuple[bool, str]:
+    """Run a command; returns whether it was content, and what it said unless that is shown as it comes."""
+    output = None if is_shown else subprocess.PIPE
+    done = subprocess.run(
+        command, cwd=ROOT, check=False, env=clean_environment(), stdout=output, stderr=subprocess.STDOUT, text=True
+    )
+    return done.returncode == 0, done.stdout or ""
+
+
+def _make(environment: Environment) -> tuple[bool, str]:
     """Make an environment; a failure is the installer's to explain, and keeps no other from being tested."""
     try:
         make(environment)
     except subprocess.CalledProcessError as error:
         print(error, flush=True)
-        return False
-    return True
+        return False, ""
+    return True, ""
 
 
 def main() -> None:
@@ -132,6 +156,7 @@ def main() -> None:
     parser.add_argument("--test", action="store_true", help="check types and run the tests in the environments")
     parser.add_argument("--types", action="store_true", help="check the types of all that is in the default set")
     parser.add_argument("--prune", action="store_true", help="remove kept environments that this checkout cannot use")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="checks that run at a time")
     parser.add_argument("--pytest", default="", help="more arguments for pytest, in one word")
     arguments = parser.parse_args()
     try:
@@ -141,19 +166,16 @@ def main() -> None:
     if arguments.types:
         sys.exit(not check_types())
     if arguments.test:
-        sys.exit(_test_all(((every[name], engines) for name, engines in wanted.items()), arguments.pytest.split()))
+        began = time.monotonic()
+        pairs = [(every[name], engines) for name, engines in wanted.items()]
+        steps = test(pairs, arguments.pytest.split(), arguments.jobs)
+        print("", table(steps, time.monotonic() - began), sep="\n")
+        failed = [f"{step.environment} {step.name}" for step in steps if not step.is_well]
+        sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
     if arguments.prune:
         print("\n".join(f"removed {folder}" for folder in prune(every.values())) or "nothing to remove")
     else:
         print("\n".join(str(make(every[name])) for name in wanted) if arguments.names else listing)
-
-
-def _test_all(wanted: Iterable[tuple[Environment, list[Distribution]]], arguments: list[str]) -> str | int:
-    """Test environments one after another; returns what the process exits with."""
-    steps = [step for environment, engines in wanted for step in test(environment, engines, arguments)]
-    print(table(steps))
-    failed = [f"{step.environment} {step.name}" for step in steps if not step.is_well]
-    return f"failed: {', '.join(failed)}" if failed else 0
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def in_words_of_uv(pip_configuration: str) -> dict[str, str]:
-    """The variables that tell uv what `pip config list` says of where packages are; the last line on a matter counts."""
+    """What tells uv what `pip config list` says of where packages are; the last line on a matter counts."""
     found: dict[str, str] = {}
     for line in pip_configuration.splitlines():
         key, _, value = line.partition("=")
