@@ -53,7 +53,8 @@ class Environment:
     def own(self, known: Mapping[str, Distribution] | None = None) -> list[Distribution]:
         """The project's distributions that it holds, each after what it needs."""
         known = distributions() if known is None else known
-        return with_own_distributions(self.engines, known, tested=True)
+        helpers = [one for one in known.values() if one.tests]
+        return with_own_distributions([*self.engines, *helpers], known, tested=True)
 
     def key(self) -> str:
         """What tells the packages of one state of the lock, for one Python, from those of another."""

@@ -137,6 +137,7 @@ def lock_default(known: Mapping[str, Distribution], *, upgrade: bool) -> None:
     compile_lock(default, ROOT / "requirements/default.txt", upgrade=upgrade)
     tools = {line for line in (ROOT / "requirements/dev.in").read_text().splitlines() if line[:1] not in {"", "#"}}
     extras = {line for d in known.values() if d.default for lines in d.extras.values() for line in lines}
+    tools |= requirements([d for d in known.values() if d.tests], known)
     compile_lock(default | tools | foreign(extras, known), ROOT / "requirements/dev.txt", upgrade=upgrade)
 
 
