@@ -128,9 +128,7 @@ global.index-url='https://old.example/simple?a=b'
 def test_uv_is_told_what_pip_knows_of_where_packages_are() -> None:
     assert environment_cache.in_words_of_uv(CONFIGURATION) == {
         "UV_DEFAULT_INDEX": "https://new.example/simple?a=b",
-        "UV_INDEX": "https://one.example/simple https://two.example/simple",
         "UV_FIND_LINKS": "/wheels,/more",
-        "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
 
 

@@ -25,12 +25,11 @@ from platformdirs import user_cache_path
 
 STAMP = ".ready"
 NOT_PASSED_ON = {"PYTHONPATH", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE"}
-SOURCES = {
-    "index-url": ("UV_DEFAULT_INDEX", " "),
-    "extra-index-url": ("UV_INDEX", " "),
-    "find-links": ("UV_FIND_LINKS", ","),
-}
-"""Options of pip by what says the same to uv, and what stands between several values there."""
+SOURCES = {"index-url": ("UV_DEFAULT_INDEX", " "), "find-links": ("UV_FIND_LINKS", ",")}
+"""Options of pip by what says the same to uv, and what stands between several values there.
+
+Further indexes are not told: uv takes all files of a version from one index, even where another has a better fit.
+"""
 
 
 def cache() -> Path:
@@ -92,8 +91,7 @@ def in_words_of_uv(pip_configuration: str) -> dict[str, str]:
         if name in SOURCES:
             variable, separator = SOURCES[name]
             found[variable] = separator.join(str(ast.literal_eval(value)).split())
-    # As pip does: the best version of all indexes, not those of the first index that knows the package.
-    return {**found, "UV_INDEX_STRATEGY": "unsafe-best-match"}
+    return found
 
 
 def _packages(environment: Environment) -> Path:
@@ -105,7 +103,7 @@ def _packages(environment: Environment) -> Path:
             print(f"making {environment.name} in {folder}", flush=True)
             _venv(folder)
             if environment.torch:
-                _install(folder, environment.torch)
+                _install_torch(folder, environment.torch)
             _install(folder, "--no-deps", "--require-hashes", "-r", str(environment.lock))
             (folder / STAMP).write_text("whole")
     return folder
@@ -138,8 +136,14 @@ def _install(folder: Path, *arguments: str) -> None:
     subprocess.run(command, check=True, env={**_sources(), **clean_environment()})
 
 
+def _install_torch(folder: Path, pin: str) -> None:
+    """Install torch by pip, whose configuration says where a machine's fitting build comes from."""
+    command = [sys.executable, "-m", "pip", "--python", python(folder), "install", "--quiet", "--no-compile", pin]
+    subprocess.run(command, check=True, env=clean_environment())
+
+
 def _sources() -> dict[str, str]:
-    """Where pip finds packages on this machine, and so its build of torch, as uv wants to be told: it asks no pip."""
+    """Where pip finds packages on this machine, as uv wants to be told: it does not ask pip."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     told = subprocess.run(command, check=True, capture_output=True, text=True, env=clean_environment())
     return in_words_of_uv(told.stdout)
