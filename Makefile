@@ -73,7 +73,7 @@ test-default: setup ## The tests of the default set
 
 .PHONY: test-engines
 test-engines: setup ## The tests of the other engines, in their environments; ENGINES=name to choose
-	$(BIN)/python tools/engine_env.py --test $(ENGINES) --pytest="$(ARGS)"
+	$(BIN)/python tools/engine_env.py --test $(ENGINES)
 
 .PHONY: test-unit
 test-unit: setup ## The tests that start no server

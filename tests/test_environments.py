@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
+import engine_env
 import environment_cache
 import pytest
 from distributions import Distribution, with_own_distributions
@@ -139,6 +141,28 @@ def test_the_table_tells_every_step_and_how_long_all_took() -> None:
         ["light", "tesseract", "40", "s", "FAILED"],
         ["all", "41", "s"],
     ]
+
+
+def test_what_fails_or_crashes_is_told_and_hides_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(environment: Environment) -> None:
+        if environment.name == "nemo":
+            raise subprocess.CalledProcessError(1, "uv")
+
+    programs = {"kokoro": "import os; os.abort()", "qwen": "print('all is well')"}
+
+    def commands(_: Environment, engines: list[Distribution], __: list[str]) -> list[tuple[str, list[str]]]:
+        return [(engine.path.name, [sys.executable, "-c", programs[engine.path.name]]) for engine in engines]
+
+    monkeypatch.setattr(engine_env, "make", make)
+    monkeypatch.setattr(engine_env, "_commands", commands)
+    steps = engine_env.test([(one, list(one.engines)) for one in EVERY.values()], [], jobs=2)
+    assert [(step.environment, step.name, step.is_well) for step in steps] == [
+        ("nemo", "environment", False),
+        ("transformers", "environment", True),
+        ("transformers", "kokoro", False),
+        ("transformers", "qwen", True),
+    ]
+    assert steps[-1].said == "all is well\n"
 
 
 @pytest.fixture
