@@ -12,7 +12,7 @@ import pytest
 from distributions import Distribution, with_own_distributions
 from engine_env import Step, chosen, table
 from environments import Environment, environments, optional_engines
-from lock import departures, overrides_of, pins
+from lock import departures, left_out_of, pins
 
 pytestmark = pytest.mark.unit
 
@@ -91,8 +91,6 @@ def test_what_tests_alone_need_is_followed_for_the_engine_and_for_nothing_below_
 
 
 LOCK = """\
-gradio==6.0 ; sys_platform == 'never' \\
-    --hash=sha256:00
 numpy==2.4.6 ; python_full_version < '3.12' \\
     --hash=sha256:00
 numpy==2.5.5 ; python_full_version >= '3.12' \\
@@ -102,7 +100,7 @@ transformers==4.57.3 \\
 """
 
 
-def test_pins_are_read_without_what_is_left_out() -> None:
+def test_pins_are_the_versions_on_any_platform() -> None:
     assert pins(LOCK) == {"numpy": {"2.4.6", "2.5.5"}, "transformers": {"4.57.3"}}
 
 
@@ -112,10 +110,11 @@ def test_pins_that_are_not_tested_are_told() -> None:
     assert departures("httpx==0.28.1 \\\n" + LOCK, LOCK) == {"httpx": "0.28.1, tested: none"}
 
 
-def test_what_one_engine_leaves_out_stays_where_another_asks_for_it() -> None:
-    without = distribution("one", leave_out=("gradio", "misaki"), overrides=("transformers==4.57.6",))
-    other = distribution("two", "gradio>=5")
-    assert overrides_of([without, other]) == ["misaki ; sys_platform == 'never'", "transformers==4.57.6"]
+def test_what_one_engine_leaves_out_stays_where_another_holds_it() -> None:
+    one, two = distribution("one", leave_out=("numpy", "misaki")), distribution("two", leave_out=("gradio",))
+    # What its lock still holds of what an engine leaves out is from earlier.
+    assert left_out_of([(one, "gradio==6.0 \\\nmisaki==1 \\\n"), (two, LOCK)]) == {"misaki"}
+    assert left_out_of([(one, ""), (two, LOCK)]) == {"misaki", "gradio"}
 
 
 CONFIGURATION = """\

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from distributions import ROOT, Distribution, distributions, foreign, package, requirements
+from distributions import ROOT, Distribution, distributions, foreign, requirements
 from environments import Environment, environments, optional_engines
 
 COMPILE = [
@@ -33,48 +33,46 @@ COMPILE = [
     "3.11",
     "--no-header",
     "--no-annotate",
-    "--no-emit-package=torch",
     "-",
 ]
 
 
 TORCH = "torch"
-NEVER = "sys_platform == 'never'"
 TEST_TOOLS = {"editables", "hatchling", "jiwer", "pytest", "pytest-asyncio", "pytest-timeout"}
 
 
 def compile_lock(
-    lines: set[str], target: Path, *, upgrade: bool, overrides: Iterable[str] = (), as_in: Path | None = None
+    lines: set[str],
+    target: Path,
+    *,
+    upgrade: bool,
+    as_in: Path | None = None,
+    leave_out: Iterable[str] = (),
+    overrides: Iterable[str] = (),
 ) -> None:
     """Write the pins of `lines` to `target`; unless upgrading, they stay as in `as_in` or as they were.
 
     `as_in` is kept to as far as `lines` allow: another pin there is no conflict.
     """
     with tempfile.TemporaryDirectory() as folder:
-        said, written = Path(folder, "overrides.txt"), Path(folder, "lock.txt")
-        # A marker that is never true takes a package, and what it alone needs, out of the resolution.
-        said.write_text("".join(f"{line}\n" for line in (never(TORCH), *overrides)))
+        excluded, stated, written = Path(folder, "excluded"), Path(folder, "overrides"), Path(folder, "lock.txt")
+        excluded.write_text("\n".join([TORCH, *leave_out]))
+        stated.write_text("\n".join(overrides))
         earlier = as_in or target
         if earlier.is_file() and not upgrade:
             written.write_text(earlier.read_text())
-        command = [*COMPILE, "--output-file", str(written), "--override", str(said)]
-        subprocess.run(command, input="\n".join(sorted(lines)), text=True, check=True, cwd=ROOT)
+        options = ["--output-file", written, "--excludes", excluded, "--override", stated]
+        subprocess.run([*COMPILE, *options], input="\n".join(sorted(lines)), text=True, check=True, cwd=ROOT)
         target.parent.mkdir(exist_ok=True)
         target.write_text(written.read_text())
     print(f"{target.relative_to(ROOT)}: {len(lines)} requirements")
 
 
-def never(name: str) -> str:
-    """The override that leaves a package out."""
-    return f"{name} ; {NEVER}"
-
-
 def pins(lock: str) -> dict[str, set[str]]:
     """The versions that a lock holds of each package, over all platforms and Pythons."""
     found: dict[str, set[str]] = {}
-    for name, version, marker in re.findall(r"^([\w.-]+)==(\S+)(.*)", lock, re.MULTILINE):
-        if NEVER not in marker:
-            found.setdefault(name, set()).add(version)
+    for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE):
+        found.setdefault(name, set()).add(version)
     return found
 
 
@@ -88,15 +86,11 @@ def departures(container: str, environment: str) -> dict[str, str]:
     }
 
 
-def overrides_of(engines: Iterable[Distribution]) -> list[str]:
-    """What stands for the requirements of dependencies where these engines are installed together.
-
-    What one engine leaves out stays if another one asks for it by name.
-    """
+def left_out_of(engines: Iterable[tuple[Distribution, str]]) -> set[str]:
+    """The packages that none of some engines, with their containers' locks, needs and at least one leaves out."""
     engines = list(engines)
-    named = {package(line) for e in engines for line in {*e.dependencies, *e.image_requirements, *e.test_requirements}}
-    left_out = {name for e in engines for name in e.leave_out if name not in named}
-    return sorted({*map(never, left_out), *(line for e in engines for line in e.overrides)})
+    held = {name for engine, lock in engines for name in pins(lock) if name not in engine.leave_out}
+    return {name for engine, _ in engines for name in engine.leave_out} - held
 
 
 def is_container(distribution: Distribution) -> bool:
@@ -112,14 +106,12 @@ def lock_container(
 ) -> None:
     """Write the pins of a container, as in the environment that tests it if that is not the default one."""
     needed, target = requirements([distribution], known) | distribution.image_requirements, _lock_of(distribution)
-    overrides, as_in = overrides_of([distribution]), environment.lock if environment else None
-    compile_lock(needed, target, upgrade=upgrade and as_in is None, overrides=overrides, as_in=as_in)
+    as_in = environment.lock if environment and environment.lock.is_file() else None
+    stated = {"leave_out": distribution.leave_out, "overrides": distribution.overrides}
+    compile_lock(needed, target, upgrade=upgrade, as_in=as_in, **stated)
     if distribution.source_only:
         # Images are installed from wheels alone but for what has none.
         target.write_text("".join(f"--no-binary {name}\n" for name in distribution.source_only) + target.read_text())
-    if as_in is not None:
-        for name, versions in departures(target.read_text(), as_in.read_text()).items():
-            print(f"  {name} {versions}")
 
 
 def lock_environment(environment: Environment, known: Mapping[str, Distribution], *, upgrade: bool) -> None:
@@ -127,7 +119,24 @@ def lock_environment(environment: Environment, known: Mapping[str, Distribution]
     lines = requirements(environment.own(known), known) | TEST_TOOLS
     for engine in environment.engines:
         lines |= foreign(engine.image_requirements | engine.test_requirements, known)
-    compile_lock(lines, environment.lock, upgrade=upgrade, overrides=overrides_of(environment.engines))
+    left_out = left_out_of((engine, _lock_of(engine).read_text()) for engine in environment.engines)
+    overrides = sorted({line for engine in environment.engines for line in engine.overrides})
+    compile_lock(lines, environment.lock, upgrade=upgrade, leave_out=sorted(left_out), overrides=overrides)
+
+
+def lock_tested(
+    environment: Environment, wanted: Iterable[Distribution], known: Mapping[str, Distribution], *, upgrade: bool
+) -> None:
+    """Write the pins of some engines of an environment and its own, and those of the engines again where they part."""
+    wanted = list(wanted)
+    for engine in wanted:
+        lock_container(engine, known, environment, upgrade=upgrade)
+    lock_environment(environment, known, upgrade=upgrade)
+    for engine in environment.engines:
+        if departures(_lock_of(engine).read_text(), environment.lock.read_text()):
+            lock_container(engine, known, environment, upgrade=False)
+        for name, versions in departures(_lock_of(engine).read_text(), environment.lock.read_text()).items():
+            print(f"  {name} {versions}")
 
 
 def lock_default(known: Mapping[str, Distribution], *, upgrade: bool) -> None:
@@ -156,12 +165,13 @@ def main() -> None:
         parser.error(f"no such distribution: {', '.join(sorted(unknown))}")
     if not names:
         lock_default(known, upgrade=upgrade)
-    wanted = [d for d in known.values() if is_container(d) and (not names or d.name in names)]
-    tested_in = {e.name: one for one in environments(optional_engines().values()).values() for e in one.engines}
-    for environment in {one.name: one for d in wanted if (one := tested_in.get(d.name))}.values():
-        lock_environment(environment, known, upgrade=upgrade)
-    for distribution in wanted:
-        lock_container(distribution, known, tested_in.get(distribution.name), upgrade=upgrade)
+    wanted = {d.name: d for d in known.values() if is_container(d) and (not names or d.name in names)}
+    for environment in environments(optional_engines().values()).values():
+        tested = [wanted.pop(engine.name) for engine in environment.engines if engine.name in wanted]
+        if tested:
+            lock_tested(environment, tested, known, upgrade=upgrade)
+    for distribution in wanted.values():
+        lock_container(distribution, known, None, upgrade=upgrade)
 
 
 if __name__ == "__main__":
