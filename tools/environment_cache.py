@@ -24,7 +24,7 @@ from environments import Environment, digest
 from platformdirs import user_cache_path
 
 STAMP = ".ready"
-NOT_PASSED_ON = {"PYTHONPATH", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE"}
+NOT_PASSED_ON = {"PYTHONPATH", "VIRTUAL_ENV"}
 SOURCES = {"index-url": ("UV_DEFAULT_INDEX", " "), "find-links": ("UV_FIND_LINKS", ",")}
 """Options of pip by what says the same to uv, and what stands between several values there.
 
@@ -75,10 +75,7 @@ def python(folder: Path) -> Path:
 
 
 def clean_environment() -> dict[str, str]:
-    """The variables of this process but for those that name other environments.
-
-    Kept packages come without bytecode, and their first import writes it: half of what the next ones take.
-    """
+    """The variables of this process but for those that name other environments."""
     return {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
 
 
@@ -104,7 +101,8 @@ def _packages(environment: Environment) -> Path:
             _venv(folder)
             if environment.torch:
                 _install_torch(folder, environment.torch)
-            _install(folder, "--no-deps", "--require-hashes", "-r", str(environment.lock))
+            # Compiled now, torch too: in a test, where warnings are errors, those of a library's syntax would fail it.
+            _install(folder, "--no-deps", "--require-hashes", "--compile-bytecode", "-r", str(environment.lock))
             (folder / STAMP).write_text("whole")
     return folder
 
