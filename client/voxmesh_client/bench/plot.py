@@ -1,7 +1,9 @@
-"""The picture of a run: errors against latency, and cost against streams."""
+"""Plots: two panels for every benchmark, and what `voxmesh bench stt` draws on them."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +17,14 @@ _INCHES = (10.0, 4.2)
 _DPI = 120
 
 
-def write_plot(run: Run, path: Path) -> None:
-    """Draw word error rate over the wait for a final, and the real-time factor over streams; PNG or SVG by suffix."""
+@contextmanager
+def panels(path: Path) -> Generator[tuple[Any, Any]]:
+    """Two axes side by side, to be drawn on in a block; then saved as PNG or SVG by suffix."""
     figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    errors, cost = figure.subplots(1, 2)
-    for index, result in enumerate(run.results):
-        style = {"label": result.name, "color": f"C{index % 10}"}
-        _draw_errors(errors, [each for each in result.passes if each.manner.real_time], style)
-        _draw_cost(cost, [each for each in result.passes if not each.manner.real_time], style)
-    errors.set(xlabel="end of audio to final, median to p95, ms", ylabel="word error rate, %")
-    cost.set(xlabel="streams at once", ylabel="real-time factor of each stream")
-    cost.axhline(1.0, color="grey", linewidth=0.8, linestyle="--")
-    cost.set_xticks(sorted({each.streams for result in run.results for each in result.passes}))
-    for axes in (errors, cost):
+    left, right = figure.subplots(1, 2)
+    yield left, right
+    for axes in (left, right):
         axes.margins(y=0.2)
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
@@ -37,6 +33,19 @@ def write_plot(run: Run, path: Path) -> None:
         else:
             axes.set_title("not measured", fontsize="small")
     figure.savefig(path)
+
+
+def draw_stt(run: Run, path: Path) -> None:
+    """Draw word error rate over the wait for a final, and the real-time factor over streams."""
+    with panels(path) as (errors, cost):
+        for index, result in enumerate(run.results):
+            style = {"label": result.name, "color": f"C{index % 10}"}
+            _draw_errors(errors, [each for each in result.passes if each.manner.real_time], style)
+            _draw_cost(cost, [each for each in result.passes if not each.manner.real_time], style)
+        errors.set(xlabel="end of audio to final, median to p95, ms", ylabel="word error rate, %")
+        cost.set(xlabel="streams at once", ylabel="real-time factor of each stream")
+        cost.axhline(1.0, color="grey", linewidth=0.8, linestyle="--")
+        cost.set_xticks(sorted({each.streams for result in run.results for each in result.passes}))
 
 
 def _draw_errors(axes: Any, passes: list[Pass], style: dict[str, str]) -> None:
