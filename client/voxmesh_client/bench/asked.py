@@ -51,3 +51,45 @@ class BiasingAsked(Asked):
     cases: str
     send_language: bool
     expect: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparingAsked(Asked):
+    """Benchmarks of several targets beside one another, at several numbers of streams."""
+
+    streams: str
+    baseline: str | None
+    gates: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TtsAsked(ComparingAsked):
+    """`voxmesh bench tts`."""
+
+    texts: str
+    voices: Sequence[str]
+    rate: float | None
+    limit: int | None
+    recognizer: str
+    keep: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedAsked(ComparingAsked):
+    """`voxmesh bench embed`."""
+
+    pairs: str
+    batch: str
+    rounds: int
+    least_texts: int
+    direct: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VlmAsked(Asked):
+    """`voxmesh bench vlm`."""
+
+    cases: str
+    repeat: int
+    baseline: str | None
+    gates: str | None

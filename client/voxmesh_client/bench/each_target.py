@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from itertools import count
 from typing import Protocol
 
 from voxmesh_client.bench.findings import TargetOutcome
 from voxmesh_client.bench.server import Limits, NotLoaded, Server, serving
 from voxmesh_client.bench.targets import Target
-from voxmesh_client.slots import Slot
 
 
 class View(Protocol):
@@ -22,10 +22,15 @@ class View(Protocol):
         ...
 
 
+def counter(show: Callable[[float], None]) -> Callable[[], None]:
+    """What counts pieces of work, each time it is called, for a step of a view."""
+    numbers = count(1)
+    return lambda: show(next(numbers))
+
+
 async def measure_target(
     outcome: TargetOutcome,
     target: Target,
-    slot: Slot,
     limits: Limits,
     view: View,
     work: Callable[[Server], Awaitable[None]],
@@ -36,7 +41,7 @@ async def measure_target(
         BenchUsage: its interpreter is missing.
     """
     try:
-        async with _shown_loading(target, slot, limits, view) as server:
+        async with _shown_loading(target, limits, view) as server:
             outcome.model, outcome.load_s = server.model, server.load_s
             await work(server)
     except NotLoaded as problem:
@@ -44,8 +49,8 @@ async def measure_target(
 
 
 @asynccontextmanager
-async def _shown_loading(target: Target, slot: Slot, limits: Limits, view: View) -> AsyncGenerator[Server]:
+async def _shown_loading(target: Target, limits: Limits, view: View) -> AsyncGenerator[Server]:
     async with AsyncExitStack() as stack:
         with view.step(f"{target.name}: load", 0):
-            server = await stack.enter_async_context(serving(target, limits, slot))
+            server = await stack.enter_async_context(serving(target, limits))
         yield server

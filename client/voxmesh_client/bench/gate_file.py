@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from voxmesh_client.bench.problems import BenchUsage
+from voxmesh_client.bench.data_file import read_data
 
 SHIPPED = Path(__file__).with_name("gates")
 """Folder of the files that `--gates` knows by name."""
@@ -106,19 +105,4 @@ def read_gates(name: str, metrics: Sequence[str]) -> Gates:
     Raises:
         BenchUsage: there is no such file, or it is wrong; the message names the place in it.
     """
-    shipped = SHIPPED / f"{name}.toml"
-    path = shipped if shipped.is_file() else Path(name)
-    try:
-        return Gates.model_validate(tomllib.loads(path.read_text(encoding="utf-8")), context=tuple(metrics))
-    except OSError as error:
-        known = ", ".join(sorted(each.stem for each in SHIPPED.glob("*.toml")))
-        raise BenchUsage(f"--gates {name}: {error.strerror}; give a file or one of: {known}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BenchUsage(f"--gates {path}: is no TOML: {error}") from None
-    except ValidationError as error:
-        raise BenchUsage(f"--gates {path}: {'; '.join(problems_of(error))}") from None
-
-
-def problems_of(error: ValidationError) -> list[str]:
-    """What is wrong in a file, each with its place."""
-    return [f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors()]
+    return read_data(name, SHIPPED, Gates, option="--gates", context=tuple(metrics))[0]

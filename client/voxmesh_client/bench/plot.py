@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from voxmesh_client.bench.findings import Measured
 from voxmesh_client.bench.measuring import Pass
 from voxmesh_client.bench.results import Run, figures
 
@@ -66,3 +67,31 @@ def _draw_cost(axes: Any, passes: list[Pass], style: dict[str, str]) -> None:
     points = [(each.streams, each.real_time_factor) for each in passes if each.real_time_factor is not None]
     if points:
         axes.plot(*zip(*points, strict=True), marker="o", **style)
+
+
+def over_streams(
+    axes: Any, found: Sequence[Measured], metric: str, label: str, index: int, *, dashed: bool = False
+) -> None:
+    """Draw a figure over streams, where it was measured; `index` chooses the colour."""
+    points = [(each.where["streams"], value) for each in found if (value := each.figures[metric]) is not None]
+    if points:
+        axes.plot(
+            *zip(*points, strict=True),
+            marker="o",
+            linestyle="--" if dashed else "-",
+            label=label,
+            color=f"C{index % 10}",
+        )
+        axes.set_xticks([streams for streams, _ in points])
+
+
+def draw_waits(axes: Any, found: Sequence[Measured], wait: str, label: str, index: int) -> None:
+    """Draw the median of a wait over streams, in milliseconds, with a line up to its 95th percentile."""
+    colour = f"C{index % 10}"
+    told = [(each.where["streams"], each.figures[f"{wait}_p50_s"], each.figures[f"{wait}_p95_s"]) for each in found]
+    points = [(streams, 1000 * low, 1000 * high) for streams, low, high in told if low is not None and high is not None]
+    if points:
+        axes.plot([streams for streams, _, _ in points], [low for _, low, _ in points], "o-", color=colour, label=label)
+        for streams, low, high in points:
+            axes.plot([streams, streams], [low, high], color=colour, linewidth=1)
+        axes.set_xticks([streams for streams, _, _ in points])

@@ -14,7 +14,6 @@ from voxmesh_client.bench.results import Run, TargetResult
 from voxmesh_client.bench.server import Limits, Server
 from voxmesh_client.bench.soak import soak
 from voxmesh_client.bench.targets import Target
-from voxmesh_client.slots import STT
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ async def _measured(target: Target, corpus: Corpus, plan: Plan, view: View) -> T
     async def work(server: Server) -> None:
         await _Steps(result, server, corpus, view).run(plan)
 
-    await measure_target(result, target, STT, plan.limits, view, work)
+    await measure_target(result, target, plan.limits, view, work)
     return result
 
 

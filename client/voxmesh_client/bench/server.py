@@ -38,7 +38,7 @@ class NotLoaded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How servers are started."""
+    """How servers are found or started."""
 
     load_s: float = 600.0
     """Longest wait until one serves."""
@@ -46,6 +46,7 @@ class Limits:
     """Streams that will be open at once."""
     logs: Path = Path()
     """Folder of the logs of servers that are started."""
+    slot: Slot = STT
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(target: Target, limits: Limits, slot: Slot = STT) -> AsyncGenerator[Server]:
+async def serving(target: Target, limits: Limits) -> AsyncGenerator[Server]:
     """The server of a target for the time of a block.
 
     Raises:
@@ -88,10 +89,10 @@ async def serving(target: Target, limits: Limits, slot: Slot = STT) -> AsyncGene
         case Running():
             if await check_health(target.target) is not Health.SERVING:
                 raise NotLoaded(f"{target.target}: no service serves there; look at `voxmesh status`")
-            async with _connected(slot, target.target, None, None) as server:
+            async with _connected(limits.slot, target.target, None, None) as server:
                 yield server
         case Startable():
-            async with _started(slot, target, limits) as server:
+            async with _started(target, limits) as server:
                 yield server
 
 
@@ -106,27 +107,43 @@ async def _connected(slot: Slot, address: str, pid: int | None, load_s: float | 
 
 
 @asynccontextmanager
-async def _started(slot: Slot, target: Startable, limits: Limits) -> AsyncGenerator[Server]:
+async def _started(target: Startable, limits: Limits) -> AsyncGenerator[Server]:
     port = free_block(1)
     limits.logs.mkdir(parents=True, exist_ok=True)
     log_path = limits.logs / f"{target.name.replace('/', '_')}.log"
     began = time.monotonic()
     with log_path.open("wb") as log:
-        process = await _spawn(slot, target, port, limits.streams, log.fileno())
-    try:
+        process = await _spawn(target, limits, port, log.fileno())
+    async with stopped(process):
         address = f"{LOOPBACK}:{port}"
         await _serves(process, address, limits.load_s, log_path)
-        async with _connected(slot, address, process.pid, time.monotonic() - began) as server:
+        async with _connected(limits.slot, address, process.pid, time.monotonic() - began) as server:
             yield server
+
+
+@asynccontextmanager
+async def stopped(process: asyncio.subprocess.Process) -> AsyncGenerator[None]:
+    """End a process, and all that it started, at the end of a block."""
+    try:
+        yield
     finally:
         await _stop(process)
 
 
-async def _spawn(slot: Slot, target: Startable, port: int, streams: int, log: int) -> asyncio.subprocess.Process:
-    command = ["-m", slot.module, "--engine", target.engine, "--parent-pid", str(os.getpid()), "--port", str(port)]
+async def _spawn(target: Startable, limits: Limits, port: int, log: int) -> asyncio.subprocess.Process:
+    command = [
+        "-m",
+        limits.slot.module,
+        "--engine",
+        target.engine,
+        "--parent-pid",
+        str(os.getpid()),
+        "--port",
+        str(port),
+    ]
     command += ["--model", target.model] if target.model is not None else []
     environment = operators_environment()
-    environment.update(VOXMESH_HOST=LOOPBACK, VOXMESH_MAX_STREAMS=str(max(_DEFAULT_STREAMS, streams)))
+    environment.update(VOXMESH_HOST=LOOPBACK, VOXMESH_MAX_STREAMS=str(max(_DEFAULT_STREAMS, limits.streams)))
     try:
         return await asyncio.create_subprocess_exec(
             str(target.python),

@@ -49,17 +49,26 @@ def read_targets(
     Raises:
         BenchUsage: one of them is wrong, two have the same name, or there is none.
     """
-    interpreters = {name: Path(path) for name, path in (_pair(each, "--python", "ENGINE=PATH") for each in pythons)}
+    known = interpreters(pythons)
     found: list[Target] = [Running(*_pair(each, "--target", "NAME=HOST:PORT")) for each in targets]
-    found += [startable(each, interpreters, slot) for each in engines]
+    found += [startable(each, known, slot) for each in engines]
     if not found:
         raise BenchUsage("nothing to measure: give --engine NAME or --target NAME=HOST:PORT")
     names = [target.name for target in found]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise BenchUsage(f"two targets are named {twice}")
-    if unknown := interpreters.keys() - {target.engine for target in found if isinstance(target, Startable)}:
+    if unknown := known.keys() - {target.engine for target in found if isinstance(target, Startable)}:
         raise BenchUsage(f"--python names {', '.join(sorted(unknown))}, which no --engine does")
     return found
+
+
+def interpreters(pythons: Sequence[str]) -> dict[str, Path]:
+    """The interpreter by engine of `--python ENGINE=PATH`.
+
+    Raises:
+        BenchUsage: one of them is wrong.
+    """
+    return {name: Path(path) for name, path in (_pair(each, "--python", "ENGINE=PATH") for each in pythons)}
 
 
 def _pair(text: str, option: str, form: str) -> tuple[str, str]:
@@ -69,7 +78,7 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
     return name, value
 
 
-def startable(text: str, interpreters: Mapping[str, Path], slot: Slot) -> Startable:
+def startable(text: str, known: Mapping[str, Path], slot: Slot) -> Startable:
     """An engine of a slot, as NAME or NAME=MODEL.
 
     Raises:
@@ -78,7 +87,7 @@ def startable(text: str, interpreters: Mapping[str, Path], slot: Slot) -> Starta
     engine, equals, model = text.partition("=")
     if not engine or (equals and not model):
         raise BenchUsage(f"--engine {text}: must be NAME or NAME=MODEL")
-    return Startable(text, engine, model or None, interpreters.get(engine) or _interpreter(engine, slot))
+    return Startable(text, engine, model or None, known.get(engine) or _interpreter(engine, slot))
 
 
 def _interpreter(engine: str, slot: Slot) -> Path:

@@ -1,0 +1,61 @@
+"""The model without its service, for `voxmesh bench embed` to compare the two: `python -m voxmesh_embed.direct`.
+
+Takes a service's options and variables. Prints a line of JSON once the model is loaded, and one for each line that it
+reads: `{"texts": [...]}` is answered by `{"seconds": ..., "cpu_seconds": ...}`. It ends with its input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from pydantic_settings import CliApp
+
+from voxmesh_embed.engine import Engine, Text
+from voxmesh_embed.settings import EmbedSettings
+from voxmesh_runtime.commands import one_line_errors
+from voxmesh_runtime.engines import chosen_engine
+
+
+@one_line_errors()
+def main() -> None:
+    """Load the engine and embed what is asked for, one thing after another."""
+    answers = _answers_only()
+    settings = CliApp.run(EmbedSettings)
+    engine: Engine = chosen_engine("embed", settings)
+    engine.load()
+    engine.warm_up()
+    _print(answers, model=engine.info.facts.model, step=engine.info.max_batch_size)
+    for line in sys.stdin:
+        texts: list[str] = json.loads(line)["texts"]
+        began, worked = time.perf_counter(), time.process_time()
+        _embed(engine, [Text(text) for text in texts])
+        _print(answers, seconds=time.perf_counter() - began, cpu_seconds=time.process_time() - worked)
+    engine.close()
+
+
+def _embed(engine: Engine, texts: Sequence[Text]) -> None:
+    """Embed texts, as many at once as the engine wants."""
+    size = engine.info.max_batch_size
+    for begin in range(0, len(texts), size):
+        engine.embed(texts[begin : begin + size])
+
+
+def _answers_only() -> TextIO:
+    """Standard output for answers alone; what libraries print goes to standard error."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return answers
+
+
+def _print(answers: TextIO, **fields: Any) -> None:
+    answers.write(json.dumps(fields) + "\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()
