@@ -2,8 +2,8 @@
 
 python tools/bench_pictures.py
 
-Needs the fonts DejaVu and Noto (Debian: fonts-dejavu, fonts-noto-core), and Pillow with raqm, which joins the letters of
-Kannada (Debian: libfribidi0). What they say stands in the file of cases, too, which is what answers are compared with.
+Needs the fonts DejaVu and Noto (Debian: fonts-dejavu, fonts-noto-core), and Pillow with raqm, which joins the letters
+of Kannada (Debian: libfribidi0). What they say is taken from the file of cases, with which answers are compared.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from google.protobuf.json_format import MessageToDict, ParseDict
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.json_format import MessageToDict
 
 from voxmesh.vlm.v1 import vlm_pb2
 from voxmesh_client.bench.pictures.case_file import Case
@@ -20,6 +19,8 @@ from voxmesh_runtime.clock import seconds_of
 
 _READ, _ANSWER = vlm_pb2.Analyze.TASK_READ_TEXT, vlm_pb2.Analyze.TASK_ANSWER
 _TIMEOUT_S = 600.0
+_ONE_PIECE_S = 0.05
+"""An answer of which the rest follows sooner came as one."""
 _REFUSALS = {
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -61,8 +62,8 @@ class Answer:
 
     @property
     def characters_per_s(self) -> float | None:
-        """Of the answer, once it had begun; the contract tells no tokens."""
-        if self.taken_s is None or self.first_output_s is None or self.taken_s <= self.first_output_s:
+        """Of the answer, once it had begun, where it came piece by piece; the contract tells no tokens."""
+        if self.taken_s is None or self.first_output_s is None or self.taken_s - self.first_output_s < _ONE_PIECE_S:
             return None
         return len(self.text) / (self.taken_s - self.first_output_s)
 
@@ -74,9 +75,10 @@ def analysis_of(case: Case, info: vlm_pb2.GetModelInfoResponse) -> vlm_pb2.Analy
         return vlm_pb2.Analyze(task=_READ, language_codes=case.languages)
     if _ANSWER not in tasks:
         return None
-    has_schema = case.answer_schema is not None and info.structured_results
-    schema = ParseDict(case.answer_schema, Struct()) if has_schema else None
-    return vlm_pb2.Analyze(task=_ANSWER, prompt=case.prompt, response_schema=schema, language_codes=case.languages)
+    analysis = vlm_pb2.Analyze(task=_ANSWER, prompt=case.prompt, language_codes=case.languages)
+    if case.answer_schema is not None and info.structured_results:
+        analysis.response_schema.update(case.answer_schema)
+    return analysis
 
 
 async def ask(service: VisionLanguage, case: Case, image: bytes, info: vlm_pb2.GetModelInfoResponse) -> Answer:

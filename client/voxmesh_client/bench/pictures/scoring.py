@@ -15,6 +15,7 @@ from voxmesh_client.bench.words import normalizer
 
 _SHOWN = 4
 """Missing things that a reason names; the rest is counted."""
+_POINT = re.compile(r"(?<!\d)\.|\.(?!\d)")
 _FENCED = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
 
@@ -101,8 +102,9 @@ def _is_one(found: Mapping[str, Any], path: str, values: Sequence[str]) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Letters, digits and single spaces; points stay, for they are in prices."""
-    return " ".join("".join(each if each.isalnum() or each == "." else " " for each in text.casefold()).split())
+    """Letters, digits and single spaces; points stay within numbers, as in prices."""
+    pointless = _POINT.sub(" ", text.casefold())
+    return " ".join("".join(each if each.isalnum() or each == "." else " " for each in pointless).split())
 
 
 def _scored(case: Case, right: int, count: int, missing: Sequence[str]) -> Scored:
