@@ -78,19 +78,19 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
     return name, value
 
 
-def startable(text: str, known: Mapping[str, Path], slot: Slot) -> Startable:
-    """An engine of a slot, as NAME or NAME=MODEL.
+def startable(text: str, known: Mapping[str, Path], slot: Slot, option: str = "--engine") -> Startable:
+    """An engine of a slot, as NAME or NAME=MODEL; `option` is what names it.
 
     Raises:
         BenchUsage: it is neither, or no interpreter here has it.
     """
     engine, equals, model = text.partition("=")
     if not engine or (equals and not model):
-        raise BenchUsage(f"--engine {text}: must be NAME or NAME=MODEL")
-    return Startable(text, engine, model or None, known.get(engine) or _interpreter(engine, slot))
+        raise BenchUsage(f"{option} {text}: must be NAME or NAME=MODEL")
+    return Startable(text, engine, model or None, known.get(engine) or _interpreter(engine, slot, option))
 
 
-def _interpreter(engine: str, slot: Slot) -> Path:
+def _interpreter(engine: str, slot: Slot, option: str) -> Path:
     """This one if it has the engine, else that of `.venvs/<engine>` here or in a folder above."""
     installed = sorted(point.name for point in entry_points(group=f"voxmesh.{slot.name}.engines"))
     if engine in installed:
@@ -101,6 +101,6 @@ def _interpreter(engine: str, slot: Slot) -> Path:
         if python.is_file():
             return python
     raise BenchUsage(
-        f"--engine {engine}: not installed here and no .venvs/{engine}; name its interpreter with "
+        f"{option} {engine}: not installed here and no .venvs/{engine}; name its interpreter with "
         f"--python {engine}=PATH (installed here: {', '.join(installed) or 'none'})"
     )

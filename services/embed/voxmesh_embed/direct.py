@@ -18,7 +18,7 @@ from pydantic_settings import CliApp
 from voxmesh_embed.engine import Engine, Text
 from voxmesh_embed.settings import EmbedSettings
 from voxmesh_runtime.commands import one_line_errors
-from voxmesh_runtime.engines import chosen_engine
+from voxmesh_runtime.engines import candidates, load_first
 
 
 @one_line_errors()
@@ -26,9 +26,7 @@ def main() -> None:
     """Load the engine and embed what is asked for, one thing after another."""
     answers = _answers_only()
     settings = CliApp.run(EmbedSettings)
-    engine: Engine = chosen_engine("embed", settings)
-    engine.load()
-    engine.warm_up()
+    engine: Engine = load_first(candidates("embed", settings)).engine
     _print(answers, model=engine.info.facts.model, step=engine.info.max_batch_size)
     for line in sys.stdin:
         texts: list[str] = json.loads(line)["texts"]

@@ -58,7 +58,7 @@ async def _recognizer(asked: TtsAsked) -> Target | None:
     host, _, port = name.partition(":")
     if host and port.isdecimal():
         return Running(name, name)
-    return startable(name or _USUAL, interpreters(asked.pythons), STT)
+    return startable(name or _USUAL, interpreters(asked.pythons), STT, "--recognizer")
 
 
 def _pythons_of_voices(asked: TtsAsked, recognizer: Target | None) -> list[str]:

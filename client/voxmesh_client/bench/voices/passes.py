@@ -122,9 +122,11 @@ async def speak_all(
     async with metered(server) as cost, asyncio.TaskGroup() as tasks:
         for _ in range(streams):
             tasks.create_task(_speak_waiting(server, waiting, config, spoken, on_done))
+    least, most = texts.seconds_per_letter
+    rate = config.speaking_rate or 1.0
     for each in spoken:
         if not each.failure:
-            expected = Expected(each.line.letters, texts.seconds_per_letter, each.told_s)
+            expected = Expected(each.line.letters, (least / rate, most / rate), each.told_s)
             each.findings = faults_of(Sound.of(each.samples, each.rate_hertz), expected)
     return Pass(streams, spoken, cost)
 
