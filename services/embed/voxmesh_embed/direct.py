@@ -1,7 +1,7 @@
 """The model without its service, for `voxmesh bench embed` to compare the two: `python -m voxmesh_embed.direct`.
 
 Takes a service's options and variables. Prints a line of JSON once the model is loaded, and one for each line that it
-reads: `{"texts": [...]}` is answered by `{"seconds": ..., "cpu_seconds": ...}`. It ends with its input.
+reads: `{"texts": [...], "at_once": 8}` is answered by `{"seconds": ..., "cpu_seconds": ...}`. It ends with its input.
 """
 
 from __future__ import annotations
@@ -11,14 +11,22 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from pydantic_settings import CliApp
 
-from voxmesh_embed.engine import Engine, Text
+from voxmesh_embed.engine import Text
 from voxmesh_embed.settings import EmbedSettings
 from voxmesh_runtime.commands import one_line_errors
 from voxmesh_runtime.engines import candidates, load_first
+
+
+class _Embeds(Protocol):
+    """What is needed of an engine."""
+
+    def embed(self, texts: Sequence[Text]) -> Sequence[object]: ...
+
+    def close(self) -> None: ...
 
 
 @one_line_errors()
@@ -26,21 +34,16 @@ def main() -> None:
     """Load the engine and embed what is asked for, one thing after another."""
     answers = _answers_only()
     settings = CliApp.run(EmbedSettings)
-    engine: Engine = load_first(candidates("embed", settings)).engine
-    _print(answers, model=engine.info.facts.model, step=engine.info.max_batch_size)
+    engine: _Embeds = load_first(candidates("embed", settings)).engine
+    _print(answers, loaded=True)
     for line in sys.stdin:
-        texts: list[str] = json.loads(line)["texts"]
+        asked: dict[str, Any] = json.loads(line)
+        texts, at_once = [Text(text) for text in asked["texts"]], int(asked["at_once"])
         began, worked = time.perf_counter(), time.process_time()
-        _embed(engine, [Text(text) for text in texts])
+        for begin in range(0, len(texts), at_once):
+            engine.embed(texts[begin : begin + at_once])
         _print(answers, seconds=time.perf_counter() - began, cpu_seconds=time.process_time() - worked)
     engine.close()
-
-
-def _embed(engine: Engine, texts: Sequence[Text]) -> None:
-    """Embed texts, as many at once as the engine wants."""
-    size = engine.info.max_batch_size
-    for begin in range(0, len(texts), size):
-        engine.embed(texts[begin : begin + size])
 
 
 def _answers_only() -> TextIO:

@@ -30,16 +30,14 @@ class Direct:
     """A model that waits for texts; nothing else is at work while it does."""
 
     process: asyncio.subprocess.Process
-    step: int
-    """Texts that it is given at once, as the engine wants it."""
 
-    async def embed(self, texts: Sequence[str]) -> DirectCost:
-        """What all texts cost.
+    async def embed(self, texts: Sequence[str], at_once: int) -> DirectCost:
+        """What all texts cost when the model gets so many at once.
 
         Raises:
             NotLoaded: the process has ended.
         """
-        answer = await _asked(self.process, json.dumps({"texts": list(texts)}))
+        answer = await _asked(self.process, json.dumps({"texts": list(texts), "at_once": at_once}))
         return DirectCost(float(answer["seconds"]), float(answer["cpu_seconds"]))
 
 
@@ -66,10 +64,10 @@ async def direct_model(target: Startable, limits: Limits) -> AsyncGenerator[Dire
     async with stopped(process):
         try:
             async with asyncio.timeout(limits.load_s):
-                told = await _answer(process)
+                await _answer(process)
         except (NotLoaded, TimeoutError):
             raise NotLoaded(f"the model alone does not load: {newest_message(path)} (see {path})") from None
-        yield Direct(process, int(told["step"]))
+        yield Direct(process)
 
 
 async def _asked(process: asyncio.subprocess.Process, line: str) -> dict[str, Any]:

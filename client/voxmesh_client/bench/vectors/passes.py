@@ -21,6 +21,8 @@ from voxmesh_runtime.clock import seconds_of
 
 BATCHES_A_STREAM = 4
 """A round has at least this many batches for each stream, so that all stay busy most of it."""
+MAX_AT_ONCE = 64
+"""More gain nothing, and might not fit the memory of a GPU."""
 _TIMEOUT_S = 600.0
 
 
@@ -31,6 +33,11 @@ class Load:
     streams: int
     batch: int
     """Texts of a message; each stream sends the next one when the one before is answered."""
+
+    @property
+    def at_once(self) -> int:
+        """Texts that the model gets at once when it is called directly: those that are under way in the service."""
+        return min(self.streams * self.batch, MAX_AT_ONCE)
 
 
 @dataclass(slots=True)
@@ -130,8 +137,6 @@ class EmbedOutcome(TargetOutcome):
     dimensions: int = 0
     direct_problem: str = ""
     """Why the model was not called directly; empty when it was."""
-    step: int | None = None
-    """Texts that the model called directly was given at once."""
     quality: Quality = field(default_factory=Quality)
     passes: list[Pass] = field(default_factory=list[Pass])
 
@@ -220,16 +225,16 @@ async def measure(
             batches = rounds.batches(load)
             found.append(Round(sum(map(len, batches))))
             if direct is not None and number % 2:
-                found[-1].direct = await _directly(direct, batches)
+                found[-1].direct = await _directly(direct, load, batches)
             await _through_service(server, load, batches, found[-1])
             if direct is not None and not number % 2:
-                found[-1].direct = await _directly(direct, batches)
+                found[-1].direct = await _directly(direct, load, batches)
             on_round()
     return Pass(load, found, cost)
 
 
-async def _directly(direct: Direct, batches: Sequence[Sequence[str]]) -> DirectCost:
-    return await direct.embed([text for batch in batches for text in batch])
+async def _directly(direct: Direct, load: Load, batches: Sequence[Sequence[str]]) -> DirectCost:
+    return await direct.embed([text for batch in batches for text in batch], load.at_once)
 
 
 async def _through_service(server: Server, load: Load, batches: Sequence[Sequence[str]], found: Round) -> None:

@@ -19,7 +19,7 @@ from voxmesh_client.bench.shared_tables import (
     verdict_tables,
 )
 from voxmesh_client.bench.tables import MISSING, Table, number, percent
-from voxmesh_client.bench.vectors.passes import BATCHES_A_STREAM, EmbedOutcome, Pass, figures
+from voxmesh_client.bench.vectors.passes import BATCHES_A_STREAM, MAX_AT_ONCE, EmbedOutcome, Pass, figures
 from voxmesh_client.bench.vectors.runner import Run
 from voxmesh_client.bench.verdicts import Judgement
 
@@ -28,8 +28,9 @@ _METHOD = f"""## How it was measured
 - Targets one after another. Each stream sends a batch when the one before is answered, at least {BATCHES_A_STREAM} in a
   round; texts are queries, documents and passages of four documents in turn, no text twice.
 - Directly: the same texts by the same engine with the same settings, in a process of its own without a service, as many
-  at once as the engine wants. The two take turns round by round, each idle while the other works; the ratio is the
-  median over the rounds, 1 when the service costs nothing.
+  at once as are under way in the service, {MAX_AT_ONCE} at most. The two take turns round by round, each idle while the
+  other works; the ratio is the median over the rounds, 1 when the service costs nothing. On a machine that others keep
+  busy the service, which is several threads, gets a larger share of it: look at the CPU times.
 - Throughput: from the first message to the last answer, all streams together. Latency: of a batch, from its message to
   its answer. Queued: what the service says a batch waited for its turn, of its latency. Cut: texts whose end the model
   did not read.
@@ -180,7 +181,6 @@ def _to_json(run: Run) -> dict[str, Any]:
                 **outcome.figures,
                 "dimensions": outcome.dimensions,
                 "direct_problem": outcome.direct_problem,
-                "direct_step": outcome.step,
                 "passes": [_pass_json(each, outcome.model.device) for each in outcome.passes],
             }
             for outcome in run.outcomes

@@ -100,7 +100,6 @@ async def _direct(target: Target, outcome: EmbedOutcome, plan: Plan, view: View)
         try:
             with view.step(f"{outcome.name}: load the model alone", 0):
                 direct = await stack.enter_async_context(direct_model(target, plan.limits))
-            outcome.step = direct.step
         except NotLoaded as problem:
             outcome.direct_problem = str(problem)
         yield direct
