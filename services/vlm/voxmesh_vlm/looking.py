@@ -65,5 +65,6 @@ class Looking:
             options.prompt,
             options.response_schema,
             options.max_output_tokens,
+            language_codes=options.language_codes,
         )
         yield from self._engine.analyze(request)

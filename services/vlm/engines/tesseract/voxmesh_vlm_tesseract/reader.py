@@ -1,0 +1,135 @@
+"""Tesseract step by step: which way a page lies, where its lines are, and then line by line what they say."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tesserocr
+from PIL import Image
+from tesserocr import PSM, PT, RIL, PyTessBaseAPI
+
+from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_vlm_tesseract.page import Box, Page
+from voxmesh_vlm_tesseract.tessdata import ORIENTATION, SCRIPTS, SUFFIX
+
+SURE_OF_ORIENTATION = 0.5
+"""Tesseract says 0.3 and less of words that lie upright, and more of most that do not."""
+MARGIN = 4
+"""Pixels around a line that are looked at too."""
+STEEPEST, FLATTEST = 5.0, 0.3
+"""Degrees of a page's slope that is straightened."""
+MAX_READERS = 3
+"""Sets of languages that stay loaded."""
+_PICTURES = {PT.FLOWING_IMAGE, PT.HEADING_IMAGE, PT.PULLOUT_IMAGE, PT.HORZ_LINE, PT.VERT_LINE, PT.NOISE}
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a first look at a page tells."""
+
+    turn: int
+    """Degrees, counterclockwise, after which the page is upright."""
+    is_sure: bool
+    """The turn is right; else the page may as well lie upright."""
+    script: str
+    """ISO 15924; empty where too few letters tell it. Of a word or two it is often wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a line says."""
+
+    text: str
+    confidence: float
+    """From 0 to 1."""
+
+
+class Reader:
+    """Tesseract with the data of a folder that is made of links to files from several.
+
+    Args:
+        files: by the names of what they read.
+    """
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        tesserocr.set_leptonica_log_level(tesserocr.LeptLogLevel.NONE)
+        self._folder = tempfile.TemporaryDirectory(prefix="voxmesh-tessdata-")
+        for name, file in files.items():
+            (Path(self._folder.name) / f"{name}{SUFFIX}").symlink_to(file.absolute())
+        self._orientation = self._api(ORIENTATION, PSM.OSD_ONLY)
+        # Far fewer letters than it wants tell the way of a receipt.
+        self._orientation.SetVariable("min_characters_to_try", "5")
+        self._apis: dict[tuple[str, ...], PyTessBaseAPI] = {}
+
+    def glance(self, page: Page) -> Glance:
+        """Look at a page as a whole."""
+        self._orientation.SetImage(page.image)
+        found = self._orientation.DetectOrientationScript()
+        if not found:
+            return Glance(0, is_sure=True, script="")
+        turn, is_sure = found["orient_deg"], found["orient_conf"] >= SURE_OF_ORIENTATION
+        return Glance(turn, is_sure=is_sure, script=SCRIPTS.get(found["script_name"], ""))
+
+    def lines(self, page: Page, names: tuple[str, ...]) -> tuple[Page, list[Box]]:
+        """The lines of an upright page in the order of reading, and the page straightened to which they belong."""
+        boxes, slopes = self._layout(page, names)
+        slope = float(np.median(slopes)) if slopes else 0.0
+        # A few wild ones are of scripts whose letters hang.
+        agree = sum(abs(each - slope) < FLATTEST for each in slopes) > len(slopes) / 2
+        if len(slopes) < 2 or not agree or not FLATTEST < abs(slope) <= STEEPEST:
+            return page, boxes
+        straight = page.straightened(slope)
+        return straight, self._layout(straight, names)[0]
+
+    def read(self, line: Image.Image, names: tuple[str, ...]) -> Reading:
+        """Read a line's picture by the data of several languages, each word by the one that fits."""
+        api = self._loaded(names)
+        api.SetPageSegMode(PSM.RAW_LINE)
+        api.SetImage(line)
+        api.Recognize()
+        return Reading(api.GetUTF8Text().strip(), api.MeanTextConf() / 100)
+
+    def close(self) -> None:
+        """Free all of it."""
+        for api in (self._orientation, *self._apis.values()):
+            api.End()
+        self._apis.clear()
+        self._folder.cleanup()
+
+    def _layout(self, page: Page, names: tuple[str, ...]) -> tuple[list[Box], list[float]]:
+        """The boxes of the lines, and the slopes in degrees of those that have a baseline."""
+        api = self._loaded(names)
+        api.SetPageSegMode(PSM.AUTO)
+        api.SetImage(page.image)
+        found = api.AnalyseLayout()
+        boxes: list[Box] = []
+        slopes: list[float] = []
+        for line in tesserocr.iterate_level(found, RIL.TEXTLINE) if found else ():
+            box, baseline = line.BoundingBox(RIL.TEXTLINE), line.Baseline(RIL.TEXTLINE)
+            if not box or line.BlockType() in _PICTURES:
+                continue
+            boxes.append(box)
+            if baseline:
+                (left, begin), (right, end) = baseline
+                slopes.append(math.degrees(math.atan2(end - begin, right - left)))
+        return boxes, slopes
+
+    def _loaded(self, names: tuple[str, ...]) -> PyTessBaseAPI:
+        api = self._apis.pop(names, None) or self._api("+".join(names), PSM.AUTO)
+        self._apis[names] = api
+        if len(self._apis) > MAX_READERS:
+            self._apis.pop(next(iter(self._apis))).End()
+        return api
+
+    def _api(self, names: str, mode: int) -> PyTessBaseAPI:
+        try:
+            return PyTessBaseAPI(path=self._folder.name, lang=names, psm=mode)
+        except RuntimeError as error:
+            problem = f"Tesseract cannot load the data {names}: {error}; install it again"
+            raise FailedPrecondition("model", names, problem) from error
+

@@ -1,0 +1,130 @@
+"""The language data that is installed: where it lies, and which script each file reads.
+
+Tesseract wants all files in one folder. They come from several: the packages that the engine depends on (English,
+orientation), the engine itself (Kannada), and the operator's or the system's folders.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import langcodes
+
+from voxmesh_runtime.language_tags import primary
+
+ORIENTATION = "osd"
+"""The data that tells orientation and script, and reads nothing."""
+SUFFIX = ".traineddata"
+
+_OWN = Path(__file__).parent / "data"
+_STANDARD = (
+    Path(sys.prefix) / "share/tessdata",
+    _OWN,
+    Path("/usr/share/tesseract-ocr/5/tessdata"),
+    Path("/usr/share/tesseract-ocr/4.00/tessdata"),
+    Path("/usr/share/tessdata"),
+    Path("/usr/local/share/tessdata"),
+)
+"""Where packages of Python and of systems put it, first choice first."""
+_NAME = re.compile(r"[a-z]{3}(_[a-z]{3,4})?")
+"""A language's file; scripts' files begin with a capital, and those for vertical text end otherwise."""
+_NO_LANGUAGE = {ORIENTATION, "equ"}
+_TAGS = {"chi_sim": "zh-Hans", "chi_tra": "zh-Hant", "grc": "el", "frk": "de-Latf"}
+"""Files whose names are no language tags, or whose script CLDR does not tell as they have it."""
+
+SCRIPTS = {
+    "Arabic": "Arab",
+    "Armenian": "Armn",
+    "Bengali": "Beng",
+    "Canadian_Aboriginal": "Cans",
+    "Cherokee": "Cher",
+    "Cyrillic": "Cyrl",
+    "Devanagari": "Deva",
+    "Ethiopic": "Ethi",
+    "Fraktur": "Latf",
+    "Georgian": "Geor",
+    "Greek": "Grek",
+    "Gujarati": "Gujr",
+    "Gurmukhi": "Guru",
+    "Han": "Hans",
+    "Hangul": "Kore",
+    "Hebrew": "Hebr",
+    "Hiragana": "Jpan",
+    "Japanese": "Jpan",
+    "Kannada": "Knda",
+    "Katakana": "Jpan",
+    "Khmer": "Khmr",
+    "Korean": "Kore",
+    "Lao": "Laoo",
+    "Latin": "Latn",
+    "Malayalam": "Mlym",
+    "Myanmar": "Mymr",
+    "Oriya": "Orya",
+    "Sinhala": "Sinh",
+    "Tamil": "Taml",
+    "Telugu": "Telu",
+    "Thai": "Thai",
+    "Tibetan": "Tibt",
+}
+"""ISO 15924 of the scripts that the orientation data tells apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """Data that reads one language."""
+
+    name: str
+    """Of its file, such as `kan`."""
+    tag: str
+    """BCP-47."""
+    script: str
+    """ISO 15924."""
+
+
+def data_files(folders: Sequence[Path]) -> dict[str, Path]:
+    """The files of all folders by name, each from the first that has it; the standard folders come last."""
+    found: dict[str, Path] = {}
+    for folder in (*folders, *_STANDARD):
+        for file in sorted(folder.glob(f"*{SUFFIX}")):
+            found.setdefault(file.name.removesuffix(SUFFIX), file)
+    return found
+
+
+def languages_of(names: Sequence[str]) -> tuple[Language, ...]:
+    """What the files of these names read; those that are no language's are left out."""
+    return tuple(
+        Language(name, tag, script)
+        for name in names
+        if _NAME.fullmatch(name) and name not in _NO_LANGUAGE
+        for tag in [_TAGS.get(name) or _tag(name)]
+        if (script := langcodes.get(tag).maximize().script)
+    )
+
+
+def data_for(tags: Sequence[str], installed: Sequence[Language]) -> tuple[str, ...]:
+    """The names of the data that read languages, best first: their own, else any of the same script.
+
+    Args:
+        tags: BCP-47.
+        installed: what there is.
+    """
+    names: list[str] = []
+    for tag in tags:
+        own = [language.name for language in installed if primary(language.tag) == primary(tag)]
+        names += own or data_of(langcodes.get(tag).maximize().script or "", installed)[:1]
+    return tuple(dict.fromkeys(names))
+
+
+def data_of(script: str, installed: Sequence[Language]) -> tuple[str, ...]:
+    """The names of the data that read a script."""
+    return tuple(language.name for language in installed if language.script == script)
+
+
+def _tag(name: str) -> str:
+    """The tag of a file such as `aze_cyrl`; variants of time, such as `ita_old`, are the language itself."""
+    tag = name.replace("_", "-")
+    return langcodes.standardize_tag(tag if langcodes.tag_is_valid(tag) else name.partition("_")[0])

@@ -1,0 +1,94 @@
+"""Which scripts an engine reads, and what becomes of text in another: it is refused, not guessed at.
+
+    require_scripts   before anything is read, by the languages that the caller names
+    Held              while a picture is read, by what its lines look like
+
+Scripts are ISO 15924 codes, languages BCP-47.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from voxmesh_runtime.errors import Unimplemented
+from voxmesh_runtime.language_tags import script
+from voxmesh_runtime.quoting import listed
+from voxmesh_vlm.engine import EngineInfo, TextLine
+
+DECISIVE_LENGTH = 2.0
+"""Heights of a line; what is shorter, such as a page number or a speck, decides nothing."""
+LEAST_SHARE = 1 / 3
+"""Of the text of a picture, by length, that must be legible."""
+
+
+def require_scripts(engine: str, info: EngineInfo, languages: Sequence[str]) -> None:
+    """Refuse languages in a script that the engine does not read; one that tells no scripts may read any.
+
+    Raises:
+        Unimplemented: the details name engines that may read it.
+    """
+    missing = {tag: script(tag) for tag in languages if info.script_codes and script(tag) not in info.script_codes}
+    if missing:
+        unread = listed(f"{tag} ({code})" for tag, code in missing.items())
+        raise Unimplemented("language_codes", f"{engine} does not read {unread}; {_advice(info)}", info.readers)
+
+
+def illegible(engine: str, info: EngineInfo, picture: int, looks_like: str = "") -> Unimplemented:
+    """The refusal of a picture whose text the engine does not read.
+
+    Args:
+        engine: its name.
+        info: its own.
+        picture: its index.
+        looks_like: the script, where that is known.
+    """
+    what = f"looks like {looks_like}" if looks_like else "is in another script, or too blurred"
+    message = f"the text of image_chunk[{picture}] {what}, and {engine} cannot read it; {_advice(info)}"
+    return Unimplemented("script", message, info.readers)
+
+
+class Held:
+    """The lines of one picture, held back until it is clear that they are text which the engine reads.
+
+    A recogniser reads something into every script. That shows in its doubt, line after line; one line proves little.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[TextLine] = []
+        self._legible = self._illegible = 0.0
+        self.is_clear = False
+        """The picture's text is what the engine reads: its lines leave as they come."""
+
+    def add(self, line: TextLine, length: float, *, is_legible: bool) -> Iterable[TextLine]:
+        """Take the next line; give those that may leave now. An illegible one never does.
+
+        Args:
+            line: as it was read.
+            length: in heights of the line.
+            is_legible: the engine trusts its reading.
+        """
+        if length >= DECISIVE_LENGTH:
+            self._legible += length * is_legible
+            self._illegible += length * (not is_legible)
+        if is_legible:
+            self._lines.append(line)
+        self.is_clear = self.is_clear or self._legible > self._illegible
+        return self._taken() if self.is_clear else ()
+
+    @property
+    def is_refused(self) -> bool:
+        """Too little of the picture's text, of which all has been added, is legible."""
+        return not self.is_clear and self._legible < LEAST_SHARE * (self._legible + self._illegible)
+
+    def rest(self) -> Iterable[TextLine]:
+        """The lines that are left of a picture that is not refused."""
+        return self._taken()
+
+    def _taken(self) -> list[TextLine]:
+        lines, self._lines = self._lines, []
+        return lines
+
+
+def _advice(info: EngineInfo) -> str:
+    others = f"; use {' or '.join(info.readers)}" if info.readers else ""
+    return f"it reads {listed(info.script_codes)}{others}"
