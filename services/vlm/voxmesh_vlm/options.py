@@ -14,7 +14,7 @@ from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument, Unimplemented
 from voxmesh_runtime.language_tags import checked
 from voxmesh_runtime.refusals import check_count, check_range
-from voxmesh_vlm.engine import EngineInfo, Task
+from voxmesh_vlm.engine import Host, Task
 from voxmesh_vlm.scripts import require_scripts
 
 MAX_PROMPT_CHARACTERS = 32_000
@@ -37,7 +37,7 @@ class AnalysisOptions:
     language_codes: tuple[str, ...] = ()
 
 
-def analysis_options(analyze: vlm_pb2.Analyze, info: EngineInfo, default_tokens: int) -> AnalysisOptions:
+def analysis_options(analyze: vlm_pb2.Analyze, host: Host, default_tokens: int) -> AnalysisOptions:
     """The options of an `analyze`.
 
     Raises:
@@ -52,9 +52,9 @@ def analysis_options(analyze: vlm_pb2.Analyze, info: EngineInfo, default_tokens:
     check_range("analyze.max_output_tokens", tokens, 1, MAX_OUTPUT_TOKENS)
     schema = _schema(analyze.response_schema) if analyze.HasField("response_schema") else None
     languages = _languages(analyze.language_codes)
-    _require(info, task, wants_schema=schema is not None)
+    _require(host, task, wants_schema=schema is not None)
     if task is Task.READ_TEXT:
-        require_scripts(info.facts.engine, info, languages)
+        require_scripts(host.info, languages)
     return AnalysisOptions(task, analyze.prompt, schema, tokens, language_codes=languages)
 
 
@@ -86,8 +86,8 @@ def _languages(codes: Sequence[str]) -> tuple[str, ...]:
     return tuple(checked(f"{field}[{index}]", code) for index, code in enumerate(codes))
 
 
-def _require(info: EngineInfo, task: Task, *, wants_schema: bool) -> None:
-    engine = info.facts.engine
+def _require(host: Host, task: Task, *, wants_schema: bool) -> None:
+    engine, info = host.name, host.info
     advice = f"; use {' or '.join(info.alternatives)}" if info.alternatives else ""
     if task not in info.tasks:
         feature = f"TASK_{task.name}"

@@ -8,20 +8,23 @@ Scripts are ISO 15924 codes, languages BCP-47.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from voxmesh_runtime.errors import Unimplemented
 from voxmesh_runtime.language_tags import script
 from voxmesh_runtime.quoting import listed
-from voxmesh_vlm.engine import EngineInfo, TextLine
+from voxmesh_vlm.engine import EngineInfo, TextDelta, TextLine
 
+WORKING = TextDelta("")
+"""Yielded between steps that give nothing, so that a cancel gets through."""
 DECISIVE_LENGTH = 2.0
 """Heights of a line; what is shorter, such as a page number or a speck, decides nothing."""
 LEAST_SHARE = 1 / 3
 """Of the text of a picture, by length, that must be legible."""
 
 
-def require_scripts(engine: str, info: EngineInfo, languages: Sequence[str]) -> None:
+def require_scripts(info: EngineInfo, languages: Sequence[str]) -> None:
     """Refuse languages in a script that the engine does not read; one that tells no scripts may read any.
 
     Raises:
@@ -30,21 +33,31 @@ def require_scripts(engine: str, info: EngineInfo, languages: Sequence[str]) -> 
     missing = {tag: script(tag) for tag in languages if info.script_codes and script(tag) not in info.script_codes}
     if missing:
         unread = listed(f"{tag} ({code})" for tag, code in missing.items())
-        raise Unimplemented("language_codes", f"{engine} does not read {unread}; {_advice(info)}", info.readers)
+        raise Unimplemented("language_codes", f"the engine does not read {unread}; {_advice(info)}", info.readers)
 
 
-def illegible(engine: str, info: EngineInfo, picture: int, looks_like: str = "") -> Unimplemented:
+def illegible(info: EngineInfo, picture: int, looks_like: str = "") -> Unimplemented:
     """The refusal of a picture whose text the engine does not read.
 
     Args:
-        engine: its name.
-        info: its own.
+        info: the engine's.
         picture: its index.
         looks_like: the script, where that is known.
     """
     what = f"looks like {looks_like}" if looks_like else "is in another script, or too blurred"
-    message = f"the text of image_chunk[{picture}] {what}, and {engine} cannot read it; {_advice(info)}"
+    message = f"the text of image_chunk[{picture}] {what}, and the engine cannot read it; {_advice(info)}"
     return Unimplemented("script", message, info.readers)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A line that was found in a picture, whatever was made of it."""
+
+    line: TextLine
+    length: float
+    """In heights of the line."""
+    is_legible: bool
+    """The engine trusts its reading."""
 
 
 class Held:
@@ -59,28 +72,22 @@ class Held:
         self.is_clear = False
         """The picture's text is what the engine reads: its lines leave as they come."""
 
-    def add(self, line: TextLine, length: float, *, is_legible: bool) -> Iterable[TextLine]:
-        """Take the next line; give those that may leave now. An illegible one never does.
-
-        Args:
-            line: as it was read.
-            length: in heights of the line.
-            is_legible: the engine trusts its reading.
-        """
-        if length >= DECISIVE_LENGTH:
-            self._legible += length * is_legible
-            self._illegible += length * (not is_legible)
-        if is_legible:
-            self._lines.append(line)
+    def add(self, found: Found) -> list[TextLine]:
+        """Take the next line; give those that may leave now. An illegible one never does."""
+        if found.length >= DECISIVE_LENGTH:
+            self._legible += found.length * found.is_legible
+            self._illegible += found.length * (not found.is_legible)
+        if found.is_legible:
+            self._lines.append(found.line)
         self.is_clear = self.is_clear or self._legible > self._illegible
-        return self._taken() if self.is_clear else ()
+        return self._taken() if self.is_clear else []
 
     @property
     def is_refused(self) -> bool:
         """Too little of the picture's text, of which all has been added, is legible."""
         return not self.is_clear and self._legible < LEAST_SHARE * (self._legible + self._illegible)
 
-    def rest(self) -> Iterable[TextLine]:
+    def rest(self) -> list[TextLine]:
         """The lines that are left of a picture that is not refused."""
         return self._taken()
 

@@ -9,23 +9,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.errors import FailedPrecondition, Unimplemented
 from voxmesh_runtime.models import InvalidSourceError, LocalPath, parse_source
-from voxmesh_vlm.engine import Analysis, AnalysisRequest, EngineInfo, Output, Picture, Task, TextDelta, TextLine
-from voxmesh_vlm.scripts import Held, illegible
+from voxmesh_vlm.engine import Analysis, AnalysisRequest, EngineInfo, Output, Picture, Task, TextLine
+from voxmesh_vlm.scripts import WORKING, Found, Held, illegible
 from voxmesh_vlm_tesseract.page import Box, Page
 from voxmesh_vlm_tesseract.reader import MARGIN, Glance, Reader
 from voxmesh_vlm_tesseract.settings import TesseractSettings
 from voxmesh_vlm_tesseract.tessdata import ORIENTATION, Language, data_files, data_for, data_of, languages_of
 
-NAME = "tesseract"
 TRUSTED = 0.65
 """Confidence of a line that is taken for read; what is made of another script has less, but for a few lines."""
 TRUSTED_ALL_THE_SAME = 0.85
 """The same where the page as a whole looks like a script that is not read: of two words that look is often wrong."""
-WORKING = TextDelta("")
-"""Lets a cancel through between steps that give nothing."""
 _MODEL = "tessdata_fast"
 
 
@@ -80,7 +77,9 @@ class TesseractEngine:
         """
         if request.task is not Task.READ_TEXT:
             others = self.info.alternatives
-            raise Unimplemented("TASK_ANSWER", f"{NAME} reads text and cannot answer; use {' or '.join(others)}", others)
+            raise Unimplemented(
+                "TASK_ANSWER", f"the engine reads text and cannot answer; use {' or '.join(others)}", others
+            )
         if self._reader is None:
             raise RuntimeError("load() comes before the first use")
         for index, picture in enumerate(request.pictures):
@@ -107,7 +106,7 @@ class TesseractEngine:
                 return
         readable = next((held for held in tries if not held.is_refused), None)
         if readable is None:
-            raise illegible(NAME, self.info, index, "" if glance.script in self.info.script_codes else glance.script)
+            raise illegible(self.info, index, "" if glance.script in self.info.script_codes else glance.script)
         yield from readable.rest()
 
     def _ways(self, glance: Glance, tags: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
@@ -141,8 +140,7 @@ class TesseractEngine:
             left, top, right, bottom = box
             line = TextLine(index, reading.text, page.corners(box), reading.confidence)
             is_legible = bool(reading.text) and reading.confidence >= least
-            yield WORKING
-            yield from held.add(line, (right - left) / (bottom - top), is_legible=is_legible)
+            yield from held.add(Found(line, (right - left) / (bottom - top), is_legible)) or [WORKING]
 
 
 def _folder(model: str) -> Path:
@@ -160,8 +158,6 @@ def _facts(context: EngineContext) -> ModelFacts:
     device = context.device
     return ModelFacts(
         model=context.model or _MODEL,
-        engine=NAME,
-        distribution="voxmesh-vlm-tesseract",
         license="Apache-2.0",
         device_reason="" if device in {"auto", "cpu"} else f"the engine runs on the CPU only, not on {device}",
     )

@@ -12,6 +12,8 @@ from voxmesh_vlm.engine import Picture
 
 MAX_PIXELS = 9_000_000
 """More are made fewer: a page of A4 at 300 dots an inch has as many, and layout analysis takes seconds beyond."""
+LARGEST_SCALE = 2.0
+"""Smaller pictures are enlarged so far: below 15 pixels an em Tesseract misses letters, and whole lines."""
 MARGIN = 16
 """Pixels around the picture; letters that touch an edge are taken for something else."""
 
@@ -38,9 +40,9 @@ class Page:
         """Lay out a picture as it lies."""
         grey = Image.fromarray(picture).convert("L")
         size = grey.size
-        scale = min(1.0, (MAX_PIXELS / (grey.width * grey.height)) ** 0.5)
-        if scale < 1:
-            grey = grey.resize((max(1, round(grey.width * scale)), max(1, round(grey.height * scale))), Image.Resampling.BOX)
+        scale = min(LARGEST_SCALE, (MAX_PIXELS / (grey.width * grey.height)) ** 0.5)
+        scaled = max(1, round(grey.width * scale)), max(1, round(grey.height * scale))
+        grey = grey.resize(scaled, Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC)
         background = int(np.median(np.asarray(grey)))
         if background < 128:
             grey, background = Image.eval(grey, lambda level: 255 - level), 255 - background

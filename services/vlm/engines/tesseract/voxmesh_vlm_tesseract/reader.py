@@ -132,4 +132,3 @@ class Reader:
         except RuntimeError as error:
             problem = f"Tesseract cannot load the data {names}: {error}; install it again"
             raise FailedPrecondition("model", names, problem) from error
-
