@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.errors import FailedPrecondition, Unimplemented
 from voxmesh_runtime.models import InvalidSourceError, LocalPath, parse_source
-from voxmesh_vlm.engine import Analysis, AnalysisRequest, EngineInfo, Output, Picture, Task, TextLine
-from voxmesh_vlm.scripts import WORKING, Found, Held, illegible
-from voxmesh_vlm_tesseract.page import Box, Page
-from voxmesh_vlm_tesseract.reader import MARGIN, Glance, Reader
+from voxmesh_vlm.engine import Analysis, AnalysisRequest, EngineInfo, Picture, Task
+from voxmesh_vlm.scripts import WORKING, Held, illegible
+from voxmesh_vlm_tesseract.page import Page
+from voxmesh_vlm_tesseract.reader import Glance, Reader
 from voxmesh_vlm_tesseract.settings import TesseractSettings
 from voxmesh_vlm_tesseract.tessdata import ORIENTATION, Language, data_files, data_for, data_of, languages_of
 
@@ -98,10 +98,9 @@ class TesseractEngine:
         yield WORKING
         tries: list[Held] = []
         for turn, names in self._ways(glance, tags):
-            straight, boxes = reader.lines(page.turned(turn), names)
-            yield WORKING
             tries.append(Held())
-            yield from self._lines(reader, straight, boxes, names, glance, index, tries[-1])
+            for found in reader.lines(index, page.turned(turn), names, self._least(glance, names)):
+                yield from tries[-1].add(found) or [WORKING]
             if tries[-1].is_clear:
                 return
         readable = next((held for held in tries if not held.is_refused), None)
@@ -123,24 +122,10 @@ class TesseractEngine:
         names = [language.name for language in self._languages]
         return tuple(name for name in self._preferred if name in names) or tuple(names[:1])
 
-    def _lines(
-        self,
-        reader: Reader,
-        page: Page,
-        boxes: Sequence[Box],
-        names: tuple[str, ...],
-        glance: Glance,
-        index: int,
-        held: Held,
-    ) -> Generator[Output, None, None]:
+    def _least(self, glance: Glance, names: Sequence[str]) -> float:
+        """Confidence from which a line is taken for read."""
         scripts = {language.script for language in self._languages if language.name in names}
-        least = TRUSTED if not glance.script or glance.script in scripts else TRUSTED_ALL_THE_SAME
-        for box in boxes:
-            reading = reader.read(page.cut_out(box, MARGIN), names)
-            left, top, right, bottom = box
-            line = TextLine(index, reading.text, page.corners(box), reading.confidence)
-            is_legible = bool(reading.text) and reading.confidence >= least
-            yield from held.add(Found(line, (right - left) / (bottom - top), is_legible)) or [WORKING]
+        return TRUSTED if not glance.script or glance.script in scripts else TRUSTED_ALL_THE_SAME
 
 
 def _folder(model: str) -> Path:

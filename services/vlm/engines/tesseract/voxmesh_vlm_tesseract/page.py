@@ -14,6 +14,7 @@ MAX_PIXELS = 9_000_000
 """More are made fewer: a page of A4 at 300 dots an inch has as many, and layout analysis takes seconds beyond."""
 LARGEST_SCALE = 2.0
 """Smaller pictures are enlarged so far: below 15 pixels an em Tesseract misses letters, and whole lines."""
+MIDDLE_GREY = 128
 MARGIN = 16
 """Pixels around the picture; letters that touch an edge are taken for something else."""
 
@@ -44,7 +45,7 @@ class Page:
         scaled = max(1, round(grey.width * scale)), max(1, round(grey.height * scale))
         grey = grey.resize(scaled, Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC)
         background = int(np.median(np.asarray(grey)))
-        if background < 128:
+        if background < MIDDLE_GREY:
             grey, background = Image.eval(grey, lambda level: 255 - level), 255 - background
         image = Image.new("L", (grey.width + 2 * MARGIN, grey.height + 2 * MARGIN), background)
         image.paste(grey, (MARGIN, MARGIN))

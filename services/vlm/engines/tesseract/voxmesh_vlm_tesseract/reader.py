@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from PIL import Image
 from tesserocr import PSM, PT, RIL, PyTessBaseAPI
 
 from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_vlm.engine import TextLine
+from voxmesh_vlm.scripts import Found
 from voxmesh_vlm_tesseract.page import Box, Page
 from voxmesh_vlm_tesseract.tessdata import ORIENTATION, SCRIPTS, SUFFIX
 
@@ -38,15 +40,6 @@ class Glance:
     """The turn is right; else the page may as well lie upright."""
     script: str
     """ISO 15924; empty where too few letters tell it. Of a word or two it is often wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a line says."""
-
-    text: str
-    confidence: float
-    """From 0 to 1."""
 
 
 class Reader:
@@ -75,24 +68,21 @@ class Reader:
         turn, is_sure = found["orient_deg"], found["orient_conf"] >= SURE_OF_ORIENTATION
         return Glance(turn, is_sure=is_sure, script=SCRIPTS.get(found["script_name"], ""))
 
-    def lines(self, page: Page, names: tuple[str, ...]) -> tuple[Page, list[Box]]:
-        """The lines of an upright page in the order of reading, and the page straightened to which they belong."""
-        boxes, slopes = self._layout(page, names)
-        slope = float(np.median(slopes)) if slopes else 0.0
-        # A few wild ones are of scripts whose letters hang.
-        agree = sum(abs(each - slope) < FLATTEST for each in slopes) > len(slopes) / 2
-        if len(slopes) < 2 or not agree or not FLATTEST < abs(slope) <= STEEPEST:
-            return page, boxes
-        straight = page.straightened(slope)
-        return straight, self._layout(straight, names)[0]
+    def lines(self, index: int, page: Page, names: tuple[str, ...], least: float) -> Iterator[Found]:
+        """The lines of an upright page in the order of reading, each word read by the language that fits.
 
-    def read(self, line: Image.Image, names: tuple[str, ...]) -> Reading:
-        """Read a line's picture by the data of several languages, each word by the one that fits."""
-        api = self._loaded(names)
-        api.SetPageSegMode(PSM.RAW_LINE)
-        api.SetImage(line)
-        api.Recognize()
-        return Reading(api.GetUTF8Text().strip(), api.MeanTextConf() / 100)
+        Args:
+            index: of the picture.
+            page: of it.
+            names: of the languages' data.
+            least: confidence of a legible line, from 0 to 1.
+        """
+        straight, boxes = self._straight(page, names)
+        for box in boxes:
+            text, confidence = self._read(straight.cut_out(box, MARGIN), names)
+            line = TextLine(index, text, straight.corners(box), confidence)
+            left, top, right, bottom = box
+            yield Found(line, (right - left) / (bottom - top), bool(text) and confidence >= least)
 
     def close(self) -> None:
         """Free all of it."""
@@ -100,6 +90,26 @@ class Reader:
             api.End()
         self._apis.clear()
         self._folder.cleanup()
+
+    def _straight(self, page: Page, names: tuple[str, ...]) -> tuple[Page, list[Box]]:
+        """The page without its slope, and the boxes of its lines."""
+        boxes, slopes = self._layout(page, names)
+        slope = float(np.median(slopes)) if slopes else 0.0
+        # A few wild ones are of scripts whose letters hang; one line tells nothing.
+        agree = [each for each in slopes if abs(each - slope) < FLATTEST]
+        if len(agree) <= max(1, len(slopes) / 2) or not FLATTEST < abs(slope) <= STEEPEST:
+            return page, boxes
+        straight = page.straightened(slope)
+        return straight, self._layout(straight, names)[0]
+
+    def _read(self, line: Image.Image, names: tuple[str, ...]) -> tuple[str, float]:
+        """The text of a line's picture and its confidence, from 0 to 1."""
+        api = self._loaded(names)
+        api.SetPageSegMode(PSM.RAW_LINE)
+        # Each line is a picture of its own, for those of other streams come between.
+        api.SetImage(line)
+        api.Recognize()
+        return " ".join(api.GetUTF8Text().split()), api.MeanTextConf() / 100
 
     def _layout(self, page: Page, names: tuple[str, ...]) -> tuple[list[Box], list[float]]:
         """The boxes of the lines, and the slopes in degrees of those that have a baseline."""
