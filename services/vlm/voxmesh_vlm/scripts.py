@@ -57,7 +57,9 @@ class Found:
     length: float
     """In heights of the line."""
     is_legible: bool
-    """The engine trusts its reading."""
+    """Worth sending: the engine trusts its reading."""
+    is_proof: bool
+    """It would not look like this in a script that the engine does not read."""
 
 
 class Held:
@@ -68,24 +70,24 @@ class Held:
 
     def __init__(self) -> None:
         self._lines: list[TextLine] = []
-        self._legible = self._illegible = 0.0
+        self._proved = self._doubtful = 0.0
         self.is_clear = False
         """The picture's text is what the engine reads: its lines leave as they come."""
 
     def add(self, found: Found) -> list[TextLine]:
         """Take the next line; give those that may leave now. An illegible one never does."""
         if found.length >= DECISIVE_LENGTH:
-            self._legible += found.length * found.is_legible
-            self._illegible += found.length * (not found.is_legible)
+            self._proved += found.length * found.is_proof
+            self._doubtful += found.length * (not found.is_proof)
         if found.is_legible:
             self._lines.append(found.line)
-        self.is_clear = self.is_clear or self._legible > self._illegible
+        self.is_clear = self.is_clear or self._proved > self._doubtful
         return self._taken() if self.is_clear else []
 
     @property
     def is_refused(self) -> bool:
         """Too little of the picture's text, of which all has been added, is legible."""
-        return not self.is_clear and self._legible < LEAST_SHARE * (self._legible + self._illegible)
+        return not self.is_clear and self._proved < LEAST_SHARE * (self._proved + self._doubtful)
 
     def rest(self) -> list[TextLine]:
         """The lines that are left of a picture that is not refused."""

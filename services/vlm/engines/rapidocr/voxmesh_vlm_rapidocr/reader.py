@@ -112,4 +112,5 @@ def _steps(order: Sequence[int]) -> Iterator[Sequence[int]]:
 def _found(picture: int, text: str, crop: Picture, box: Box, score: float) -> Found:
     corners = tuple((float(x), float(y)) for x, y in box)
     line = TextLine(picture, text, corners, min(1.0, float(score)))
-    return Found(line, crop.shape[1] / crop.shape[0], is_legible(crop, text, score))
+    is_read = is_legible(crop, text, score)
+    return Found(line, crop.shape[1] / crop.shape[0], is_read, is_read)

@@ -15,14 +15,13 @@ from voxmesh_runtime.models import InvalidSourceError, LocalPath, parse_source
 from voxmesh_vlm.engine import Analysis, AnalysisRequest, EngineInfo, Picture, Task
 from voxmesh_vlm.scripts import WORKING, Held, illegible
 from voxmesh_vlm_tesseract.page import Page
-from voxmesh_vlm_tesseract.reader import Glance, Reader
+from voxmesh_vlm_tesseract.reader import TRUSTED, Glance, Reader
 from voxmesh_vlm_tesseract.settings import TesseractSettings
 from voxmesh_vlm_tesseract.tessdata import ORIENTATION, Language, data_files, data_for, data_of, languages_of
 
-TRUSTED = 0.65
-"""Confidence of a line that is taken for read; what is made of another script has less, but for a few lines."""
-TRUSTED_ALL_THE_SAME = 0.85
-"""The same where the page as a whole looks like a script that is not read: of two words that look is often wrong."""
+SURE = 0.85
+"""Confidence of a line that is read, though the page looks like a script that is not: of two words that look is often
+wrong."""
 _MODEL = "tessdata_fast"
 
 
@@ -93,13 +92,14 @@ class TesseractEngine:
 
     def _picture(self, reader: Reader, index: int, picture: Picture, tags: Sequence[str]) -> Analysis:
         """The lines of a picture, read in the likeliest way and language, or the next ones if that gives nothing."""
-        page = Page.of(picture)
+        page = reader.sized(Page.of(picture), self._usual)
+        yield WORKING
         glance = reader.glance(page)
         yield WORKING
         tries: list[Held] = []
         for turn, names in self._ways(glance, tags):
             tries.append(Held())
-            for found in reader.lines(index, page.turned(turn), names, self._least(glance, names)):
+            for found in reader.lines(index, page.turned(turn), names, self._proof(glance, names)):
                 yield from tries[-1].add(found) or [WORKING]
             if tries[-1].is_clear:
                 return
@@ -122,10 +122,10 @@ class TesseractEngine:
         names = [language.name for language in self._languages]
         return tuple(name for name in self._preferred if name in names) or tuple(names[:1])
 
-    def _least(self, glance: Glance, names: Sequence[str]) -> float:
-        """Confidence from which a line is taken for read."""
+    def _proof(self, glance: Glance, names: Sequence[str]) -> float:
+        """Confidence from which a line proves that the page is in a script of the data."""
         scripts = {language.script for language in self._languages if language.name in names}
-        return TRUSTED if not glance.script or glance.script in scripts else TRUSTED_ALL_THE_SAME
+        return TRUSTED if not glance.script or glance.script in scripts else SURE
 
 
 def _folder(model: str) -> Path:

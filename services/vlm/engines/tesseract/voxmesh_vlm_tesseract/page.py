@@ -12,8 +12,6 @@ from voxmesh_vlm.engine import Picture
 
 MAX_PIXELS = 9_000_000
 """More are made fewer: a page of A4 at 300 dots an inch has as many, and layout analysis takes seconds beyond."""
-LARGEST_SCALE = 2.0
-"""Smaller pictures are enlarged so far: below 15 pixels an em Tesseract misses letters, and whole lines."""
 MIDDLE_GREY = 128
 MARGIN = 16
 """Pixels around the picture; letters that touch an edge are taken for something else."""
@@ -41,9 +39,10 @@ class Page:
         """Lay out a picture as it lies."""
         grey = Image.fromarray(picture).convert("L")
         size = grey.size
-        scale = min(LARGEST_SCALE, (MAX_PIXELS / (grey.width * grey.height)) ** 0.5)
-        scaled = max(1, round(grey.width * scale)), max(1, round(grey.height * scale))
-        grey = grey.resize(scaled, Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC)
+        scale = (MAX_PIXELS / (grey.width * grey.height)) ** 0.5
+        if scale < 1:
+            scaled = max(1, round(grey.width * scale)), max(1, round(grey.height * scale))
+            grey = grey.resize(scaled, Image.Resampling.BOX)
         background = int(np.median(np.asarray(grey)))
         if background < MIDDLE_GREY:
             grey, background = Image.eval(grey, lambda level: 255 - level), 255 - background
@@ -51,6 +50,17 @@ class Page:
         image.paste(grey, (MARGIN, MARGIN))
         across, down = size[0] / grey.width, size[1] / grey.height
         return cls(image, np.array([[across, 0, -MARGIN * across], [0, down, -MARGIN * down], [0, 0, 1.0]]), size)
+
+    @property
+    def can_grow(self) -> bool:
+        """Twice as wide and high it is not too large yet."""
+        return 4 * self.image.width * self.image.height <= MAX_PIXELS
+
+    def doubled(self) -> Page:
+        """The page twice as wide and high."""
+        wide, high = self.image.size
+        image = self.image.resize((2 * wide, 2 * high), Image.Resampling.BICUBIC)
+        return Page(image, self.back @ np.diag([0.5, 0.5, 1.0]), self.size)
 
     def turned(self, degrees: int) -> Page:
         """The page turned counterclockwise by a multiple of 90 degrees."""

@@ -19,10 +19,15 @@ from voxmesh_vlm.scripts import Found
 from voxmesh_vlm_tesseract.page import Box, Page
 from voxmesh_vlm_tesseract.tessdata import ORIENTATION, SCRIPTS, SUFFIX
 
+TRUSTED = 0.65
+"""Confidence of a line that is taken for read; what is made of another script has less, but for a few lines."""
 SURE_OF_ORIENTATION = 0.5
 """Tesseract says 0.3 and less of words that lie upright, and more of most that do not."""
 MARGIN = 4
 """Pixels around a line that are looked at too."""
+SMALL_LINE = 24
+"""Pixels; where all lines are lower, letters get lost, and a page that lies upright seems to stand on its head."""
+MAX_DOUBLINGS = 2
 STEEPEST, FLATTEST = 5.0, 0.3
 """Degrees of a page's slope that is straightened."""
 MAX_READERS = 3
@@ -54,10 +59,25 @@ class Reader:
         self._folder = tempfile.TemporaryDirectory(prefix="voxmesh-tessdata-")
         for name, file in files.items():
             (Path(self._folder.name) / f"{name}{SUFFIX}").symlink_to(file.absolute())
-        self._orientation = self._api(ORIENTATION, PSM.OSD_ONLY)
+        try:
+            self._orientation = self._api(ORIENTATION, PSM.OSD_ONLY)
+        except FailedPrecondition:
+            self._folder.cleanup()
+            raise
         # Far fewer letters than it wants tell the way of a receipt.
         self._orientation.SetVariable("min_characters_to_try", "5")
         self._apis: dict[tuple[str, ...], PyTessBaseAPI] = {}
+
+    def sized(self, page: Page, names: tuple[str, ...]) -> Page:
+        """The page enlarged until its lines are high enough."""
+        for _ in range(MAX_DOUBLINGS):
+            boxes, _ = self._layout(page, names)
+            # A page that lies on its side has upright lines.
+            heights = [min(right - left, bottom - top) for left, top, right, bottom in boxes]
+            if not heights or max(heights) >= SMALL_LINE or not page.can_grow:
+                break
+            page = page.doubled()
+        return page
 
     def glance(self, page: Page) -> Glance:
         """Look at a page as a whole."""
@@ -68,21 +88,22 @@ class Reader:
         turn, is_sure = found["orient_deg"], found["orient_conf"] >= SURE_OF_ORIENTATION
         return Glance(turn, is_sure=is_sure, script=SCRIPTS.get(found["script_name"], ""))
 
-    def lines(self, index: int, page: Page, names: tuple[str, ...], least: float) -> Iterator[Found]:
+    def lines(self, index: int, page: Page, names: tuple[str, ...], sure: float) -> Iterator[Found]:
         """The lines of an upright page in the order of reading, each word read by the language that fits.
 
         Args:
             index: of the picture.
             page: of it.
             names: of the languages' data.
-            least: confidence of a legible line, from 0 to 1.
+            sure: confidence, from 0 to 1, that proves a line to be in a script of the data.
         """
         straight, boxes = self._straight(page, names)
         for box in boxes:
             text, confidence = self._read(straight.cut_out(box, MARGIN), names)
             line = TextLine(index, text, straight.corners(box), confidence)
             left, top, right, bottom = box
-            yield Found(line, (right - left) / (bottom - top), bool(text) and confidence >= least)
+            is_legible = bool(text) and confidence >= TRUSTED
+            yield Found(line, (right - left) / (bottom - top), is_legible, is_legible and confidence >= sure)
 
     def close(self) -> None:
         """Free all of it."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import langcodes
 
-from voxmesh_runtime.language_tags import primary
+from voxmesh_runtime.language_tags import primary, script
 
 ORIENTATION = "osd"
 """The data that tells orientation and script, and reads nothing."""
@@ -30,10 +30,11 @@ _STANDARD = (
     Path("/usr/local/share/tessdata"),
 )
 """Where packages of Python and of systems put it, first choice first."""
-_NAME = re.compile(r"[a-z]{3}(_[a-z]{3,4})?")
+_NAME = re.compile(r"[a-z]{3}(_(?!vert)[a-z]{3,4})?")
 """A language's file; scripts' files begin with a capital, and those for vertical text end otherwise."""
 _NO_LANGUAGE = {ORIENTATION, "equ"}
-_TAGS = {"chi_sim": "zh-Hans", "chi_tra": "zh-Hant", "grc": "el", "frk": "de-Latf"}
+_SCRIPTS_OF_FILES = {"latn", "cyrl"}
+_TAGS = {"chi_sim": "zh-Hans", "chi_tra": "zh-Hant", "grc": "el", "frk": "de-Latf", "deu_frak": "de-Latf"}
 """Files whose names are no language tags, or whose script CLDR does not tell as they have it."""
 
 SCRIPTS = {
@@ -45,7 +46,7 @@ SCRIPTS = {
     "Cyrillic": "Cyrl",
     "Devanagari": "Deva",
     "Ethiopic": "Ethi",
-    "Fraktur": "Latf",
+    "Fraktur": "Latn",
     "Georgian": "Geor",
     "Greek": "Grek",
     "Gujarati": "Gujr",
@@ -96,13 +97,8 @@ def data_files(folders: Sequence[Path]) -> dict[str, Path]:
 
 def languages_of(names: Sequence[str]) -> tuple[Language, ...]:
     """What the files of these names read; those that are no language's are left out."""
-    return tuple(
-        Language(name, tag, script)
-        for name in names
-        if _NAME.fullmatch(name) and name not in _NO_LANGUAGE
-        for tag in [_TAGS.get(name) or _tag(name)]
-        if (script := langcodes.get(tag).maximize().script)
-    )
+    tags = {name: _tag(name) for name in names if _NAME.fullmatch(name) and name not in _NO_LANGUAGE}
+    return tuple(Language(name, tag, script(tag)) for name, tag in tags.items() if script(tag))
 
 
 def data_for(tags: Sequence[str], installed: Sequence[Language]) -> tuple[str, ...]:
@@ -114,17 +110,20 @@ def data_for(tags: Sequence[str], installed: Sequence[Language]) -> tuple[str, .
     """
     names: list[str] = []
     for tag in tags:
-        own = [language.name for language in installed if primary(language.tag) == primary(tag)]
-        names += own or data_of(langcodes.get(tag).maximize().script or "", installed)[:1]
+        alike = [language for language in installed if language.script == script(tag)]
+        own = [language for language in alike if primary(language.tag) == primary(tag)]
+        names += [language.name for language in own or alike[:1]]
     return tuple(dict.fromkeys(names))
 
 
-def data_of(script: str, installed: Sequence[Language]) -> tuple[str, ...]:
-    """The names of the data that read a script."""
-    return tuple(language.name for language in installed if language.script == script)
+def data_of(code: str, installed: Sequence[Language]) -> tuple[str, ...]:
+    """The names of the data that read a script, ISO 15924."""
+    return tuple(language.name for language in installed if language.script == code)
 
 
 def _tag(name: str) -> str:
     """The tag of a file such as `aze_cyrl`; variants of time, such as `ita_old`, are the language itself."""
-    tag = name.replace("_", "-")
-    return langcodes.standardize_tag(tag if langcodes.tag_is_valid(tag) else name.partition("_")[0])
+    language, _, variant = name.partition("_")
+    if name in _TAGS:
+        return _TAGS[name]
+    return langcodes.standardize_tag(f"{language}-{variant}" if variant in _SCRIPTS_OF_FILES else language)
