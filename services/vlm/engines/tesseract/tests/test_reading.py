@@ -115,8 +115,8 @@ def test_a_page_turned_there_and_back_has_its_corners() -> None:
         assert {(0.0, 0.0), (50.0, 0.0), (50.0, 30.0), (0.0, 30.0)} == set(corners)
         assert all(0 in np.subtract(*pair) for pair in pairwise(corners))
     tilted = page.straightened(5)
-    middle = [size // 2 for size in tilted.image.size]
-    assert np.allclose(tilted.corners((*middle, *middle))[0], (25, 15), atol=1)
+    across, down = (size // 2 for size in tilted.image.size)
+    assert np.allclose(tilted.corners((across, down, across, down))[0], (25, 15), atol=1)
 
 
 def test_a_language_chooses_the_data(engine: Engine) -> None:

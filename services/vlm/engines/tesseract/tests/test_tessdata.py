@@ -17,8 +17,8 @@ pytestmark = pytest.mark.engine
 NAMES = ("eng", "fra", "kan", "chi_sim", "chi_tra", "srp", "srp_latn", "jpn", "frk", "ita_old")
 
 
-def engine(**changes: str) -> Engine:
-    return load_engine("vlm", "tesseract")(EngineContext(**changes))
+def engine(model: str) -> Engine:
+    return load_engine("vlm", "tesseract")(EngineContext(model))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_operators_folder_comes_first(tmp_path: Path) -> None:
 def test_more_data_is_more_scripts(tmp_path: Path) -> None:
     for name in ("kan", "hin"):
         (tmp_path / f"{name}{SUFFIX}").symlink_to(data_files([])["kan"])
-    found = engine(model=str(tmp_path))
+    found = engine(str(tmp_path))
     found.load()
     assert found.info.script_codes == ("Deva", "Knda", "Latn")
     found.close()
@@ -92,10 +92,10 @@ def test_more_data_is_more_scripts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", ["hub:some/model", "path:/nowhere", "eng"])
 def test_a_model_that_is_no_folder_of_data_is_refused(model: str) -> None:
     with pytest.raises(FailedPrecondition, match=r"folder of \.traineddata files"):
-        engine(model=model)
+        engine(model)
 
 
 def test_data_that_is_damaged_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
     (tmp_path / f"osd{SUFFIX}").write_bytes(b"no data")
     with pytest.raises(FailedPrecondition, match="cannot load the data osd"):
-        engine(model=str(tmp_path)).load()
+        engine(str(tmp_path)).load()

@@ -157,7 +157,7 @@ class Reader:
             self._apis.pop(next(iter(self._apis))).End()
         return api
 
-    def _api(self, names: str, mode: int) -> PyTessBaseAPI:
+    def _api(self, names: str, mode: PSM) -> PyTessBaseAPI:
         try:
             return PyTessBaseAPI(path=self._folder.name, lang=names, psm=mode)
         except RuntimeError as error:
