@@ -32,8 +32,8 @@ class Reads(vlm_pb2_grpc.VisionLanguageServiceServicer):
         del request, context
         return vlm_pb2.GetModelInfoResponse(tasks=[vlm_pb2.Analyze.TASK_READ_TEXT])
 
-    async def StreamingAnalyze(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Response]:  # noqa: N802 # as above
-        async for _ in requests:
+    async def StreamingAnalyze(self, request_iterator: AsyncIterator[Any], context: Any) -> AsyncIterator[Response]:  # noqa: N802 # as above
+        async for _ in request_iterator:
             pass
         if isinstance(self._answer, grpc.StatusCode):
             await context.abort(self._answer, "no")
