@@ -18,8 +18,8 @@ from voxmesh_vlm.engine import EngineInfo, TextDelta, TextLine
 
 WORKING = TextDelta("")
 """Yielded between steps that give nothing, so that a cancel gets through."""
-DECISIVE_LENGTH = 2.0
-"""Heights of a line; what is shorter, such as a page number or a speck, decides nothing."""
+DECISIVE_LENGTH = 3.0
+"""Heights of a line; what is shorter, such as a page number or a speck in a photo, decides nothing."""
 LEAST_SHARE = 1 / 3
 """Of the text of a picture, by length, that must be legible."""
 
