@@ -18,8 +18,8 @@ from voxmesh_vlm.engine import EngineInfo, TextDelta, TextLine
 
 WORKING = TextDelta("")
 """Yielded between steps that give nothing, so that a cancel gets through."""
-DECISIVE_LENGTH = 3.0
-"""Heights of a line; what is shorter, such as a page number or a speck in a photo, decides nothing."""
+LEAST_PROOF, LEAST_DOUBT = 2.0, 3.0
+"""Heights of a line; what is shorter decides nothing: any script has a letter like 3, and a photo has specks."""
 LEAST_SHARE = 1 / 3
 """Of the text of a picture, by length, that must be legible."""
 
@@ -76,9 +76,10 @@ class Held:
 
     def add(self, found: Found) -> list[TextLine]:
         """Take the next line; give those that may leave now. An illegible one never does."""
-        if found.length >= DECISIVE_LENGTH:
-            self._proved += found.length * found.is_proof
-            self._doubtful += found.length * (not found.is_proof)
+        if found.is_proof and found.length >= LEAST_PROOF:
+            self._proved += found.length
+        elif not found.is_proof and found.length >= LEAST_DOUBT:
+            self._doubtful += found.length
         if found.is_legible:
             self._lines.append(found.line)
         self.is_clear = self.is_clear or self._proved > self._doubtful
