@@ -30,7 +30,8 @@ async def look(
 ) -> str:
     """Words about the pictures: an answer where the model can give one, else the text it reads.
 
-    `new_hop` makes the clock of a hop by service and host.
+    A backend that cannot do it, such as one that does not read the script of the text, is followed by the next; it is
+    well all the same. `new_hop` makes the clock of a hop by service and host.
 
     Raises:
         ServiceFailed: the service refused the pictures or broke.
@@ -43,7 +44,8 @@ async def look(
             is_last = backend is candidates[-1]
             if is_last or failure.code == grpc.StatusCode.INVALID_ARGUMENT:
                 raise
-            backend.failed(failure.problem)
+            if failure.code != grpc.StatusCode.UNIMPLEMENTED:
+                backend.failed(failure.problem)
     raise AssertionError("a slot has at least one backend")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voxmesh_runtime.errors import InvalidArgument
-from voxmesh_runtime.language_tags import UnknownLanguage, best_match, canonical, checked, primary
+from voxmesh_runtime.language_tags import UnknownLanguage, best_match, canonical, checked, primary, script
 
 pytestmark = pytest.mark.unit
 
@@ -78,3 +78,21 @@ def test_the_nearest_of_those_that_are_there_is_of_the_same_language(
     wanted: str, supported: list[str], found: str | None
 ) -> None:
     assert best_match(wanted, supported) == found
+
+
+@pytest.mark.parametrize(
+    ("tag", "code"),
+    [
+        ("en", "Latn"),
+        ("kn_IN", "Knda"),
+        ("zh", "Hans"),
+        ("zh-TW", "Hant"),
+        ("ja", "Jpan"),
+        ("sr", "Cyrl"),
+        ("sr_RS@latin", "Latn"),
+        ("pa", "Guru"),
+        ("?", ""),
+    ],
+)
+def test_a_language_has_the_script_that_it_is_mostly_written_in(tag: str, code: str) -> None:
+    assert script(tag) == code

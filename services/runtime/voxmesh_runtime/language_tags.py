@@ -65,6 +65,15 @@ def primary(tag: str) -> str:
     return _SAME.get(language, language)
 
 
+def script(tag: str) -> str:
+    """The script that a language is written in, ISO 15924: `Knda` of `kn`, `Cyrl` of `sr`, `Latn` of `sr-Latn`.
+
+    Empty for what is no tag.
+    """
+    known = _known(tag)
+    return langcodes.get(known).maximize().script or "" if known else ""
+
+
 def best_match(wanted: str, supported: Iterable[str]) -> str | None:
     """The one of `supported` that is the same tag, else the first of the same language, as it is written there."""
     near = [tag for tag in supported if primary(tag) == primary(wanted) != ""]

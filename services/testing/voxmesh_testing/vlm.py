@@ -26,6 +26,7 @@ from voxmesh_testing.pictures import (
     CANCEL,
     MEBIBYTE,
     READ_TEXT,
+    SCRIPTS,
     Request,
     VlmExchange,
     analyze,
@@ -36,6 +37,7 @@ from voxmesh_testing.pictures import (
     page,
     read,
     upload,
+    written_in,
 )
 from voxmesh_testing.streams import details, exchange, serving
 from voxmesh_vlm.engine import Host, Task
@@ -340,3 +342,45 @@ class VlmConformance(EngineConformance):
             assert info.model_info.license
             assert self.task() in info.tasks
             assert info.structured_results == self.loaded.info.structured_results
+        assert list(info.script_codes) == list(self.loaded.info.script_codes)
+
+    @pytest.mark.parametrize("script", SCRIPTS)
+    async def test_text_in_any_script_is_read_right_or_refused_with_those_that_are_read(self, script: str) -> None:
+        async with self.reading() as stream:
+            self._require_scripts()
+            await stream.send(*upload(written_in(script)), analyze())
+            if script not in self.loaded.info.script_codes:
+                await self._is_refused(stream)
+                return
+            await stream.until("finished")
+            assert lines_of(stream.seen) == [line.replace(" ", "") for line in SCRIPTS[script][1]]
+
+    @pytest.mark.parametrize("script", SCRIPTS)
+    async def test_languages_in_a_script_that_is_not_read_are_refused(self, script: str) -> None:
+        language, lines = SCRIPTS[script]
+        async with self.reading() as stream:
+            self._require_scripts()
+            await stream.send(*upload(written_in(script)), analyze(language_codes=[language]))
+            if script not in self.loaded.info.script_codes:
+                await self._is_refused(stream)
+                return
+            await stream.until("finished")
+            assert lines_of(stream.seen) == [line.replace(" ", "") for line in lines]
+
+    async def test_a_text_that_is_no_language_is_refused(self) -> None:
+        assert await self.refusal(*upload(b"x"), analyze(self.task(), language_codes=["en", "?"])) == (
+            "analyze.language_codes[1]"
+        )
+
+    def _require_scripts(self) -> None:
+        if not self.loaded.info.script_codes:
+            pytest.skip("the engine does not tell which scripts it reads")
+
+    async def _is_refused(self, stream: VlmExchange) -> None:
+        info = self.loaded.info
+        error = await stream.failure()
+        assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+        assert not lines_of(stream.seen)
+        assert all(code in str(error.details()) for code in info.script_codes)
+        (reason,) = (detail for detail in details(error) if isinstance(detail, error_details_pb2.ErrorInfo))
+        assert reason.metadata["engines"] == ",".join(info.readers)

@@ -20,17 +20,28 @@ _ENOUGH = 64
 """Levels of grey between ink and background with which it is well seen."""
 
 
-def background(layer: Image.Image) -> int:
-    """The grey level to lay behind a picture with transparency, mode RGBA: white, unless its ink is hard to see there.
+class Inks:
+    """The ink of a picture with transparency, added band by band.
 
     What counts is ink that touches something transparent; a panel with its own text is legible anywhere.
     """
-    alpha = layer.getchannel("A")
-    opacity = np.asarray(alpha)
-    # The least opacity of a pixel and those around it.
-    around = np.asarray(alpha.filter(ImageFilter.MinFilter(3)))
-    edge = (opacity >= _SEEN) & (around < opacity // _FALLS)
-    return best_background(np.bincount(np.asarray(layer.convert("L"))[edge], minlength=256))
+
+    def __init__(self) -> None:
+        self._levels = np.zeros(256, np.int64)
+
+    def add(self, layer: Image.Image) -> None:
+        """Count the ink of a band, mode RGBA."""
+        alpha = layer.getchannel("A")
+        opacity = np.asarray(alpha)
+        # The least opacity of a pixel and those around it.
+        around = np.asarray(alpha.filter(ImageFilter.MinFilter(3)))
+        edge = (opacity >= _SEEN) & (around < opacity // _FALLS)
+        self._levels += np.bincount(np.asarray(layer.convert("L"))[edge], minlength=256)
+
+    @property
+    def background(self) -> int:
+        """The grey level to lay behind the picture: white, unless its ink is hard to see there."""
+        return best_background(self._levels)
 
 
 def best_background(levels: npt.NDArray[np.int64]) -> int:

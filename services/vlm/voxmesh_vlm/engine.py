@@ -43,6 +43,10 @@ class EngineInfo:
     """Keeps a JSON Schema."""
     alternatives: tuple[str, ...] = ()
     """Engines of this project that can do what this one cannot; empty where there are none."""
+    script_codes: tuple[str, ...] = ()
+    """Scripts of the text that it reads, ISO 15924; empty when it does not know."""
+    readers: tuple[str, ...] = ()
+    """Engines of this project that read scripts which this one does not."""
     max_batch_size: int = 1
     """Analyses that one step may hold; above 1 the engine is a `BatchingEngine`."""
 
@@ -58,11 +62,13 @@ class AnalysisRequest:
     """JSON Schema; None means free text."""
     max_output_tokens: int = 1024
     """Longest answer; lines of text that are read have no tokens."""
+    language_codes: tuple[str, ...] = ()
+    """BCP-47, of the text to read; empty lets the engine find out."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """The next piece of an answer."""
+    """The next piece of an answer; an empty one tells that the engine is at work, and goes no further."""
 
     text: str
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 from voxmesh_runtime.clock import WorkClock
-from voxmesh_vlm.engine import Analysis, AnalysisRequest, Host, Output
+from voxmesh_vlm.engine import Analysis, AnalysisRequest, Host, Output, Picture
 from voxmesh_vlm.options import AnalysisOptions
 from voxmesh_vlm.pictures import decode
 
@@ -26,6 +27,8 @@ class Looking:
         self.host = host
         self._free = asyncio.Semaphore(max_analyses)
         self._max_pixels = max_pixels
+        # One, so that cancelled analyses cannot heap up decoded pictures; not the model's, which has other work.
+        self._decoder = ThreadPoolExecutor(1, "decoder")
 
     async def outputs(
         self, files: Sequence[bytes], options: AnalysisOptions, clock: WorkClock
@@ -38,20 +41,29 @@ class Looking:
         began = time.monotonic()
         async with self._free:
             clock.queued_s += time.monotonic() - began
+            pictures = await self._decoded(files, clock)
             async with (
                 self.host.using() as stepper,
-                aclosing(stepper.iterate(lambda: self._analysis(files, options))) as steps,
+                aclosing(stepper.iterate(lambda: self._analysis(pictures, options))) as steps,
             ):
                 async for step in steps:
                     clock.worked(step.started_ns, step.compute_s, step.queued_s, step.batch_size)
                     yield step.result
 
-    def _analysis(self, files: Sequence[bytes], options: AnalysisOptions) -> Analysis:
+    async def _decoded(self, files: Sequence[bytes], clock: WorkClock) -> tuple[Picture, ...]:
+        started_ns, began = time.time_ns(), time.monotonic()
+        loop = asyncio.get_running_loop()
+        pictures = await loop.run_in_executor(self._decoder, decode, files, self._max_pixels)
+        clock.worked(started_ns, time.monotonic() - began, 0.0)
+        return pictures
+
+    def _analysis(self, pictures: tuple[Picture, ...], options: AnalysisOptions) -> Analysis:
         request = AnalysisRequest(
-            decode(files, self._max_pixels),
+            pictures,
             options.task,
             options.prompt,
             options.response_schema,
             options.max_output_tokens,
+            language_codes=options.language_codes,
         )
         return self.host.engine.analyze(request)

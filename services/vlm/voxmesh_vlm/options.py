@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,15 @@ from google.protobuf import json_format, struct_pb2
 from voxmesh.vlm.v1 import vlm_pb2
 from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument, Unimplemented
+from voxmesh_runtime.language_tags import checked
 from voxmesh_runtime.refusals import check_count, check_range
 from voxmesh_vlm.engine import Host, Task
+from voxmesh_vlm.scripts import require_scripts
 
 MAX_PROMPT_CHARACTERS = 32_000
 MAX_SCHEMA_CHARACTERS = 100_000
 MAX_OUTPUT_TOKENS = 1_000_000
+MAX_LANGUAGES = 16
 
 TASKS = {vlm_pb2.Analyze.TASK_READ_TEXT: Task.READ_TEXT, vlm_pb2.Analyze.TASK_ANSWER: Task.ANSWER}
 """The contract's tasks."""
@@ -30,6 +34,7 @@ class AnalysisOptions:
     prompt: str
     response_schema: dict[str, Any] | None
     max_output_tokens: int
+    language_codes: tuple[str, ...] = ()
 
 
 def analysis_options(analyze: vlm_pb2.Analyze, host: Host, default_tokens: int) -> AnalysisOptions:
@@ -46,8 +51,11 @@ def analysis_options(analyze: vlm_pb2.Analyze, host: Host, default_tokens: int) 
     tokens = analyze.max_output_tokens if analyze.HasField("max_output_tokens") else default_tokens
     check_range("analyze.max_output_tokens", tokens, 1, MAX_OUTPUT_TOKENS)
     schema = _schema(analyze.response_schema) if analyze.HasField("response_schema") else None
+    languages = _languages(analyze.language_codes)
     _require(host, task, wants_schema=schema is not None)
-    return AnalysisOptions(task, analyze.prompt, schema, tokens)
+    if task is Task.READ_TEXT:
+        require_scripts(host.info, languages)
+    return AnalysisOptions(task, analyze.prompt, schema, tokens, language_codes=languages)
 
 
 def _check_prompt(prompt: str, task: Task) -> None:
@@ -70,6 +78,12 @@ def _schema(schema: struct_pb2.Struct) -> dict[str, Any]:
     check_count(field, len(text), MAX_SCHEMA_CHARACTERS)
     refuse_control_tokens(field, text)
     return value
+
+
+def _languages(codes: Sequence[str]) -> tuple[str, ...]:
+    field = "analyze.language_codes"
+    check_count(field, len(codes), MAX_LANGUAGES, unit="languages")
+    return tuple(checked(f"{field}[{index}]", code) for index, code in enumerate(codes))
 
 
 def _require(host: Host, task: Task, *, wants_schema: bool) -> None:

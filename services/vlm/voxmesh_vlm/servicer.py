@@ -65,6 +65,7 @@ class VlmService(vlm_pb2_grpc.VisionLanguageServiceServicer):
             model_info=self._host.model_info(self.streams),
             tasks=[number for number, task in TASKS.items() if task in info.tasks],
             structured_results=info.structured_results,
+            script_codes=info.script_codes,
         )
 
     async def _receive(self, call: StreamCall[Request, Response], schedule: Schedule) -> None:

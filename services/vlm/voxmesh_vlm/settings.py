@@ -17,6 +17,6 @@ class VlmSettings(EngineSettings):
     max_pending_image_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024)
     """Picture files, in bytes, that one analysis may hold together."""
     max_pixels: int = Field(default=40_000_000, ge=1_000_000)
-    """Pixels that the pictures of one analysis may have together: about 7 bytes of memory each."""
+    """Pixels that the pictures of one analysis may have together: 3 bytes of memory each, up to 16 while decoded."""
     max_output_tokens: int = Field(default=1024, ge=1)
     """Longest answer in tokens where the caller sets none."""

@@ -7,7 +7,8 @@ import numpy as np
 
 from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.errors import FailedPrecondition, Unimplemented
-from voxmesh_vlm.engine import Analysis, AnalysisRequest, EngineInfo, Task
+from voxmesh_vlm.engine import Analysis, AnalysisRequest, EngineInfo, Picture, Task
+from voxmesh_vlm.scripts import WORKING, Held, illegible
 from voxmesh_vlm_rapidocr.reader import Reader
 
 MODEL = "PP-OCRv6 (small)"
@@ -22,7 +23,12 @@ class RapidOcrEngine:
             raise FailedPrecondition("model", str(context.model), problem)
         self._threads = context.threads
         self._reader: Reader | None = None
-        self.info = EngineInfo(_facts(context.device), frozenset({Task.READ_TEXT}))
+        self.info = EngineInfo(
+            _facts(context.device),
+            frozenset({Task.READ_TEXT}),
+            script_codes=("Hans", "Hant", "Jpan", "Latn"),
+            readers=("tesseract",),
+        )
 
     def load(self) -> None:
         """Load the model; does nothing when it is loaded."""
@@ -40,18 +46,26 @@ class RapidOcrEngine:
         """The lines of text, picture after picture.
 
         Raises:
-            Unimplemented: anything but reading is asked for.
+            Unimplemented: anything but reading is asked for, or a picture's text is in a script that is not read.
         """
         if request.task is not Task.READ_TEXT:
             raise Unimplemented("TASK_ANSWER", "rapidocr reads text and cannot answer")
         if self._reader is None:
             raise RuntimeError("load() comes before the first use")
         for index, picture in enumerate(request.pictures):
-            yield from self._reader.read(index, picture)
+            yield from self._picture(self._reader, index, picture)
 
     def close(self) -> None:
         """Free the model."""
         self._reader = None
+
+    def _picture(self, reader: Reader, index: int, picture: Picture) -> Analysis:
+        held = Held()
+        for found in reader.read(index, picture):
+            yield from held.add(found) or [WORKING]
+        if held.is_refused:
+            raise illegible(self.info, index)
+        yield from held.rest()
 
 
 def _facts(device: str) -> ModelFacts:

@@ -12,12 +12,12 @@ import rapidocr
 from rapidocr.main import RapidOCRError
 
 from voxmesh_vlm.engine import Picture, TextLine
+from voxmesh_vlm.scripts import Found
 from voxmesh_vlm_rapidocr.canvas import Box, Canvas, cut_out
 from voxmesh_vlm_rapidocr.layout import reading_order, text_corners
+from voxmesh_vlm_rapidocr.legibility import is_legible
 from voxmesh_vlm_rapidocr.tiles import Stitch, spans_of
 
-LEAST_CONFIDENCE = 0.5
-"""What is read with less is no text, most of the time."""
 FLIP_CONFIDENCE = 0.9
 LONGEST_LOOK = 12
 """Of a line's length, in heights, this much is looked at to tell whether it is upside down."""
@@ -54,15 +54,15 @@ class Reader:
             }
         )
 
-    def read(self, index: int, picture: Picture) -> Generator[TextLine, None, None]:
+    def read(self, index: int, picture: Picture) -> Generator[Found, None, None]:
         """The lines of a picture in reading order; of a tall one, piece by piece from its top."""
         for cut, boxes in self._parts(picture):
             crops, places = self._upright(cut, boxes)
             for step in _steps(reading_order(places)):
                 found = self._ocr.recognize_txt([crops[place] for place in step])
-                for place, text, score in zip(step, found.txts or (), found.scores, strict=True):
-                    if text.strip() and score >= LEAST_CONFIDENCE:
-                        yield _line(index, text.strip(), places[place], score)
+                texts = found.txts or [""] * len(step)
+                for place, text, score in zip(step, texts, found.scores or [0.0] * len(step), strict=True):
+                    yield _found(index, text.strip(), crops[place], places[place], score)
 
     def _parts(self, picture: Picture) -> Iterator[tuple[list[Picture], list[Box]]]:
         """Cut-outs of lines, as they lie, and their boxes in pixels of the picture."""
@@ -109,6 +109,8 @@ def _steps(order: Sequence[int]) -> Iterator[Sequence[int]]:
         yield order[begin : begin + LINES_A_STEP]
 
 
-def _line(picture: int, text: str, box: Box, score: float) -> TextLine:
+def _found(picture: int, text: str, crop: Picture, box: Box, score: float) -> Found:
     corners = tuple((float(x), float(y)) for x, y in box)
-    return TextLine(picture, text, corners, min(1.0, float(score)))
+    line = TextLine(picture, text, corners, min(1.0, float(score)))
+    is_read = is_legible(crop, text, score)
+    return Found(line, crop.shape[1] / crop.shape[0], is_read, is_read)
