@@ -17,10 +17,10 @@ from voxmesh_llm_proxy.conformance import PNG, cancel, generate, prefill, struct
 from voxmesh_llm_proxy.endpoint import RemoteEndpoint
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
-from voxmesh_llm_proxy.structs import Json
 from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream, text
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.conformance import FREED_WITHIN_S
+from voxmesh_runtime.structs import Json
 from voxmesh_runtime.testing import Exchange, details, exchange, serving, wait_until
 
 pytestmark = pytest.mark.unit
