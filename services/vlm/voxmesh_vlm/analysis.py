@@ -89,6 +89,8 @@ async def _send(analysis: Analysis, call: StreamCall[Request, Response], output:
     if isinstance(output, Truncated):
         analysis.truncated = True
         return
+    if output == TextDelta(""):
+        return
     analysis.clock.output()
     await call.send(_response(analysis.index, output))
 

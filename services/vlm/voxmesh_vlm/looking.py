@@ -9,9 +9,10 @@ from contextlib import aclosing
 from typing import Any
 
 from voxmesh_runtime.clock import WorkClock
+from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.worker import Worker
 from voxmesh_vlm import engine as engines
-from voxmesh_vlm.engine import AnalysisRequest, Engine, EngineInfo, Output
+from voxmesh_vlm.engine import AnalysisRequest, Engine, EngineInfo, Output, Picture
 from voxmesh_vlm.options import AnalysisOptions
 from voxmesh_vlm.pictures import decode
 
@@ -59,11 +60,29 @@ class Looking:
                 self._worker.post(analysis.close)
 
     def _analysis(self, files: Sequence[bytes], options: AnalysisOptions) -> engines.Analysis:
+        pictures = decode(files, self._max_pixels)
+        if options.frame_interval_s is not None:
+            check_frames(pictures)
         request = AnalysisRequest(
-            decode(files, self._max_pixels),
+            pictures,
             options.task,
             options.prompt,
             options.response_schema,
             options.max_output_tokens,
+            options.frame_interval_s,
+            options.language_codes,
         )
         yield from self._engine.analyze(request)
+
+
+def check_frames(pictures: Sequence[Picture]) -> None:
+    """Refuse pictures that are no frames of one video.
+
+    Raises:
+        InvalidArgument: `image_chunk[i]` is of another size than the first.
+    """
+    for index, picture in enumerate(pictures):
+        if picture.shape != pictures[0].shape:
+            sizes = [f"{shape[1]}x{shape[0]}" for shape in (picture.shape, pictures[0].shape)]
+            problem = f"has {sizes[0]} pixels, the first frame {sizes[1]}; frames of one video have one size"
+            raise InvalidArgument(f"image_chunk[{index}]", problem)

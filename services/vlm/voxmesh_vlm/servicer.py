@@ -69,6 +69,7 @@ class VlmService(vlm_pb2_grpc.VisionLanguageServiceServicer):
             model_info=info.facts.to_proto(self.streams),
             tasks=[number for number, task in TASKS.items() if task in info.tasks],
             structured_results=info.structured_results,
+            video=info.video,
         )
 
     async def _receive(self, call: StreamCall[Request, Response], schedule: Schedule) -> None:
