@@ -1,7 +1,7 @@
 """Make the test checkpoint: a small Qwen3-VL that learns to read a few lines of drawn text, and to say where they are.
 
-`python services/vlm/engines/qwen_vl/bench/fixture.py FOLDER --minutes 30`; nothing is fetched. It knows fifteen lines in
-the font of Pillow, in any order, one to three in a picture, one to three pictures, and pictures that are empty.
+`python services/vlm/engines/qwen_vl/bench/fixture.py FOLDER`; nothing is fetched. It knows fifteen lines in the font of
+Pillow, in any order, one or two in a picture, one or three pictures, and pictures that are empty.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from transformers import Qwen3VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 
 from voxmesh_vlm.engine import Picture
+from voxmesh_vlm.spotting import spotting_prompt
 from voxmesh_vlm_qwen_vl.pixels import Patcher
-from voxmesh_vlm_qwen_vl.prompts import DESCRIBE, DESCRIBE_SEVERAL, READ, Prompt, Prompter
+from voxmesh_vlm_qwen_vl.prompts import DESCRIBE, DESCRIBE_SEVERAL, Prompt, Prompter
 from voxmesh_vlm_qwen_vl.testing import config_of, save, write_tokenizer
 
 LINES = (
     *("Invoice 2041", "Total 17 euro", "Hello world", "Chunks", "first", "second", "third", "one", "two"),
     *("apple", "pear", "hammer", "nail", "after", "time"),
 )
-_BLOCK_S = 45.0
+_BLOCK_S = 60.0
 _IGNORED = -100
 
 
@@ -116,7 +117,7 @@ class Lessons:
             drawn = Drawn(blank, (), ())
         if rng.random() < 0.25:  # noqa: PLR2004 # a share
             return self._sample(DESCRIBE, [drawn], "\n".join(drawn.lines) or "nothing")
-        return self._sample(READ, [drawn], reading(drawn))
+        return self._sample(spotting_prompt(), [drawn], reading(drawn))
 
     def _several(self, count: int) -> Sample:
         short = [line for line in LINES if len(line) < 8]  # noqa: PLR2004 # what fits
@@ -173,7 +174,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    text = " ".join([*LINES, '[{"bbox_2d": [', '], "text_content": "', '"}, {"bbox_2d": [', '"}]', READ, DESCRIBE])
+    text = " ".join(
+        [*LINES, '[{"bbox_2d": [', '], "text_content": "', '"}, {"bbox_2d": [', '"}]', spotting_prompt(), DESCRIBE]
+    )
     numbers = " ".join(f"{value}," for value in range(0, 1001, 8))
     tokenizer = write_tokenizer(options.folder, f"{text} {text} {text} {numbers} {numbers}", 700)
     model: Any = Qwen3VLForConditionalGeneration(config_of(tokenizer, width=96, eyes_width=64, head=32))

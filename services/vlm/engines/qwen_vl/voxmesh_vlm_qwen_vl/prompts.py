@@ -20,11 +20,6 @@ DESCRIBE = "Describe this image."
 DESCRIBE_SEVERAL = "Describe these images."
 DESCRIBE_VIDEO = "Describe this video."
 EXTRACT = "Extract the data that you see."
-READ = (
-    "Spotting all the text in the image with line-level, and output in JSON format as "
-    "[{'bbox_2d': [x1, y1, x2, y2], 'text_content': 'text'}, ...]."
-)
-"""As the model was taught to find text; places are in thousandths of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +96,6 @@ def answer_text(request: AnalysisRequest) -> str:
     if schema is None:
         return text
     return f"{text}\n\nAnswer with JSON that satisfies this JSON Schema:\n{json.dumps(schema, ensure_ascii=False)}"
-
-
-def reading_text(language_codes: Sequence[str]) -> str:
-    """What to say to the model for the lines of text in a picture."""
-    return f"{READ} The text is in: {', '.join(language_codes)}." if language_codes else READ
 
 
 def _description(request: AnalysisRequest) -> str:

@@ -9,12 +9,12 @@ from tokenizers.decoders import DecodeStream
 from voxmesh_runtime.errors import InvalidArgument, Unavailable
 from voxmesh_vlm.engine import Analysis, AnalysisRequest, Structured, TextDelta, Truncated
 from voxmesh_vlm.schemas import fault
+from voxmesh_vlm.spotting import SCHEMA, LineReader, spotting_prompt
 from voxmesh_vlm_qwen_vl.decoder import Choose, likeliest
 from voxmesh_vlm_qwen_vl.grammar import parsed
-from voxmesh_vlm_qwen_vl.lines import SCHEMA, LineReader
 from voxmesh_vlm_qwen_vl.loading import Loaded
 from voxmesh_vlm_qwen_vl.pixels import with_margin
-from voxmesh_vlm_qwen_vl.prompts import Prompt, answer_text, reading_text
+from voxmesh_vlm_qwen_vl.prompts import Prompt, answer_text
 from voxmesh_vlm_qwen_vl.settings import QwenVlSettings
 
 _AT_WORK = TextDelta("")
@@ -50,7 +50,7 @@ class Seeing:
         is_cut = False
         for index, picture in enumerate(request.pictures):
             patches = self._model.patcher.pictures([picture], self._settings.max_pixels)
-            prompt = self._model.prompter.of_pictures(reading_text(request.language_codes), patches)
+            prompt = self._model.prompter.of_pictures(spotting_prompt(request.language_codes), patches)
             limit = self._limit(prompt, self._settings.max_reading_tokens)
             height, width = with_margin(picture).shape[:2]
             reader = LineReader(index, width, height)
