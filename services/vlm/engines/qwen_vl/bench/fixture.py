@@ -26,8 +26,9 @@ from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageP
 
 from voxmesh_vlm.engine import Picture
 from voxmesh_vlm.spotting import spotting_prompt
+from voxmesh_vlm.wording import DESCRIBE, DESCRIBE_SEVERAL
 from voxmesh_vlm_qwen_vl.pixels import Patcher
-from voxmesh_vlm_qwen_vl.prompts import DESCRIBE, DESCRIBE_SEVERAL, Prompt, Prompter
+from voxmesh_vlm_qwen_vl.prompts import Prompt, Prompter
 from voxmesh_vlm_qwen_vl.testing import config_of, save, write_tokenizer
 
 LINES = (

@@ -5,7 +5,6 @@ Whatever a caller wrote is text: marks in it, such as <|image_pad|>, are spelled
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,13 +12,7 @@ from typing import Any
 
 import torch
 
-from voxmesh_vlm.engine import AnalysisRequest
 from voxmesh_vlm_qwen_vl.pixels import Patcher, Patches
-
-DESCRIBE = "Describe this image."
-DESCRIBE_SEVERAL = "Describe these images."
-DESCRIBE_VIDEO = "Describe this video."
-EXTRACT = "Extract the data that you see."
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +80,3 @@ def pair_times(frames: int, interval_s: float) -> list[float]:
     """The time of each pair of frames, halfway between the two; of an odd number the last stands twice."""
     places = [*range(frames), *([frames - 1] if frames % 2 else [])]
     return [(first + second) / 2 * interval_s for first, second in zip(places[::2], places[1::2], strict=True)]
-
-
-def answer_text(request: AnalysisRequest) -> str:
-    """What to say to the model for an answer; without a prompt it describes or extracts."""
-    schema = request.response_schema
-    text = request.prompt or (_description(request) if schema is None else EXTRACT)
-    if schema is None:
-        return text
-    return f"{text}\n\nAnswer with JSON that satisfies this JSON Schema:\n{json.dumps(schema, ensure_ascii=False)}"
-
-
-def _description(request: AnalysisRequest) -> str:
-    if request.frame_interval_s is not None:
-        return DESCRIBE_VIDEO
-    return DESCRIBE_SEVERAL if len(request.pictures) > 1 else DESCRIBE

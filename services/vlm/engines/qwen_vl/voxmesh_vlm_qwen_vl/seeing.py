@@ -10,11 +10,12 @@ from voxmesh_runtime.errors import InvalidArgument, Unavailable
 from voxmesh_vlm.engine import Analysis, AnalysisRequest, Structured, TextDelta, Truncated
 from voxmesh_vlm.schemas import fault
 from voxmesh_vlm.spotting import SCHEMA, LineReader, spotting_prompt
+from voxmesh_vlm.wording import answer_text
 from voxmesh_vlm_qwen_vl.decoder import Choose, likeliest
 from voxmesh_vlm_qwen_vl.grammar import parsed
 from voxmesh_vlm_qwen_vl.loading import Loaded
 from voxmesh_vlm_qwen_vl.pixels import with_margin
-from voxmesh_vlm_qwen_vl.prompts import Prompt, answer_text
+from voxmesh_vlm_qwen_vl.prompts import Prompt
 from voxmesh_vlm_qwen_vl.settings import QwenVlSettings
 
 _AT_WORK = TextDelta("")
