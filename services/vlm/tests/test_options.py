@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from google.protobuf import duration_pb2, struct_pb2
 
 from voxmesh.vlm.v1 import vlm_pb2
-from voxmesh_runtime.engines import ModelFacts
+from voxmesh_runtime.engine import ModelFacts
 from voxmesh_runtime.errors import InvalidArgument, Unimplemented
+from voxmesh_testing.pictures import ANSWER, READ_TEXT
 from voxmesh_vlm.engine import EngineInfo, Task
 from voxmesh_vlm.options import analysis_options
 from voxmesh_vlm.schemas import checked_schema, fault
-from voxmesh_vlm.testing import ANSWER, READ_TEXT
 
 pytestmark = pytest.mark.unit
 
-FACTS = ModelFacts("m", "e", "voxmesh-vlm", "x")
-ALL = EngineInfo(FACTS, frozenset(Task), structured_results=True, video=True)
-STILL = EngineInfo(FACTS, frozenset(Task), alternatives=("other",))
+FACTS = ModelFacts("m", "x")
+ALL: Any = SimpleNamespace(name="e", info=EngineInfo(FACTS, frozenset(Task), structured_results=True, video=True))
+"""The host of an engine that can do everything."""
+STILL: Any = SimpleNamespace(name="e", info=EngineInfo(FACTS, frozenset(Task), alternatives=("other",)))
 
 
 def struct(value: dict[str, Any]) -> struct_pb2.Struct:

@@ -6,37 +6,27 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
 
 from voxmesh_runtime.clock import WorkClock
 from voxmesh_runtime.errors import InvalidArgument
-from voxmesh_runtime.worker import Worker
-from voxmesh_vlm import engine as engines
-from voxmesh_vlm.engine import AnalysisRequest, Engine, EngineInfo, Output, Picture
+from voxmesh_vlm.engine import Analysis, AnalysisRequest, Host, Output, Picture
 from voxmesh_vlm.options import AnalysisOptions
 from voxmesh_vlm.pictures import decode
 
-VlmWorker = Worker[Any, Any]
-
 
 class Looking:
-    """The model and its worker.
+    """The model of a service.
 
     Args:
+        host: of the model, which is in memory while it looks.
         max_analyses: that hold decoded pictures at once; the others wait in order of arrival.
         max_pixels: of one analysis.
     """
 
-    def __init__(self, engine: Engine, worker: VlmWorker, max_analyses: int, max_pixels: int) -> None:
-        self._engine = engine
-        self._worker = worker
+    def __init__(self, host: Host, max_analyses: int, max_pixels: int) -> None:
+        self.host = host
         self._free = asyncio.Semaphore(max_analyses)
         self._max_pixels = max_pixels
-
-    @property
-    def info(self) -> EngineInfo:
-        """What the model can do."""
-        return self._engine.info
 
     async def outputs(
         self, files: Sequence[bytes], options: AnalysisOptions, clock: WorkClock
@@ -49,17 +39,15 @@ class Looking:
         began = time.monotonic()
         async with self._free:
             clock.queued_s += time.monotonic() - began
-            analysis = self._analysis(files, options)
-            try:
-                async with aclosing(self._worker.iterate(analysis)) as steps:  # pyright: ignore[reportArgumentType] # an async generator, though declared as an iterator
-                    async for step in steps:
-                        clock.worked(step.started_ns, step.compute_s, step.queued_s)
-                        yield step.result
-            finally:
-                # On the worker's thread, where the generator may still be in a step.
-                self._worker.post(analysis.close)
+            async with (
+                self.host.using() as stepper,
+                aclosing(stepper.iterate(lambda: self._analysis(files, options))) as steps,
+            ):
+                async for step in steps:
+                    clock.worked(step.started_ns, step.compute_s, step.queued_s, step.batch_size)
+                    yield step.result
 
-    def _analysis(self, files: Sequence[bytes], options: AnalysisOptions) -> engines.Analysis:
+    def _analysis(self, files: Sequence[bytes], options: AnalysisOptions) -> Analysis:
         pictures = decode(files, self._max_pixels)
         if options.frame_interval_s is not None:
             check_frames(pictures)
@@ -72,7 +60,7 @@ class Looking:
             options.frame_interval_s,
             options.language_codes,
         )
-        yield from self._engine.analyze(request)
+        return self.host.engine.analyze(request)
 
 
 def check_frames(pictures: Sequence[Picture]) -> None:

@@ -12,7 +12,7 @@ from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument, Unimplemented
 from voxmesh_runtime.language_tags import checked
 from voxmesh_runtime.refusals import check_count, check_range
-from voxmesh_vlm.engine import EngineInfo, Task
+from voxmesh_vlm.engine import Host, Task
 from voxmesh_vlm.schemas import checked_schema
 
 MAX_PROMPT_CHARACTERS = 32_000
@@ -37,7 +37,7 @@ class AnalysisOptions:
     language_codes: tuple[str, ...] = ()
 
 
-def analysis_options(analyze: vlm_pb2.Analyze, info: EngineInfo, default_tokens: int) -> AnalysisOptions:
+def analysis_options(analyze: vlm_pb2.Analyze, host: Host, default_tokens: int) -> AnalysisOptions:
     """The options of an `analyze`.
 
     Raises:
@@ -56,7 +56,7 @@ def analysis_options(analyze: vlm_pb2.Analyze, info: EngineInfo, default_tokens:
     if interval_s is not None:
         check_range("analyze.frame_interval", interval_s, MIN_FRAME_INTERVAL_S, MAX_FRAME_INTERVAL_S, "s")
     languages = _languages(analyze.language_codes)
-    _require(info, task, wants_schema=schema is not None, wants_video=interval_s is not None)
+    _require(host, task, wants_schema=schema is not None, wants_video=interval_s is not None)
     if schema is not None and task is Task.READ_TEXT:
         raise InvalidArgument("analyze.response_schema", "is for TASK_ANSWER only; leave it out")
     return AnalysisOptions(task, analyze.prompt, schema, tokens, interval_s, languages)
@@ -78,8 +78,8 @@ def _languages(codes: Sequence[str]) -> tuple[str, ...]:
     return tuple(checked(f"{field}[{index}]", code) for index, code in enumerate(codes))
 
 
-def _require(info: EngineInfo, task: Task, *, wants_schema: bool, wants_video: bool) -> None:
-    engine = info.facts.engine
+def _require(host: Host, task: Task, *, wants_schema: bool, wants_video: bool) -> None:
+    engine, info = host.name, host.info
     advice = f"; use {' or '.join(info.alternatives)}" if info.alternatives else ""
     if task not in info.tasks:
         feature = f"TASK_{task.name}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_vlm_openai_vision.engine import OpenAiVisionEngine
 from voxmesh_vlm_openai_vision.settings import OpenAiVisionSettings
 from voxmesh_vlm_openai_vision.testing import ChatServer, chat_server

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import pytest
 
-from voxmesh_runtime.engines import EngineContext
-from voxmesh_vlm.conformance import LoadedOnce, VlmConformance
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_testing.vlm import VlmConformance
 from voxmesh_vlm_openai_vision.engine import OpenAiVisionEngine
 from voxmesh_vlm_openai_vision.settings import OpenAiVisionSettings
-from voxmesh_vlm_openai_vision.testing import chat_server
+from voxmesh_vlm_openai_vision.testing import ChatServer, chat_server
 from voxmesh_vlm_openai_vision.testing_eyes import Eyes
 
 pytestmark = pytest.mark.engine
@@ -21,17 +21,14 @@ class TestOpenAiVision(VlmConformance):
     """Every rule, with real pictures that a real reader behind a real HTTP server reads."""
 
     engine = "openai_vision"
-    kept: ClassVar[LoadedOnce]
+    server: ClassVar[ChatServer]
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def _server(cls) -> Iterator[None]:
-        with chat_server(Eyes().answer) as server:
-            engine = OpenAiVisionEngine(EngineContext(), OpenAiVisionSettings(base_url=server.url))
-            cls.kept = LoadedOnce(engine)
+        with chat_server(Eyes().answer) as cls.server:
             yield
-            engine.close()
 
-    @property
-    def loaded(self) -> LoadedOnce:
-        return self.kept
+    def create(self) -> OpenAiVisionEngine:
+        """The engine before that server."""
+        return OpenAiVisionEngine(EngineContext(), OpenAiVisionSettings(base_url=self.server.url))

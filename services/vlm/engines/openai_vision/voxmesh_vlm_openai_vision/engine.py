@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.errors import Unavailable
 from voxmesh_runtime.loop_thread import LoopThread
 from voxmesh_runtime.upstreams import check_address
@@ -162,10 +162,9 @@ class OpenAiVisionEngine:
     def _info(self, model: str) -> EngineInfo:
         facts = ModelFacts(
             model=model,
-            engine="openai_vision",
-            distribution="voxmesh-vlm-openai-vision",
             license=self._settings.license,
             device="upstream",
             device_reason="the model runs behind another server",
+            parallel=self._settings.max_concurrent_requests,
         )
         return EngineInfo(facts, frozenset(Task), structured_results=True, video=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from voxmesh_runtime.testing_http import Play, Received, ScriptedServer, found
+from voxmesh_testing.http import Play, Received, ScriptedServer, found
 from voxmesh_vlm.engine import Picture
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import rapidocr
 
-from voxmesh_runtime.testing_http import Play
+from voxmesh_testing.http import Play
 from voxmesh_vlm.engine import Picture
 from voxmesh_vlm.spotting import THOUSAND, spotting_prompt
 from voxmesh_vlm_openai_vision.testing import ChatRequest, writes
@@ -22,6 +22,8 @@ class Eyes:
     def __init__(self) -> None:
         settings: dict[str, Any] = {
             "Global.log_level": "critical",
+            # It takes "apple" for a word on its head.
+            "Global.use_cls": False,
             # Pictures in their own size: enlarged, dots of a picture in black and white become strokes.
             "Global.use_vertical_padding": False,
             "Det.limit_type": "min",

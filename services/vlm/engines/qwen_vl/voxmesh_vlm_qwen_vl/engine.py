@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_vlm.engine import Analysis, AnalysisRequest, EngineInfo, Task
 from voxmesh_vlm_qwen_vl.checkpoint import Checkpoint, find_checkpoint
 from voxmesh_vlm_qwen_vl.settings import QwenVlSettings
@@ -68,8 +68,6 @@ class QwenVlEngine:
 def _info(checkpoint: Checkpoint, device: str = "cpu", reason: str = "") -> EngineInfo:
     facts = ModelFacts(
         model=checkpoint.name,
-        engine="qwen_vl",
-        distribution="voxmesh-vlm-qwen-vl",
         license=checkpoint.license,
         device=device,
         device_reason=reason,

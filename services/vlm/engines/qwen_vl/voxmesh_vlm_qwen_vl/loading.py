@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 
 from voxmesh_runtime.devices import CPU, OnDevice, load_on_first
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_vlm_qwen_vl.checkpoint import Checkpoint
 from voxmesh_vlm_qwen_vl.decoder import Decoder
