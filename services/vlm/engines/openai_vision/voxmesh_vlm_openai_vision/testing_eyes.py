@@ -44,7 +44,9 @@ class Eyes:
             text = json.dumps({"words": " ".join(line["text_content"] for line in lines)})
         else:
             text = "It says: " + ", ".join(line["text_content"] for line in lines)
-        return writes(*(text[begin : begin + _PIECE_CHARACTERS] for begin in range(0, len(text), _PIECE_CHARACTERS)))
+        pieces = [text[begin : begin + _PIECE_CHARACTERS] for begin in range(0, len(text), _PIECE_CHARACTERS)]
+        limit: int = request.fields["max_tokens"]
+        return writes(*pieces[:limit], finish="length" if len(pieces) > limit else "stop")
 
     def _lines(self, picture: Picture) -> list[dict[str, Any]]:
         height, width = picture.shape[:2]

@@ -10,6 +10,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GenerationConfig, Qwen2TokenizerFast, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 
+from voxmesh_vlm_qwen_vl.settings import QwenVlSettings
+
+SETTINGS = QwenVlSettings(min_pixels=1024, max_pixels=262_144, max_context_tokens=2048, max_reading_tokens=120)
+"""What a small checkpoint is fast enough for."""
+
 MARKS = (
     *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"),
     *("<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"),
@@ -32,11 +37,14 @@ def write_checkpoint(folder: Path, *, width: int = 64, layers: int = 4, gain: fl
     """
     tokenizer = write_tokenizer(folder)
     torch.manual_seed(seed)
-    model: Any = Qwen3VLForConditionalGeneration(config_of(tokenizer, width, layers))
+    model: Any = Qwen3VLForConditionalGeneration(config_of(tokenizer, width, layers, is_tied=False))
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
                 torch.nn.init.normal_(weight, std=gain)
+        # Parts of characters and marks are never the likeliest: what it writes can be read, and does not end early.
+        tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+        model.lm_head.weight[[not token.isascii() or token in MARKS for token in tokens]] = 0
     save(folder, model, tokenizer)
     return folder
 
@@ -64,7 +72,9 @@ def write_tokenizer(folder: Path, text: str = _WORDS, vocabulary: int = 380) -> 
     return fast
 
 
-def config_of(tokenizer: Any, width: int = 64, layers: int = 4, eyes_width: int = 32, head: int = 16) -> Qwen3VLConfig:
+def config_of(
+    tokenizer: Any, width: int = 64, layers: int = 4, eyes_width: int = 32, head: int = 16, *, is_tied: bool = True
+) -> Qwen3VLConfig:
     """The configuration of a small model with all parts of the large ones."""
     id_of = tokenizer.convert_tokens_to_ids
     text = {
@@ -76,7 +86,7 @@ def config_of(tokenizer: Any, width: int = 64, layers: int = 4, eyes_width: int 
         "num_key_value_heads": 2,
         "head_dim": head,
         "max_position_embeddings": 4096,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": is_tied,
         "rope_theta": 5e6,
         "rope_scaling": {
             "rope_type": "default",
@@ -103,7 +113,7 @@ def config_of(tokenizer: Any, width: int = 64, layers: int = 4, eyes_width: int 
         video_token_id=id_of("<|video_pad|>"),
         vision_start_token_id=id_of("<|vision_start|>"),
         vision_end_token_id=id_of("<|vision_end|>"),
-        tie_word_embeddings=True,
+        tie_word_embeddings=is_tied,
     )
 
 
