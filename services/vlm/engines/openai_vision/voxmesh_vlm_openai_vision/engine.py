@@ -154,6 +154,11 @@ class OpenAiVisionEngine:
             yield Truncated()
 
     @property
+    def abilities(self) -> Abilities:
+        """What the server was seen to do; while it is loaded."""
+        return self._connected.abilities
+
+    @property
     def _connected(self) -> _Connection:
         if self._connection is None:
             raise RuntimeError("load() comes before the first use")

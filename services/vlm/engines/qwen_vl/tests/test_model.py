@@ -43,7 +43,8 @@ def model(checkpoint: Path) -> Loaded:
 
 
 def ask(pictures: tuple[Picture, ...] = PICTURES[:1], task: Task = Task.ANSWER, **fields: Any) -> AnalysisRequest:
-    return AnalysisRequest(pictures, task, **{"max_output_tokens": 10, **fields})
+    values: dict[str, Any] = {"max_output_tokens": 10, **fields}
+    return AnalysisRequest(pictures, task, **values)
 
 
 def text_of(outputs: list[Output]) -> str:
@@ -198,8 +199,13 @@ def test_a_cancel_ends_it_within_a_token(engine: QwenVlEngine, monkeypatch: pyte
     library: Any = engine._seeing._model.decoder._model  # the library's own model
     steps: list[int] = []
     forward = library.forward
-    monkeypatch.setattr(library, "forward", lambda **inputs: steps.append(1) or forward(**inputs))
-    analysis = engine.analyze(ask(max_output_tokens=1000))
+
+    def counted(**inputs: Any) -> Any:
+        steps.append(1)
+        return forward(**inputs)
+
+    monkeypatch.setattr(library, "forward", counted)
+    analysis: Any = engine.analyze(ask(max_output_tokens=1000))
     for _ in range(3):
         next(analysis)
     analysis.close()

@@ -14,7 +14,7 @@ from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.quoting import quote
 
 # White space without end would satisfy a schema too; these are the separators that models write most.
-_LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+_LAYOUT: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _MAX_QUOTED = 300
 
 

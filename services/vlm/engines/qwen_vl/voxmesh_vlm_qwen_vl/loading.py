@@ -57,9 +57,11 @@ def _accelerator() -> str | None:
 
 def _load(folder: Path, device: str, settings: QwenVlSettings) -> Loaded:
     dtype = torch.float32 if device == CPU else torch.bfloat16
-    model, notes = Qwen3VLForConditionalGeneration.from_pretrained(
+    # Declared as if it gave the model alone.
+    loaded: Any = Qwen3VLForConditionalGeneration.from_pretrained(
         folder, dtype=dtype, device_map=device, attn_implementation="sdpa", output_loading_info=True
     )
+    model, notes = loaded
     if notes["missing_keys"]:
         # The library would go on with weights at random.
         raise ValueError(f"weights are missing, such as {min(notes['missing_keys'])}")

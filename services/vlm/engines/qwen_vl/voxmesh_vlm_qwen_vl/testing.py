@@ -61,7 +61,8 @@ def write_tokenizer(folder: Path, text: str = _WORDS, vocabulary: int = 380) -> 
         show_progress=False,
     )
     tokenizer.train_from_iterator([text] * 4, trainer)
-    fast: Any = Qwen2TokenizerFast(
+    make: Any = Qwen2TokenizerFast
+    fast: Any = make(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",  # noqa: S106 # a mark of the chat
         pad_token="<|endoftext|>",  # noqa: S106 # the same
