@@ -11,7 +11,7 @@ from voxmesh_runtime.upstreams import SERVER_ERROR, ServerFailure, quotable
 from voxmesh_vlm_openai_vision.settings import PREFIX
 
 _WAIT_S = 2.0
-_NO_EYES = ("mmproj", "multimodal", "image input", "vision")
+_NO_EYES = ("mmproj", "multimodal", "image input", "support image", "support vision")
 """Words of servers whose model takes text alone."""
 
 
@@ -32,6 +32,10 @@ def to_error(failure: ServerFailure, url: str, model: str) -> VoxmeshError:
     if failure.status is None and not failure.is_transient:
         problem = f"{failure.problem}{detail}; check {PREFIX}BASE_URL, which mostly ends in /v1"
         return Unavailable(problem, failure.retry_after_s or _WAIT_S)
+    if any(word in failure.quote.lower() for word in _NO_EYES):
+        # llama.cpp tells so by a 500.
+        problem = f"the server's model sees no pictures{detail}; serve one that does (llama.cpp needs --mmproj)"
+        return FailedPrecondition("upstream", url, problem)
     kind = kind_of(Complaint(failure.quote, status=failure.status))
     if kind in {Kind.KEY, Kind.MODEL, Kind.REQUEST}:
         return FailedPrecondition("upstream", url, _of_operator(kind, failure, detail, model))
@@ -53,6 +57,4 @@ def _of_operator(kind: Kind, failure: ServerFailure, detail: str, model: str) ->
         problem = f"the server has no model {quote(model)} or no chat completions at this address{detail}"
         return f"{problem}; check --model and {PREFIX}BASE_URL, which mostly ends in /v1"
     reason = failure.quote or "no reason given"
-    if any(word in reason.lower() for word in _NO_EYES):
-        return f"the server's model sees no pictures: {reason}; serve one that does (llama.cpp needs --mmproj)"
     return f"{failure.problem}: {reason}; check {PREFIX}EXTRA_FIELDS"

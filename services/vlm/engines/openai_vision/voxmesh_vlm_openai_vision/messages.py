@@ -56,7 +56,10 @@ def reading(text: str, picture: Picture, max_tokens: int, max_pixels: int, schem
 def sent_size(width: int, height: int, max_pixels: int) -> tuple[int, int]:
     """Width and height in which a picture is sent."""
     scale = min(1.0, sqrt(max_pixels / (width * height)))
-    return max(1, int(width * scale)), max(1, int(height * scale))
+    sent_width = max(1, int(width * scale))
+    # Of a thread that is one pixel wide, only the length can give.
+    sent_height = max(1, min(int(height * scale), max_pixels // sent_width))
+    return min(sent_width, max_pixels // sent_height), sent_height
 
 
 def data_url(picture: Picture, max_pixels: int) -> str:
