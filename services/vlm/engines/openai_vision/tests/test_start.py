@@ -19,7 +19,7 @@ from voxmesh_vlm_openai_vision.engine import OpenAiVisionEngine
 from voxmesh_vlm_openai_vision.probe import Abilities
 from voxmesh_vlm_openai_vision.server import Way
 from voxmesh_vlm_openai_vision.settings import OpenAiVisionSettings
-from voxmesh_vlm_openai_vision.testing import ChatRequest, ChatServer, chat_server, writes
+from voxmesh_vlm_openai_vision.testing import ChatRequest, ChatServer, chat_server, echoes, writes
 from voxmesh_vlm_openai_vision.testing_llama import llama_server
 
 pytestmark = pytest.mark.unit
@@ -73,7 +73,10 @@ def _without_schemas(request: ChatRequest) -> Play:
 
 
 def _telling(box: list[int]) -> Callable[[ChatRequest], Play]:
-    return lambda _: writes(json.dumps([{"bbox_2d": box, "text_content": "Hello world"}]))
+    def tell(_: ChatRequest) -> Play:
+        return writes(json.dumps([{"bbox_2d": box, "text_content": "Hello world"}]))
+
+    return tell
 
 
 SERVERS = {
@@ -81,7 +84,7 @@ SERVERS = {
     "all": (_telling(IN_THOUSANDTHS), True, True, (1000, 1000)),
     "places in pixels": (_telling(IN_PIXELS), True, True, (480, 128)),
     "places at random": (_telling([500, 0, 900, 10]), True, True, None),
-    "no places": (lambda _: writes("Hello world"), True, True, None),
+    "no places": (echoes, True, True, None),
     "plain": (_plain, False, False, None),
     "without schemas": (_without_schemas, False, True, None),
 }

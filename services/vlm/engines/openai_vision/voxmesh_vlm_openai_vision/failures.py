@@ -32,12 +32,8 @@ def to_error(failure: ServerFailure, url: str, model: str) -> VoxmeshError:
     if failure.status is None and not failure.is_transient:
         problem = f"{failure.problem}{detail}; check {PREFIX}BASE_URL, which mostly ends in /v1"
         return Unavailable(problem, failure.retry_after_s or _WAIT_S)
-    if any(word in failure.quote.lower() for word in _NO_EYES):
-        # llama.cpp tells so by a 500.
-        problem = f"the server's model sees no pictures{detail}; serve one that does (llama.cpp needs --mmproj)"
-        return FailedPrecondition("upstream", url, problem)
     kind = kind_of(Complaint(failure.quote, status=failure.status))
-    if kind in {Kind.KEY, Kind.MODEL, Kind.REQUEST}:
+    if kind in {Kind.KEY, Kind.MODEL, Kind.REQUEST} or _lacks_eyes(failure):
         return FailedPrecondition("upstream", url, _of_operator(kind, failure, detail, model))
     if kind is Kind.CONTEXT:
         return InvalidArgument("analyze", f"longer than the context of the server's model{detail}; send less")
@@ -56,5 +52,12 @@ def _of_operator(kind: Kind, failure: ServerFailure, detail: str, model: str) ->
     if kind is Kind.MODEL:
         problem = f"the server has no model {quote(model)} or no chat completions at this address{detail}"
         return f"{problem}; check --model and {PREFIX}BASE_URL, which mostly ends in /v1"
+    if _lacks_eyes(failure):
+        return f"the server's model sees no pictures{detail}; serve one that does (llama.cpp needs --mmproj)"
     reason = failure.quote or "no reason given"
     return f"{failure.problem}: {reason}; check {PREFIX}EXTRA_FIELDS"
+
+
+def _lacks_eyes(failure: ServerFailure) -> bool:
+    """By its words: llama.cpp tells so by a 500."""
+    return any(word in failure.quote.lower() for word in _NO_EYES)
