@@ -395,15 +395,15 @@ class VlmConformance(EngineConformance):
         taken = grpc.StatusCode.INVALID_ARGUMENT if self.loaded.info.video else grpc.StatusCode.UNIMPLEMENTED
         assert error.code() == taken
 
-    async def test_streams_at_once_are_answered_as_each_alone(self) -> None:
+    async def test_ten_streams_at_once_are_answered_as_each_alone(self) -> None:
         self.loaded.load()
         if Task.ANSWER not in self.loaded.info.tasks:
             pytest.skip("the engine does not answer")
         asked = [
-            [*upload(file_of(draw(word))), analyze(ANSWER, prompt=f"{word}?", max_output_tokens=12)]
-            for word in ("apple", "hammer", "time")
+            [*upload(file_of(draw(word, width=160))), analyze(ANSWER, prompt=f"{word}?", max_output_tokens=8)]
+            for word in ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
         ]
-        async with self.served() as (method, _, _):
+        async with self.served(max_streams=len(asked), max_analyses=len(asked)) as (method, _, _):
             alone = [await _answer(method, self.config(), requests) for requests in asked]
             together = await asyncio.gather(*(_answer(method, self.config(), requests) for requests in asked))
         assert together == alone

@@ -391,7 +391,9 @@ class Finished(message.Message):
     cancelled: builtins.bool
     """True when a `cancel` ended it."""
     truncated: builtins.bool
-    """True when max_output_tokens cut the answer."""
+    """True when max_output_tokens cut the answer, or the engine's own limit what
+    it reads; an answer by a schema that is cut has no result.
+    """
     @builtins.property
     def timing(self) -> common_pb2.Timing:
         """When the `analyze` message passed through the service."""
