@@ -44,7 +44,8 @@ def write_checkpoint(folder: Path, *, width: int = 64, layers: int = 4, gain: fl
                 torch.nn.init.normal_(weight, std=gain)
         # Parts of characters and marks are never the likeliest: what it writes can be read, and does not end early.
         tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-        model.lm_head.weight[[not token.isascii() or token in MARKS for token in tokens]] = 0
+        said = [index for index, token in enumerate(tokens) if token.isascii() and token not in MARKS]
+        model.lm_head.weight[[index for index in range(len(model.lm_head.weight)) if index not in said]] = 0
     save(folder, model, tokenizer)
     return folder
 
@@ -79,7 +80,8 @@ def config_of(
     """The configuration of a small model with all parts of the large ones."""
     id_of = tokenizer.convert_tokens_to_ids
     text = {
-        "vocab_size": len(tokenizer),
+        # As in published models, more than there are tokens.
+        "vocab_size": len(tokenizer) + 12,
         "hidden_size": width,
         "intermediate_size": 2 * width,
         "num_hidden_layers": layers,
