@@ -22,8 +22,8 @@ from voxmesh_client.asking import REPLY_HERTZ, spoken_config
 from voxmesh_client.slots import COORDINATOR
 from voxmesh_client.sound import pcm
 from voxmesh_client.turns import Turn, TurnLog
-from voxmesh_llm_proxy.structs import Json
 from voxmesh_runtime.channels import open_channel
+from voxmesh_runtime.structs import Json
 from voxmesh_testing.llm_server import Play, recorded_upstream, text
 
 RATE_HERTZ = 16_000

@@ -209,6 +209,11 @@ def test_read_finds_the_text_of_a_picture_and_where_it_is(mesh: CommandLine) -> 
     corners = lines[0]["text_line"]["corners"]
     assert all(0 <= corner["x"] <= 640 and 0 <= corner["y"] <= 160 for corner in corners)
     assert f"{corners[0]['x']:.0f},{corners[0]['y']:.0f}" in mesh.run("read", "receipt.png", "--boxes")
+    (mesh.folder / "schema.json").write_text('{"properties": {"total": {"type": "number"}}}')
+    refused = mesh.run("read", "receipt.png", "--schema", "schema.json", code=1)
+    assert "qwen_vl or openai_vision" in refused
+    (mesh.folder / "list.json").write_text("[1")
+    assert "list.json: is no JSON object" in mesh.run("read", "receipt.png", "--schema", "list.json", code=1)
 
 
 def test_ask_prints_transcript_reply_and_waterfall_and_writes_the_reply(mesh: CommandLine, question: str) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from google.protobuf import json_format
 
 from voxmesh.vlm.v1 import vlm_pb2
 from voxmesh_client.cli.console import (
     BasePortOption,
+    Failed,
     JsonOption,
     TargetOption,
     out,
@@ -24,6 +26,7 @@ from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import VLM
 from voxmesh_client.stream import kind_of
+from voxmesh_runtime.structs import plain
 
 
 def read(
@@ -31,6 +34,10 @@ def read(
     *,
     prompt: Annotated[
         str | None, typer.Option(help="Ask about the picture instead of reading its text, where the engine can answer.")
+    ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="JSON Schema of an object: print data from the picture that satisfies it."),
     ] = None,
     boxes: Annotated[bool, typer.Option("--boxes", help="Print where each line is, in pixels.")] = False,
     target: TargetOption = None,
@@ -42,13 +49,24 @@ def read(
     Examples:
       voxmesh read receipt.png
       voxmesh read sign.jpg --boxes
+      voxmesh read invoice.png --schema invoice.schema.json
     """
-    task = vlm_pb2.Analyze.TASK_READ_TEXT if prompt is None else vlm_pb2.Analyze.TASK_ANSWER
+    reads = prompt is None and schema is None
+    task = vlm_pb2.Analyze.TASK_READ_TEXT if reads else vlm_pb2.Analyze.TASK_ANSWER
     analysis = vlm_pb2.Analyze(task=task, prompt=prompt or "")
+    if schema is not None:
+        _set_schema(analysis, schema)
     data = read_bytes(image)
     run(_read(settings_of(base_port, VLM, target), data, analysis, boxes=boxes, json=json))
-    if prompt is not None and not json:
+    if prompt is not None and schema is None and not json:
         write_text("\n")
+
+
+def _set_schema(analysis: vlm_pb2.Analyze, path: Path) -> None:
+    try:
+        json_format.Parse(read_bytes(path), analysis.response_schema)
+    except json_format.ParseError as error:
+        raise Failed(f"{path}: is no JSON object ({error}); name a file with a JSON Schema") from None
 
 
 async def _read(settings: MeshSettings, data: bytes, analysis: vlm_pb2.Analyze, *, boxes: bool, json: bool) -> None:
@@ -65,8 +83,10 @@ def _print_piece(response: vlm_pb2.StreamingAnalyzeResponse, *, boxes: bool) -> 
     match kind_of(response):
         case "text_line":
             line = response.text_line
-            corners = " ".join(f"{corner.x:.0f},{corner.y:.0f}" for corner in line.corners)
+            corners = " ".join(f"{corner.x:.0f},{corner.y:.0f}" for corner in line.corners) or "-"
             out.print(f"{corners}  {line.text}" if boxes else line.text, markup=False)
+        case "structured_result":
+            out.print_json(data=plain(response.structured_result.value))
         case "text_delta":
             write_text(response.text_delta.text)
         case "finished":

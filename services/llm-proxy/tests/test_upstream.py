@@ -16,8 +16,8 @@ from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
 from voxmesh_llm_proxy.endpoint import RemoteEndpoint
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
-from voxmesh_llm_proxy.structs import Json
 from voxmesh_runtime.clock import seconds_of
+from voxmesh_runtime.structs import Json
 from voxmesh_testing.llm import PNG, cancel, generate, prefill, struct, tool, user, written
 from voxmesh_testing.llm_server import Play, RecordedUpstream, fragment, recorded_upstream, text
 from voxmesh_testing.service import FREED_WITHIN_S

@@ -6,17 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from voxmesh_llm_proxy.complaints import complaint_in
 from voxmesh_llm_proxy.optional_fields import FieldsOfUpstream
 from voxmesh_llm_proxy.upstream_errors import (
     TRANSIENT,
-    Kind,
     UpstreamFailure,
     asked_wait_s,
     before_answer,
     is_transient,
-    kind_of,
 )
+from voxmesh_runtime.chat.complaints import Kind, complaint_in, kind_of
 from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument, Overloaded, Unavailable, VoxmeshError
 
 pytestmark = pytest.mark.unit

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from voxmesh.llm.v1 import llm_pb2
-from voxmesh_llm_proxy.events import Event, Tokens
-from voxmesh_llm_proxy.surrogates import SurrogateJoiner
-from voxmesh_llm_proxy.thinking import Piece, ThinkingSplitter
 from voxmesh_llm_proxy.tools import ToolCallAssembler
+from voxmesh_runtime.chat.events import Event, Tokens
+from voxmesh_runtime.chat.surrogates import SurrogateJoiner
+from voxmesh_runtime.chat.thinking import Piece, ThinkingSplitter
 from voxmesh_runtime.control_tokens import ControlTokenFilter
 from voxmesh_runtime.errors import Unavailable
 

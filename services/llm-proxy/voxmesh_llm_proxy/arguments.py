@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 from google.protobuf import json_format, struct_pb2
 
-from voxmesh_llm_proxy.structs import Json
-from voxmesh_llm_proxy.surrogates import joined
+from voxmesh_runtime.chat.surrogates import joined
 from voxmesh_runtime.control_tokens import strip_control_tokens
+from voxmesh_runtime.structs import Json
 
 MAX_DEPTH = 100
 

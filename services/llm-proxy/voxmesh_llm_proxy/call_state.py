@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from voxmesh_llm_proxy.structs import Json
-from voxmesh_llm_proxy.surrogates import joined
+from voxmesh_runtime.chat.surrogates import joined
 from voxmesh_runtime.control_tokens import strip_control_tokens
+from voxmesh_runtime.structs import Json
 
 log = logging.getLogger(__name__)
 

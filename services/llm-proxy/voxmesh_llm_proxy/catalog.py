@@ -11,10 +11,10 @@ from typing import Any
 import httpx2
 from openai import APIError
 
-from voxmesh_llm_proxy.structs import Json
 from voxmesh_llm_proxy.upstream import Upstream
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.quoting import quote
+from voxmesh_runtime.structs import Json
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.answer import Answer, Finished, Response
 from voxmesh_llm_proxy.messages import GenerationOptions, request_body
 from voxmesh_llm_proxy.pipe import Pipe
-from voxmesh_llm_proxy.thinking import ThinkingSplitter
 from voxmesh_llm_proxy.upstream import Effort, Upstream
 from voxmesh_runtime import names
+from voxmesh_runtime.chat.thinking import ThinkingSplitter
 from voxmesh_runtime.clock import WorkClock
 from voxmesh_runtime.telemetry import work_span
 

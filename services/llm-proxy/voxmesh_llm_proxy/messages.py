@@ -13,9 +13,9 @@ from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.arguments import harmless, parse
 from voxmesh_llm_proxy.call_state import state_for
 from voxmesh_llm_proxy.settings import LlmSettings
-from voxmesh_llm_proxy.structs import Json, plain
 from voxmesh_llm_proxy.validation import image_type
 from voxmesh_runtime.control_tokens import strip_control_tokens
+from voxmesh_runtime.structs import Json, plain
 
 _ROLES = {
     llm_pb2.Message.ROLE_USER: "user",

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 import httpx2
 
-from voxmesh_llm_proxy.events import Event
-from voxmesh_llm_proxy.reading import AnswerReader
 from voxmesh_llm_proxy.upstream_errors import UNREACHABLE, UpstreamFailure
+from voxmesh_runtime.chat.events import Event
+from voxmesh_runtime.chat.reading import AnswerReader
 
 _DRAIN_S = 0.1
 """Longest wait for the last bytes after an explicit end; a connection that has more is not used again."""

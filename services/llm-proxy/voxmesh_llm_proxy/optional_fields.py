@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from voxmesh_llm_proxy.complaints import Complaint
-from voxmesh_llm_proxy.structs import Json
-from voxmesh_llm_proxy.upstream_errors import Kind, kind_of
+from voxmesh_runtime.chat.complaints import Complaint, Kind, kind_of
+from voxmesh_runtime.structs import Json
 
 OPTIONAL: Mapping[str, str | None] = {
     "chat_template_kwargs": None,

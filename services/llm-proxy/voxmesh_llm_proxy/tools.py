@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.arguments import parse_written, struct_of
 from voxmesh_llm_proxy.call_state import CallState, encode
-from voxmesh_llm_proxy.events import ToolFragment
+from voxmesh_runtime.chat.events import ToolFragment
 from voxmesh_runtime.errors import Unavailable
 from voxmesh_runtime.quoting import quote
 

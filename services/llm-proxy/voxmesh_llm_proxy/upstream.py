@@ -14,25 +14,23 @@ import httpx2
 from openai import APIError, AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient, Timeout
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from voxmesh_llm_proxy.complaints import Complaint
 from voxmesh_llm_proxy.endpoint import Endpoint, uses_proxies
-from voxmesh_llm_proxy.events import FILTERED, Event
 from voxmesh_llm_proxy.open_answer import OpenAnswer
 from voxmesh_llm_proxy.optional_fields import FieldsOfUpstream
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.slots import Slots
-from voxmesh_llm_proxy.structs import Json
-from voxmesh_llm_proxy.thinking import ThinkingHabits
 from voxmesh_llm_proxy.upstream_errors import (
-    Kind,
     UpstreamFailure,
     before_answer,
     in_mid_answer,
     is_transient,
-    kind_of,
     retry_after_s,
 )
+from voxmesh_runtime.chat.complaints import Complaint, Kind, kind_of
+from voxmesh_runtime.chat.events import FILTERED, Event
+from voxmesh_runtime.chat.thinking import ThinkingHabits
 from voxmesh_runtime.errors import TimedOut, Unavailable, VoxmeshError
+from voxmesh_runtime.structs import Json
 
 log = logging.getLogger(__name__)
 

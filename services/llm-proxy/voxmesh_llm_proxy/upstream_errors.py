@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from enum import Enum, auto
 
 from openai import APIConnectionError, APIError, APIStatusError
 
-from voxmesh_llm_proxy.complaints import Complaint, complaint_in
+from voxmesh_runtime.chat.complaints import Complaint, Kind, complaint_in, kind_of
 from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument, Overloaded, Unavailable, VoxmeshError
 from voxmesh_runtime.quoting import quote
 
@@ -21,38 +20,6 @@ UNREACHABLE = Complaint(words="unreachable")
 
 _MAX_QUOTED = 300
 _MAX_WAIT_S = 86_400.0
-
-
-class Kind(Enum):
-    """What a complaint is about."""
-
-    UNREACHABLE = auto()
-    CONTEXT = auto()
-    FILTER = auto()
-    KEY = auto()
-    MODEL = auto()
-    BUSY = auto()
-    REQUEST = auto()
-    SERVER = auto()
-
-
-_BY_WORD = {
-    Kind.UNREACHABLE: ("unreachable",),
-    Kind.CONTEXT: ("context_length", "context_size", "context_window", "contextwindow"),
-    Kind.FILTER: ("content_filter", "content_policy", "contentpolicy", "contentfilter", "responsibleai"),
-    Kind.KEY: ("api_key", "authentication", "unauthenticated", "unauthorized", "permission", "access_denied"),
-    Kind.BUSY: ("rate_limit", "ratelimit", "resource_exhausted", "quota", "too_many_requests", "throttl"),
-    Kind.MODEL: ("model_not_found", "modelnotfound", "deploymentnotfound", "not_found_error", "notfounderror"),
-}
-"""Words that say more than the status beside them."""
-_BY_STATUS = {
-    **dict.fromkeys((400, 413, 422), Kind.REQUEST),
-    **dict.fromkeys((401, 402, 403), Kind.KEY),
-    404: Kind.MODEL,
-    429: Kind.BUSY,
-}
-_REQUEST_WORDS = ("invalid_request", "invalid_argument", "invalid_value", "bad_request", "badrequest", "validation")
-_CONTEXT_TEXTS = ("exceed", "length", "maximum", "too long", "too large", "window")
 
 
 class UpstreamFailure(Exception):
@@ -71,19 +38,6 @@ class UpstreamFailure(Exception):
         if isinstance(error, APIConnectionError):
             return cls(UNREACHABLE)
         return cls(complaint_in(error.body or error.message))
-
-
-def kind_of(complaint: Complaint) -> Kind:
-    """What a complaint is about: by its words, then its status."""
-    for kind, words in _BY_WORD.items():
-        if any(word in complaint.words for word in words):
-            return kind
-    by_status = _BY_STATUS.get(complaint.status or 0, Kind.SERVER)
-    is_of_request = complaint.status is None and any(word in complaint.words for word in _REQUEST_WORDS)
-    text = complaint.text.lower()
-    if by_status in {Kind.REQUEST, Kind.SERVER} and "context" in text and any(word in text for word in _CONTEXT_TEXTS):
-        return Kind.CONTEXT
-    return Kind.REQUEST if is_of_request else by_status
 
 
 def is_transient(error: BaseException) -> bool:

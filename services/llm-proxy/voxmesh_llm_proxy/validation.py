@@ -10,9 +10,9 @@ from google.protobuf import json_format, struct_pb2
 
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy import arguments
-from voxmesh_llm_proxy.structs import plain
 from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_runtime.structs import plain
 
 MAX_MESSAGES = 1_000
 MAX_TEXT_CHARACTERS = 200_000

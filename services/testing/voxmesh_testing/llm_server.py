@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.answer import Answer
-from voxmesh_llm_proxy.reading import AnswerReader
-from voxmesh_llm_proxy.structs import Json
 from voxmesh_llm_proxy.upstream_errors import in_mid_answer
+from voxmesh_runtime.chat.reading import AnswerReader
+from voxmesh_runtime.structs import Json
 
 
 def text(content: str) -> Json:

@@ -81,6 +81,12 @@ def lines_of(responses: Sequence[Response], analysis: int = 0) -> list[str]:
     return [line.text.lower().replace(" ", "") for line in lines if line.analysis_index == analysis]
 
 
+def answer_of(responses: Sequence[Response], analysis: int = 0) -> str:
+    """The text of an answer."""
+    deltas = [response.text_delta for response in responses if response.HasField("text_delta")]
+    return "".join(delta.text for delta in deltas if delta.analysis_index == analysis)
+
+
 def page() -> Image.Image:
     """A picture that takes a while."""
     return draw(*(f"Line number {number} of a page" for number in range(14)), width=1000)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import grpc
 import numpy as np
 import pytest
-from google.protobuf import struct_pb2
+from google.protobuf import duration_pb2, struct_pb2
 from google.rpc import error_details_pb2
 from PIL import Image, ImageOps
 
@@ -30,6 +30,7 @@ from voxmesh_testing.pictures import (
     Request,
     VlmExchange,
     analyze,
+    answer_of,
     draw,
     file_of,
     half,
@@ -49,6 +50,8 @@ class VlmConformance(EngineConformance):
     """Rules of looking at pictures beside those of every stream."""
 
     slot = "vlm"
+    reads_words: ClassVar[bool] = True
+    """False for weights that have learned nothing: of what they read, the form alone can be judged."""
 
     def server_settings(self, **changes: Any) -> VlmSettings:
         return VlmSettings(**{**self.settings, **changes})
@@ -73,8 +76,8 @@ class VlmConformance(EngineConformance):
         return Request()
 
     def task(self) -> Any:
-        """A task that the engine can do."""
-        return READ_TEXT if Task.READ_TEXT in self.loaded.info.tasks else ANSWER
+        """A task that the engine can do, and that gives it something to write."""
+        return READ_TEXT if self.reads_words and Task.READ_TEXT in self.loaded.info.tasks else ANSWER
 
     @asynccontextmanager
     async def looking(self) -> AsyncGenerator[VlmExchange]:
@@ -88,6 +91,8 @@ class VlmConformance(EngineConformance):
         self.loaded.load()
         if Task.READ_TEXT not in self.loaded.info.tasks:
             pytest.skip("the engine does not read text")
+        if not self.reads_words:
+            pytest.skip("the weights of this test have learned no words")
         async with self.looking() as stream:
             yield stream
 
@@ -342,6 +347,7 @@ class VlmConformance(EngineConformance):
             assert info.model_info.license
             assert self.task() in info.tasks
             assert info.structured_results == self.loaded.info.structured_results
+            assert info.video == self.loaded.info.video
         assert list(info.script_codes) == list(self.loaded.info.script_codes)
 
     @pytest.mark.parametrize("script", SCRIPTS)
@@ -384,3 +390,79 @@ class VlmConformance(EngineConformance):
         assert all(code in str(error.details()) for code in info.script_codes)
         (reason,) = (detail for detail in details(error) if isinstance(detail, error_details_pb2.ErrorInfo))
         assert reason.metadata["engines"] == ",".join(info.readers)
+
+    async def test_lines_that_are_read_lie_in_their_picture(self) -> None:
+        async with self.doing(Task.READ_TEXT) as stream:
+            await stream.send(*read(draw("Hello world")))
+            await stream.until("finished")
+            for line in (seen.text_line for seen in stream.seen if seen.HasField("text_line")):
+                assert line.text
+                assert len(line.corners) in {0, 4}
+                assert all(0 <= corner.x <= 480 and 0 <= corner.y <= 128 for corner in line.corners)
+
+    async def test_a_picture_without_a_prompt_is_described(self) -> None:
+        async with self.doing(Task.ANSWER) as stream:
+            await stream.send(*upload(file_of(draw("Hello world"))), analyze(ANSWER, max_output_tokens=40))
+            await stream.until("finished")
+            assert answer_of(stream.seen)
+
+    async def test_an_answer_that_the_limit_cuts_says_so(self) -> None:
+        async with self.doing(Task.ANSWER) as stream:
+            asked = analyze(ANSWER, prompt="What is written here?", max_output_tokens=1)
+            await stream.send(*upload(file_of(draw("Hello world"))), asked)
+            assert (await stream.until("finished")).truncated
+
+    async def test_data_satisfies_the_schema_that_it_was_asked_by(self) -> None:
+        schema = struct_pb2.Struct()
+        words = {"type": "string", "minLength": 1, "maxLength": 24}
+        schema.update({"properties": {"words": words}, "required": ["words"], "additionalProperties": False})
+        async with self.doing(Task.ANSWER) as stream:
+            if not self.loaded.info.structured_results:
+                pytest.skip("the engine keeps no schema")
+            await stream.send(*upload(file_of(draw("Hello world"))), analyze(ANSWER, response_schema=schema))
+            await stream.until("finished")
+            (result,) = (seen.structured_result for seen in stream.seen if seen.HasField("structured_result"))
+            assert list(result.value) == ["words"]
+            assert 1 <= len(str(result.value["words"])) <= 24
+            assert not answer_of(stream.seen)
+
+    async def test_frames_of_a_video_are_taken_or_refused(self) -> None:
+        frames = [request for index in range(3) for request in upload(file_of(draw("a" * index)), index)]
+        asked = analyze(self.task(), frame_interval=duration_pb2.Duration(nanos=500_000_000), max_output_tokens=8)
+        self.loaded.load()
+        async with self.looking() as stream:
+            await stream.send(*frames, asked)
+            if self.loaded.info.video:
+                await stream.until("finished")
+                await stream.send(*frames, *upload(file_of(draw("other", width=300)), 3), asked)
+            error = await stream.failure()
+        taken = grpc.StatusCode.INVALID_ARGUMENT if self.loaded.info.video else grpc.StatusCode.UNIMPLEMENTED
+        assert error.code() == taken
+
+    async def test_ten_streams_at_once_are_answered_as_each_alone(self) -> None:
+        self.loaded.load()
+        if Task.ANSWER not in self.loaded.info.tasks:
+            pytest.skip("the engine does not answer")
+        asked = [
+            [*upload(file_of(draw(word, width=160))), analyze(ANSWER, prompt=f"{word}?", max_output_tokens=8)]
+            for word in ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+        ]
+        async with self.served(max_streams=len(asked), max_analyses=len(asked)) as (method, _, _):
+            alone = [await _answer(method, self.config(), requests) for requests in asked]
+            together = await asyncio.gather(*(_answer(method, self.config(), requests) for requests in asked))
+        assert together == alone
+
+    @asynccontextmanager
+    async def doing(self, task: Task) -> AsyncGenerator[VlmExchange]:
+        """A stream of an engine that does a task."""
+        self.loaded.load()
+        if task not in self.loaded.info.tasks:
+            pytest.skip(f"the engine does not do {task}")
+        async with self.looking() as stream:
+            yield stream
+
+
+async def _answer(method: Any, config: Request, requests: Sequence[Request]) -> str:
+    async with exchange(method, config, *requests) as stream:
+        await stream.until("finished")
+        return answer_of(stream.seen)

@@ -41,6 +41,8 @@ class EngineInfo:
     tasks: frozenset[Task]
     structured_results: bool = False
     """Keeps a JSON Schema."""
+    video: bool = False
+    """Heeds `AnalysisRequest.frame_interval_s`."""
     alternatives: tuple[str, ...] = ()
     """Engines of this project that can do what this one cannot; empty where there are none."""
     script_codes: tuple[str, ...] = ()
@@ -59,9 +61,11 @@ class AnalysisRequest:
     task: Task
     prompt: str = ""
     response_schema: dict[str, Any] | None = None
-    """JSON Schema; None means free text."""
+    """JSON Schema of an object, checked; None means free text."""
     max_output_tokens: int = 1024
     """Longest answer; lines of text that are read have no tokens."""
+    frame_interval_s: float | None = None
+    """The pictures are frames of one video, of one size, this far apart; None: each stands for itself."""
     language_codes: tuple[str, ...] = ()
     """BCP-47, of the text to read; empty lets the engine find out."""
 
@@ -81,7 +85,7 @@ class TextLine:
     """Its index in the request."""
     text: str
     corners: tuple[tuple[float, float], ...]
-    """(x, y) in pixels of the picture, clockwise from the text's top left; 4 of them."""
+    """(x, y) in pixels of the picture, clockwise from the text's top left; 4 of them, or none if the model has none."""
     confidence: float | None = None
     """In (0, 1]."""
 

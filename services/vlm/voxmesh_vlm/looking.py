@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 from voxmesh_runtime.clock import WorkClock
+from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_vlm.engine import Analysis, AnalysisRequest, Host, Output, Picture
 from voxmesh_vlm.options import AnalysisOptions
 from voxmesh_vlm.pictures import decode
@@ -36,12 +37,14 @@ class Looking:
         """The outputs of one analysis; when the caller stops, so does the engine after its step.
 
         Raises:
-            InvalidArgument: a file is no picture.
+            InvalidArgument: a file is no picture, or no frame of the same video.
         """
         began = time.monotonic()
         async with self._free:
             clock.queued_s += time.monotonic() - began
             pictures = await self._decoded(files, clock)
+            if options.frame_interval_s is not None:
+                check_frames(pictures)
             async with (
                 self.host.using() as stepper,
                 aclosing(stepper.iterate(lambda: self._analysis(pictures, options))) as steps,
@@ -64,6 +67,20 @@ class Looking:
             options.prompt,
             options.response_schema,
             options.max_output_tokens,
-            language_codes=options.language_codes,
+            options.frame_interval_s,
+            options.language_codes,
         )
         return self.host.engine.analyze(request)
+
+
+def check_frames(pictures: Sequence[Picture]) -> None:
+    """Refuse pictures that are no frames of one video.
+
+    Raises:
+        InvalidArgument: `image_chunk[i]` is of another size than the first.
+    """
+    for index, picture in enumerate(pictures):
+        if picture.shape != pictures[0].shape:
+            sizes = [f"{shape[1]}x{shape[0]}" for shape in (picture.shape, pictures[0].shape)]
+            problem = f"has {sizes[0]} pixels, the first frame {sizes[1]}; frames of one video have one size"
+            raise InvalidArgument(f"image_chunk[{index}]", problem)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf import json_format, struct_pb2
-
 from voxmesh.vlm.v1 import vlm_pb2
+from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument, Unimplemented
 from voxmesh_runtime.language_tags import checked
 from voxmesh_runtime.refusals import check_count, check_range
 from voxmesh_vlm.engine import Host, Task
+from voxmesh_vlm.schemas import checked_schema
 from voxmesh_vlm.scripts import require_scripts
 
 MAX_PROMPT_CHARACTERS = 32_000
-MAX_SCHEMA_CHARACTERS = 100_000
 MAX_OUTPUT_TOKENS = 1_000_000
 MAX_LANGUAGES = 16
+MIN_FRAME_INTERVAL_S = 0.001
+MAX_FRAME_INTERVAL_S = 3600.0
 
 TASKS = {vlm_pb2.Analyze.TASK_READ_TEXT: Task.READ_TEXT, vlm_pb2.Analyze.TASK_ANSWER: Task.ANSWER}
 """The contract's tasks."""
@@ -32,8 +32,9 @@ class AnalysisOptions:
 
     task: Task
     prompt: str
-    response_schema: dict[str, Any] | None
-    max_output_tokens: int
+    response_schema: dict[str, Any] | None = None
+    max_output_tokens: int = 1024
+    frame_interval_s: float | None = None
     language_codes: tuple[str, ...] = ()
 
 
@@ -50,12 +51,18 @@ def analysis_options(analyze: vlm_pb2.Analyze, host: Host, default_tokens: int) 
     _check_prompt(analyze.prompt, task)
     tokens = analyze.max_output_tokens if analyze.HasField("max_output_tokens") else default_tokens
     check_range("analyze.max_output_tokens", tokens, 1, MAX_OUTPUT_TOKENS)
-    schema = _schema(analyze.response_schema) if analyze.HasField("response_schema") else None
+    has_schema = analyze.HasField("response_schema")
+    schema = checked_schema("analyze.response_schema", analyze.response_schema) if has_schema else None
+    interval_s = seconds_of(analyze.frame_interval) if analyze.HasField("frame_interval") else None
+    if interval_s is not None:
+        check_range("analyze.frame_interval", interval_s, MIN_FRAME_INTERVAL_S, MAX_FRAME_INTERVAL_S, "s")
     languages = _languages(analyze.language_codes)
-    _require(host, task, wants_schema=schema is not None)
+    _require(host, task, wants_schema=schema is not None, wants_video=interval_s is not None)
+    if schema is not None and task is Task.READ_TEXT:
+        raise InvalidArgument("analyze.response_schema", "is for TASK_ANSWER only; leave it out")
     if task is Task.READ_TEXT:
         require_scripts(host.info, languages)
-    return AnalysisOptions(task, analyze.prompt, schema, tokens, language_codes=languages)
+    return AnalysisOptions(task, analyze.prompt, schema, tokens, interval_s, languages)
 
 
 def _check_prompt(prompt: str, task: Task) -> None:
@@ -68,25 +75,13 @@ def _check_prompt(prompt: str, task: Task) -> None:
         raise InvalidArgument(field, "is for TASK_ANSWER only; leave it out")
 
 
-def _schema(schema: struct_pb2.Struct) -> dict[str, Any]:
-    field = "analyze.response_schema"
-    try:
-        value = json_format.MessageToDict(schema)
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except (json_format.SerializeToJsonError, ValueError, RecursionError):
-        raise InvalidArgument(field, "holds a number or a depth that JSON has not") from None
-    check_count(field, len(text), MAX_SCHEMA_CHARACTERS)
-    refuse_control_tokens(field, text)
-    return value
-
-
 def _languages(codes: Sequence[str]) -> tuple[str, ...]:
     field = "analyze.language_codes"
     check_count(field, len(codes), MAX_LANGUAGES, unit="languages")
     return tuple(checked(f"{field}[{index}]", code) for index, code in enumerate(codes))
 
 
-def _require(host: Host, task: Task, *, wants_schema: bool) -> None:
+def _require(host: Host, task: Task, *, wants_schema: bool, wants_video: bool) -> None:
     engine, info = host.name, host.info
     advice = f"; use {' or '.join(info.alternatives)}" if info.alternatives else ""
     if task not in info.tasks:
@@ -95,3 +90,6 @@ def _require(host: Host, task: Task, *, wants_schema: bool) -> None:
     if wants_schema and not info.structured_results:
         message = f"the engine {engine} gives no structured results{advice}"
         raise Unimplemented("response_schema", message, info.alternatives)
+    if wants_video and not info.video:
+        message = f"the engine {engine} takes no pictures for frames of a video; leave frame_interval out{advice}"
+        raise Unimplemented("frame_interval", message, info.alternatives)

@@ -66,6 +66,7 @@ class VlmService(vlm_pb2_grpc.VisionLanguageServiceServicer):
             tasks=[number for number, task in TASKS.items() if task in info.tasks],
             structured_results=info.structured_results,
             script_codes=info.script_codes,
+            video=info.video,
         )
 
     async def _receive(self, call: StreamCall[Request, Response], schedule: Schedule) -> None:

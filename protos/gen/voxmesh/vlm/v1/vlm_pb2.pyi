@@ -152,7 +152,9 @@ class Analyze(message.Message):
     """Longest answer in tokens; unset takes the service's setting."""
     @builtins.property
     def response_schema(self) -> struct_pb2.Struct:
-        """JSON Schema that the answer must satisfy; unset means free text."""
+        """JSON Schema 2020-12 of an object that the answer to TASK_ANSWER must satisfy,
+        at most 100,000 characters; unset means free text.
+        """
 
     @builtins.property
     def trace_context(self) -> common_pb2.TraceContext:
@@ -303,7 +305,9 @@ class TextLine(message.Message):
     """Probability in (0, 1]; unset when the model gives none."""
     @builtins.property
     def corners(self) -> containers.RepeatedCompositeFieldContainer[Point]:
-        """Corners in pixels of the picture, clockwise from the text's top left."""
+        """Corners in pixels of the picture, clockwise from the text's top left; none
+        when the model does not say where the line is, else 4.
+        """
 
     def __init__(
         self,
@@ -387,7 +391,9 @@ class Finished(message.Message):
     cancelled: builtins.bool
     """True when a `cancel` ended it."""
     truncated: builtins.bool
-    """True when max_output_tokens cut the answer."""
+    """True when max_output_tokens cut the answer, or the engine's own limit what
+    it reads; an answer by a schema that is cut has no result.
+    """
     @builtins.property
     def timing(self) -> common_pb2.Timing:
         """When the `analyze` message passed through the service."""

@@ -26,6 +26,7 @@ class RapidOcrEngine:
         self.info = EngineInfo(
             _facts(context.device),
             frozenset({Task.READ_TEXT}),
+            alternatives=("qwen_vl", "openai_vision"),
             script_codes=("Hans", "Hant", "Jpan", "Latn"),
             readers=("tesseract",),
         )

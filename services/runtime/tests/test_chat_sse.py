@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxmesh_llm_proxy.sse import MAX_EVENT_BYTES, EventStream, ServerEvent
+from voxmesh_runtime.chat.sse import MAX_EVENT_BYTES, EventStream, ServerEvent
 from voxmesh_runtime.errors import Unavailable
 
 pytestmark = pytest.mark.unit

@@ -12,11 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from voxmesh_llm_proxy.complaints import Complaint, complaint_in
-from voxmesh_llm_proxy.sse import ServerEvent
-from voxmesh_llm_proxy.structs import Json
-from voxmesh_llm_proxy.surrogates import joined
-from voxmesh_llm_proxy.upstream_errors import Kind, kind_of
+from voxmesh_runtime.chat.complaints import Complaint, Kind, complaint_in, kind_of
+from voxmesh_runtime.chat.sse import ServerEvent
+from voxmesh_runtime.chat.surrogates import joined
+from voxmesh_runtime.structs import Json
 
 FILTERED = "content_filter"
 """Why an answer is over that a filter stopped."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from voxmesh_llm_proxy.thinking import ThinkingHabits, ThinkingSplitter
+from voxmesh_runtime.chat.thinking import ThinkingHabits, ThinkingSplitter
 
 pytestmark = pytest.mark.unit
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from voxmesh_llm_proxy.events import Event, EventReader
-from voxmesh_llm_proxy.sse import MAX_EVENT_BYTES, EventStream
+from voxmesh_runtime.chat.events import Event, EventReader
+from voxmesh_runtime.chat.sse import MAX_EVENT_BYTES, EventStream
 from voxmesh_runtime.errors import Unavailable
 
 

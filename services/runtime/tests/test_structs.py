@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from google.protobuf import struct_pb2
 
-from voxmesh_llm_proxy.structs import plain
-from voxmesh_testing.llm import struct
+from voxmesh_runtime.structs import plain
 
 pytestmark = pytest.mark.unit
+
+
+def struct(**fields: Any) -> struct_pb2.Struct:
+    value = struct_pb2.Struct()
+    value.update(fields)
+    return value
 
 
 def test_whole_numbers_are_integers_and_the_order_is_always_the_same() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxmesh_llm_proxy.surrogates import SurrogateJoiner, joined
+from voxmesh_runtime.chat.surrogates import SurrogateJoiner, joined
 
 pytestmark = pytest.mark.unit
 

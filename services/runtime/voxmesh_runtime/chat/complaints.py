@@ -12,9 +12,10 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
-from voxmesh_llm_proxy.surrogates import joined
+from voxmesh_runtime.chat.surrogates import joined
 
 MAX_TEXT_CHARACTERS = 2_000
 
@@ -25,6 +26,38 @@ _WORDS = ("code", "type", "status", "reason", "error_type")
 _STATUSES = ("code", "status", "status_code", "http_status", "statusCode")
 _MAX_DEPTH = 6
 _MAX_ITEMS = 5
+
+
+class Kind(Enum):
+    """What a complaint is about."""
+
+    UNREACHABLE = auto()
+    CONTEXT = auto()
+    FILTER = auto()
+    KEY = auto()
+    MODEL = auto()
+    BUSY = auto()
+    REQUEST = auto()
+    SERVER = auto()
+
+
+_BY_WORD = {
+    Kind.UNREACHABLE: ("unreachable",),
+    Kind.CONTEXT: ("context_length", "context_size", "context_window", "contextwindow"),
+    Kind.FILTER: ("content_filter", "content_policy", "contentpolicy", "contentfilter", "responsibleai"),
+    Kind.KEY: ("api_key", "authentication", "unauthenticated", "unauthorized", "permission", "access_denied"),
+    Kind.BUSY: ("rate_limit", "ratelimit", "resource_exhausted", "quota", "too_many_requests", "throttl"),
+    Kind.MODEL: ("model_not_found", "modelnotfound", "deploymentnotfound", "not_found_error", "notfounderror"),
+}
+"""Words that say more than the status beside them."""
+_BY_STATUS = {
+    **dict.fromkeys((400, 413, 422), Kind.REQUEST),
+    **dict.fromkeys((401, 402, 403), Kind.KEY),
+    404: Kind.MODEL,
+    429: Kind.BUSY,
+}
+_REQUEST_WORDS = ("invalid_request", "invalid_argument", "invalid_value", "bad_request", "badrequest", "validation")
+_CONTEXT_TEXTS = ("exceed", "length", "maximum", "too long", "too large", "window")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +91,19 @@ def complaint_in(body: object, status: int | None = None, retry_after_s: float |
         parameter=next((found for found in parameters if found), ""),
         retry_after_s=retry_after_s if retry_after_s is not None else next((s for s in waits if s is not None), None),
     )
+
+
+def kind_of(complaint: Complaint) -> Kind:
+    """What a complaint is about: by its words, then its status."""
+    for kind, words in _BY_WORD.items():
+        if any(word in complaint.words for word in words):
+            return kind
+    by_status = _BY_STATUS.get(complaint.status or 0, Kind.SERVER)
+    is_of_request = complaint.status is None and any(word in complaint.words for word in _REQUEST_WORDS)
+    text = complaint.text.lower()
+    if by_status in {Kind.REQUEST, Kind.SERVER} and "context" in text and any(word in text for word in _CONTEXT_TEXTS):
+        return Kind.CONTEXT
+    return Kind.REQUEST if is_of_request else by_status
 
 
 def reason_text(body: object, depth: int = _MAX_DEPTH) -> str:

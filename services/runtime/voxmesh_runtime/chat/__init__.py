@@ -1,0 +1,1 @@
+"""Answers of chat completion servers as they come: events, dialects, thoughts, complaints."""
