@@ -1,9 +1,11 @@
-"""What an embedding model must offer to be served.
+"""What a model must offer to be served: vectors of texts, or scores of documents for queries.
 
-    Engine   the loaded model, shared by all streams; one step embeds texts of many of them
+    Engine              the loaded model, shared by all streams
+     ├─ EmbeddingEngine   one step embeds texts of many streams
+     └─ RankingEngine     one step scores documents of many streams
 
 An engine's distribution has an entry point in the group `voxmesh.embed.engines` that names a
-`create(EngineContext) -> Engine`. Every method is called on the engine's one worker thread.
+`create(EngineContext)` of either kind. Every method is called on the engine's one worker thread.
 """
 
 from __future__ import annotations
@@ -21,22 +23,30 @@ from voxmesh_runtime.engines import ModelFacts
 Values: TypeAlias = npt.NDArray[np.float32]
 """A vector, shape (dimensions,)."""
 
+RANKING_ENGINES = ("qwen_reranker", "cross_encoder")
+"""Engines of this project that rank; all others embed."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What the loaded model is and can do."""
 
     facts: ModelFacts
-    dimensions: int
-    """Length of the model's own vectors."""
     max_tokens: int
-    """Longest text in tokens; the end of a longer one is left out."""
+    """Longest text, or query with a document, in tokens; the end of a longer one is left out."""
+    dimensions: int = 0
+    """Length of the model's own vectors; 0 for a model that ranks."""
     shorter_dimensions: bool = False
     """The first values of a vector are a vector with nearly the same meaning (Matryoshka training)."""
     instruction: bool = False
     """Queries are read with what they are for."""
-    max_batch_size: int = 8
-    """Texts of one step: more gain little, and a small request waits for the step in progress."""
+    max_batch_tokens: int = 512
+    """Tokens of one step, about: more gain little, and a small request waits for the step in progress."""
+
+    @property
+    def embeds(self) -> bool:
+        """The model gives vectors; one that does not ranks."""
+        return self.dimensions > 0
 
 
 class Kind(Enum):
@@ -55,6 +65,11 @@ class Text:
     instruction: str = ""
     """What queries are for; empty when nobody said, and always for documents."""
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """All that the model reads."""
+        return self.content, self.instruction
+
 
 @dataclass(frozen=True, slots=True)
 class Vector:
@@ -66,6 +81,33 @@ class Vector:
     """Tokens of the text that were read."""
     truncated: bool = False
     """The text was longer than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A document to score for a query, 1 to 100,000 and 1 to 10,000 characters."""
+
+    query: str
+    document: str
+    instruction: str = ""
+    """What makes a document a good answer; empty when nobody said."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """All that the model reads."""
+        return self.query, self.document, self.instruction
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well one document answers."""
+
+    value: float
+    """In [0, 1]; 1 is best."""
+    token_count: int
+    """Tokens of query and document that were read."""
+    truncated: bool = False
+    """The document was longer than that."""
 
 
 class Engine(Protocol):
@@ -84,10 +126,30 @@ class Engine(Protocol):
         """Run once, so that the first caller does not pay for it."""
         ...
 
-    def embed(self, texts: Sequence[Text]) -> Sequence[Vector]:
-        """The vectors of 1 to `max_batch_size` texts of any streams, in their order."""
-        ...
-
     def close(self) -> None:
         """Free the model."""
+        ...
+
+
+class EmbeddingEngine(Engine, Protocol):
+    """A model that gives vectors."""
+
+    def embed(self, texts: Sequence[Text]) -> Sequence[Vector]:
+        """The vectors of texts of any streams and lengths, in their order; about `max_batch_tokens` of them.
+
+        Raises:
+            SomeFailed: for some of the texts there is no vector.
+        """
+        ...
+
+
+class RankingEngine(Engine, Protocol):
+    """A model that ranks."""
+
+    def score(self, pairs: Sequence[Pair]) -> Sequence[Score]:
+        """The scores of pairs of any streams and lengths, in their order; about `max_batch_tokens` of them.
+
+        Raises:
+            SomeFailed: for some of the pairs there is no score.
+        """
         ...

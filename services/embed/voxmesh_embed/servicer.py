@@ -1,20 +1,25 @@
-"""The gRPC side of embedding: batches of texts in, batches of vectors out, whatever the engine."""
+"""The gRPC side: batches of texts in and vectors out, or queries in and ranked documents out, whatever the engine."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 import grpc
 
+from voxmesh.common.v1 import common_pb2
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
-from voxmesh_embed.batches import Batches, Request, Response
-from voxmesh_embed.engine import Engine, Text, Vector
+from voxmesh_embed import batches, queries
+from voxmesh_embed.engine import RANKING_ENGINES, EmbeddingEngine, EngineInfo, RankingEngine
 from voxmesh_embed.options import embedding_options
-from voxmesh_embed.scheduler import EmbedWorker, Scheduler
+from voxmesh_embed.ranking_options import ranking_options
+from voxmesh_embed.scheduler import Scheduler
 from voxmesh_embed.settings import EmbedSettings
-from voxmesh_runtime.outcomes import ready
+from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_runtime.outcomes import Outcome, ready
 from voxmesh_runtime.streams import AnyContext, Streams
+from voxmesh_runtime.worker import Completed, SomeFailed, Worker
 
 InfoRequest = embed_pb2.GetModelInfoRequest
 InfoResponse = embed_pb2.GetModelInfoResponse
@@ -25,13 +30,13 @@ class EmbedService(embed_pb2_grpc.EmbeddingServiceServicer):
 
     names = (embed_pb2.DESCRIPTOR.services_by_name["EmbeddingService"].full_name,)
 
-    def __init__(self, engine: Engine, settings: EmbedSettings) -> None:
+    def __init__(self, engine: EmbeddingEngine | RankingEngine, settings: EmbedSettings) -> None:
         self.streams = Streams(settings)
-        self._engine = engine
+        self._engine: Any = engine
         self._settings = settings
         # One item is one whole step, which the scheduler has filled.
-        self._worker = EmbedWorker(self._step, name="embed")
-        self._scheduler = Scheduler(self._worker)
+        self._worker = Worker[Sequence[Any], Sequence[Any]](self._step, name="embed")
+        self._scheduler = Scheduler[Any, Any](self._run_step)
         self._stepping: asyncio.Task[None] | None = None
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -41,7 +46,7 @@ class EmbedService(embed_pb2_grpc.EmbeddingServiceServicer):
     async def start(self) -> None:
         """Load and warm up the model on its worker."""
         await self._worker.load(self._engine)
-        self._scheduler.max_batch_size = self._engine.info.max_batch_size
+        self._scheduler.fit(self._engine.info)
         self._stepping = asyncio.create_task(self._scheduler.run())
 
     async def stop(self) -> None:
@@ -51,31 +56,74 @@ class EmbedService(embed_pb2_grpc.EmbeddingServiceServicer):
         await self._worker.free(self._engine)
 
     async def StreamingEmbed(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
-        self, request_iterator: AsyncIterator[Request], context: AnyContext
+        self, request_iterator: AsyncIterator[batches.Request], context: AnyContext
     ) -> None:
         """Embed the batches of one stream."""
-        async with self.streams.open(request_iterator, context, Response) as call:
+        async with self.streams.open(request_iterator, context, batches.Response) as call:
             config = (await call.config()).config
-            info = self._engine.info
+            info = self._info(embeds=True)
             options, outcomes = embedding_options(config, info)
-            message = ready(info.facts.model, info.facts.engine, self._settings.host_name, outcomes)
-            await call.send(Response(ready=message))
-            batches = Batches(call, self._scheduler, info, options, self._settings.max_pending_batches)
+            await call.send(batches.Response(ready=self._ready(info, outcomes)))
+            taken = batches.Batches(call, self._scheduler, info, options, self._settings.max_pending_batches)
             async with asyncio.TaskGroup() as tasks:
                 async for _, request in call:
-                    await batches.take(request.batch, tasks)
+                    await taken.take(request.batch, tasks)
+
+    async def StreamingRerank(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
+        self, request_iterator: AsyncIterator[queries.Request], context: AnyContext
+    ) -> None:
+        """Rank the documents of one stream."""
+        async with self.streams.open(request_iterator, context, queries.Response) as call:
+            config = (await call.config()).config
+            info = self._info(embeds=False)
+            options, outcomes = ranking_options(config, info)
+            await call.send(queries.Response(ready=self._ready(info, outcomes)))
+            taken = queries.Queries(call, self._scheduler, info, options, self._settings.max_pending_batches)
+            async with asyncio.TaskGroup() as tasks:
+                async for _, request in call:
+                    await taken.take(request.query, tasks)
 
     async def GetModelInfo(self, request: InfoRequest, context: AnyContext) -> InfoResponse:
         """Describe the loaded model."""
         del request, context
-        info = self._engine.info
+        info: EngineInfo = self._engine.info
         return InfoResponse(
             model_info=info.facts.to_proto(self.streams),
             dimensions=info.dimensions,
             shorter_dimensions=info.shorter_dimensions,
             max_tokens=info.max_tokens,
             instruction=info.instruction,
+            embeds=info.embeds,
+            reranks=not info.embeds,
         )
 
-    def _step(self, steps: Sequence[Sequence[Text]]) -> list[Sequence[Vector]]:
-        return [self._engine.embed(texts) for texts in steps]
+    def _ready(self, info: EngineInfo, outcomes: Sequence[Outcome]) -> common_pb2.Ready:
+        return ready(info.facts.model, info.facts.engine, self._settings.host_name, outcomes)
+
+    def _info(self, *, embeds: bool) -> EngineInfo:
+        """What the model is, if it does what is asked.
+
+        Raises:
+            FailedPrecondition: it does the other thing.
+        """
+        info: EngineInfo = self._engine.info
+        if info.embeds == embeds:
+            return info
+        others = f"one of {' and '.join(RANKING_ENGINES)}" if info.embeds else "any other"
+        does, not_does = ("embeds", "rank") if info.embeds else ("ranks", "embed")
+        problem = f"the model of this service {does} and does not {not_does}; ask a service whose engine is {others}"
+        raise FailedPrecondition("engine", info.facts.engine, problem)
+
+    async def _run_step(self, items: Sequence[Any]) -> Completed[Sequence[Any]]:
+        return await self._worker.run(items)
+
+    def _step(self, steps: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+        run = self._engine.embed if self._engine.info.embeds else self._engine.score
+        return [_results(run, items) for items in steps]
+
+
+def _results(run: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any]) -> Sequence[Any]:
+    try:
+        return run(items)
+    except SomeFailed as failed:
+        return failed.results
