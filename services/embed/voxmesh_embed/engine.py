@@ -35,18 +35,15 @@ class EngineInfo:
     max_tokens: int
     """Longest text, or query with a document, in tokens; the end of a longer one is left out."""
     dimensions: int = 0
-    """Length of the model's own vectors; 0 for a model that ranks."""
+    """Length of the model's own vectors; 0 before it is loaded, and for a model that ranks."""
+    ranks: bool = False
+    """The model scores documents for queries; one that does not gives vectors."""
     shorter_dimensions: bool = False
     """The first values of a vector are a vector with nearly the same meaning (Matryoshka training)."""
     instruction: bool = False
     """Queries are read with what they are for."""
     max_batch_tokens: int = 512
     """Tokens of one step, about: more gain little, and a small request waits for the step in progress."""
-
-    @property
-    def embeds(self) -> bool:
-        """The model gives vectors; one that does not ranks."""
-        return self.dimensions > 0
 
 
 class Kind(Enum):

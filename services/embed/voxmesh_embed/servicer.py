@@ -61,7 +61,7 @@ class EmbedService(embed_pb2_grpc.EmbeddingServiceServicer):
         """Embed the batches of one stream."""
         async with self.streams.open(request_iterator, context, batches.Response) as call:
             config = (await call.config()).config
-            info = self._info(embeds=True)
+            info = self._info(ranks=False)
             options, outcomes = embedding_options(config, info)
             await call.send(batches.Response(ready=self._ready(info, outcomes)))
             taken = batches.Batches(call, self._scheduler, info, options, self._settings.max_pending_batches)
@@ -75,7 +75,7 @@ class EmbedService(embed_pb2_grpc.EmbeddingServiceServicer):
         """Rank the documents of one stream."""
         async with self.streams.open(request_iterator, context, queries.Response) as call:
             config = (await call.config()).config
-            info = self._info(embeds=False)
+            info = self._info(ranks=True)
             options, outcomes = ranking_options(config, info)
             await call.send(queries.Response(ready=self._ready(info, outcomes)))
             taken = queries.Queries(call, self._scheduler, info, options, self._settings.max_pending_batches)
@@ -93,24 +93,24 @@ class EmbedService(embed_pb2_grpc.EmbeddingServiceServicer):
             shorter_dimensions=info.shorter_dimensions,
             max_tokens=info.max_tokens,
             instruction=info.instruction,
-            embeds=info.embeds,
-            reranks=not info.embeds,
+            embeds=not info.ranks,
+            reranks=info.ranks,
         )
 
     def _ready(self, info: EngineInfo, outcomes: Sequence[Outcome]) -> common_pb2.Ready:
         return ready(info.facts.model, info.facts.engine, self._settings.host_name, outcomes)
 
-    def _info(self, *, embeds: bool) -> EngineInfo:
+    def _info(self, *, ranks: bool) -> EngineInfo:
         """What the model is, if it does what is asked.
 
         Raises:
             FailedPrecondition: it does the other thing.
         """
         info: EngineInfo = self._engine.info
-        if info.embeds == embeds:
+        if info.ranks == ranks:
             return info
-        others = f"one of {' and '.join(RANKING_ENGINES)}" if info.embeds else "any other"
-        does, not_does = ("embeds", "rank") if info.embeds else ("ranks", "embed")
+        others = f"one of {' and '.join(RANKING_ENGINES)}" if ranks else "any other"
+        does, not_does = ("embeds", "rank") if ranks else ("ranks", "embed")
         problem = f"the model of this service {does} and does not {not_does}; ask a service whose engine is {others}"
         raise FailedPrecondition("engine", info.facts.engine, problem)
 
@@ -118,7 +118,7 @@ class EmbedService(embed_pb2_grpc.EmbeddingServiceServicer):
         return await self._worker.run(items)
 
     def _step(self, steps: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-        run = self._engine.embed if self._engine.info.embeds else self._engine.score
+        run = self._engine.score if self._engine.info.ranks else self._engine.embed
         return [_results(run, items) for items in steps]
 
 

@@ -1,0 +1,26 @@
+"""The Qwen3-Reranker engine does what every ranking engine must do, on random weights of its architecture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from voxmesh_embed.conformance_rerank import RerankConformance
+from voxmesh_runtime.engines import EngineContext
+
+pytestmark = pytest.mark.engine
+
+
+class TestQwenReranker(RerankConformance):
+    """Every rule but the one of meaning."""
+
+    engine = "qwen_reranker"
+    context: ClassVar[EngineContext]
+    means_something = False
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _checkpoint(cls, checkpoint: Path) -> None:
+        cls.context = EngineContext(model=str(checkpoint))
