@@ -53,7 +53,7 @@ def model() -> Model:
 
 @pytest.fixture
 async def scheduler(model: Model) -> AsyncGenerator[Texts]:
-    """Steps of 40 tokens; 4 characters are a token, and 4 tokens the least."""
+    """Steps of 40 tokens; 4 characters are a token, and each text has 2 tokens more."""
     scheduler = Texts(model)
     scheduler.fit(EngineInfo(ModelFacts("m", "e", "d", "l"), max_tokens=100, max_batch_tokens=40))
     running = asyncio.create_task(scheduler.run())
@@ -101,15 +101,15 @@ async def test_a_long_text_is_not_put_off_by_short_ones(scheduler: Texts, model:
     model.opened.set()
     await asyncio.gather(held, long, shorts)
     assert model.steps[1] == ["x" * 1000]
-    assert [len(step) for step in model.steps[2:]] == [10] * 4
+    assert [len(step) for step in model.steps[2:]] == [13, 13, 13, 1]
 
 
 async def test_texts_of_like_length_share_a_step(scheduler: Texts, model: Model) -> None:
     held = await hold(scheduler, model)
-    mixed = await begin(scheduler, Mine(), *["x" * 80, "short"] * 4)
+    mixed = await begin(scheduler, Mine(), *["x" * 68, "short"] * 4)
     model.opened.set()
     await asyncio.gather(held, mixed)
-    assert [[len(text) for text in step] for step in model.steps[1:]] == [[5, 5, 5, 5, 80], [80, 80], [80]]
+    assert [[len(text) for text in step] for step in model.steps[1:]] == [[5, 5, 5, 5, 68], [68, 68], [68]]
 
 
 async def test_steps_go_on_at_once_where_the_model_takes_several(scheduler: Texts, model: Model) -> None:

@@ -42,6 +42,8 @@ class EngineInfo:
     """The first values of a vector are a vector with nearly the same meaning (Matryoshka training)."""
     instruction: bool = False
     """Queries are read with what they are for."""
+    tokens_around: int = 2
+    """Tokens that each text, or query with a document, costs beside its own: the model's marks and its prompt."""
     max_batch_tokens: int = 512
     """Tokens of one step, about: more gain little, and a small request waits for the step in progress."""
 

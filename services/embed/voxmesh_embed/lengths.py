@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 
 _BYTES_PER_TOKEN = 4
 """Of UTF-8: right for English, and near enough where a letter has three bytes and a token two letters."""
-_LEAST_TOKENS = 4
-"""What the shortest text costs, with the model's own marks."""
 _MAX_PADDING = 1.25
 """Longest a padded run may be, compared to its tokens: beyond, two runs are cheaper than one."""
 
@@ -15,7 +13,7 @@ _MAX_PADDING = 1.25
 def guessed_tokens(parts: Iterable[str], max_tokens: int) -> int:
     """Tokens of a text that consists of `parts`, cut to what the model reads; cheap, and only about right."""
     size_bytes = sum(len(part.encode("utf-8", "surrogatepass")) for part in parts)
-    return max(_LEAST_TOKENS, min(max_tokens, size_bytes // _BYTES_PER_TOKEN))
+    return max(1, min(max_tokens, size_bytes // _BYTES_PER_TOKEN))
 
 
 def runs(lengths: Sequence[int], max_padded_tokens: int) -> list[list[int]]:

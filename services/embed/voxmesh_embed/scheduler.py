@@ -80,11 +80,13 @@ class Scheduler(Generic[InT, OutT]):
         self._steps_at_once = 1
         self._running = 0
         self._max_tokens = 1
+        self._tokens_around = 0
         self._max_batch_tokens = 1
 
     def fit(self, info: EngineInfo, steps_at_once: int = 1) -> None:
         """Fill steps as the loaded model wants them."""
-        self._max_tokens, self._max_batch_tokens = info.max_tokens, info.max_batch_tokens
+        self._max_tokens, self._tokens_around = info.max_tokens, info.tokens_around
+        self._max_batch_tokens = info.max_batch_tokens
         self._steps_at_once = steps_at_once
 
     async def work(self, lane: Lane[InT, OutT], items: Sequence[InT], clock: WorkClock) -> list[OutT]:
@@ -111,7 +113,7 @@ class Scheduler(Generic[InT, OutT]):
                     steps.create_task(self._run_step(step))
 
     def _job(self, items: Sequence[InT], clock: WorkClock) -> _Job[InT, OutT]:
-        tokens = [guessed_tokens(item.parts, self._max_tokens) for item in items]
+        tokens = [self._tokens_around + guessed_tokens(item.parts, self._max_tokens) for item in items]
         shortest_first = deque(sorted(range(len(items)), key=tokens.__getitem__))
         done = asyncio.get_running_loop().create_future()
         return _Job[InT, OutT](items, tokens, clock, done, shortest_first, [None] * len(items))

@@ -72,6 +72,7 @@ def _info(checkpoint: Checkpoint, found: OnDevice[Loaded]) -> EngineInfo:
         model.max_tokens - model.prompts.around,
         ranks=True,
         instruction=True,
+        tokens_around=model.prompts.around,
         max_batch_tokens=model.max_batch_tokens,
     )
 
