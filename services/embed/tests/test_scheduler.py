@@ -12,8 +12,8 @@ import pytest
 from voxmesh_embed.engine import EngineInfo, Text, Vector
 from voxmesh_embed.scheduler import Lane, Scheduler
 from voxmesh_runtime.clock import WorkClock
-from voxmesh_runtime.engines import ModelFacts
-from voxmesh_runtime.worker import Completed
+from voxmesh_runtime.engine import ModelFacts
+from voxmesh_runtime.thread import Completed
 
 pytestmark = pytest.mark.unit
 
@@ -30,6 +30,7 @@ class Model:
         self.opened = asyncio.Event()
         self.entered = asyncio.Event()
         self.steps: list[list[str]] = []
+        self.abandoned: list[list[str]] = []
 
     async def __call__(self, texts: Sequence[Text]) -> Completed[Results]:
         self.steps.append([text.content for text in texts])
@@ -38,6 +39,10 @@ class Model:
         if any(text.content == "poison" for text in texts):
             raise ValueError("the model broke")
         return Completed([_result(text) for text in texts], time.time_ns(), 0.0, 0.0, 1)
+
+    def abandon(self, texts: Sequence[Text]) -> None:
+        """Nobody waits for these."""
+        self.abandoned.append([text.content for text in texts])
 
 
 def _result(text: Text) -> Vector | Exception:
@@ -54,8 +59,8 @@ def model() -> Model:
 @pytest.fixture
 async def scheduler(model: Model) -> AsyncGenerator[Texts]:
     """Steps of 40 tokens; 4 characters are a token, and each text has 2 tokens more."""
-    scheduler = Texts(model)
-    scheduler.fit(EngineInfo(ModelFacts("m", "e", "d", "l"), max_tokens=100, max_batch_tokens=40))
+    scheduler = Texts(model, model.abandon)
+    scheduler.fit(EngineInfo(ModelFacts("m", "l"), max_tokens=100, max_batch_tokens=40))
     running = asyncio.create_task(scheduler.run())
     yield scheduler
     running.cancel()
@@ -113,7 +118,7 @@ async def test_texts_of_like_length_share_a_step(scheduler: Texts, model: Model)
 
 
 async def test_steps_go_on_at_once_where_the_model_takes_several(scheduler: Texts, model: Model) -> None:
-    scheduler.fit(EngineInfo(ModelFacts("m", "e", "d", "l"), max_tokens=100, max_batch_tokens=40), steps_at_once=2)
+    scheduler.fit(EngineInfo(ModelFacts("m", "l"), max_tokens=100, max_batch_tokens=40), steps_at_once=2)
     first, second, third = [await begin(scheduler, Mine(), text * 40) for text in "abc"]
     await asyncio.sleep(0)
     assert [step[0][0] for step in model.steps] == ["a", "b"]
@@ -150,6 +155,22 @@ async def test_texts_of_a_caller_that_is_gone_are_not_embedded(scheduler: Texts,
     model.opened.set()
     await asyncio.gather(held, stays)
     assert model.steps == [["first"], ["stays"]]
+
+
+async def test_a_step_in_progress_is_given_up_when_its_last_caller_is_gone(scheduler: Texts, model: Model) -> None:
+    first = await begin(scheduler, Mine(), "first")
+    await model.entered.wait()
+    waiting = await begin(scheduler, Mine(), "one")
+    also = await begin(scheduler, Mine(), "two")
+    waiting.cancel()
+    await asyncio.sleep(0)
+    assert model.abandoned == []
+    first.cancel()
+    await asyncio.sleep(0)
+    assert model.abandoned == [["first"]]
+    model.opened.set()
+    await also
+    assert model.steps == [["first"], ["two"]]
 
 
 async def test_a_step_that_fails_fails_its_own_callers_only(scheduler: Texts, model: Model) -> None:

@@ -1,11 +1,14 @@
 """What a model must offer to be served: vectors of texts, or scores of documents for queries.
 
-    Engine              the loaded model, shared by all streams
+    voxmesh_runtime.engine.Engine   the loaded model, shared by all streams
      ├─ EmbeddingEngine   one step embeds texts of many streams
      └─ RankingEngine     one step scores documents of many streams
 
-An engine's distribution has an entry point in the group `voxmesh.embed.engines` that names a
-`create(EngineContext)` of either kind. Every method is called on the engine's one worker thread.
+An engine of either kind may have a method `interrupt(items)`: the service calls it on another thread
+with the very texts or pairs of a step in progress when nobody waits for any of them any more; the
+step may then end early, with any error.
+
+Threads and entry points: see `voxmesh_runtime.engine`.
 """
 
 from __future__ import annotations
@@ -13,12 +16,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from voxmesh_runtime.engines import ModelFacts
+from voxmesh_runtime import engine
+from voxmesh_runtime.engine import ModelFacts
+from voxmesh_runtime.host import EngineHost
 
 Values: TypeAlias = npt.NDArray[np.float32]
 """A vector, shape (dimensions,)."""
@@ -109,28 +114,7 @@ class Score:
     """The document was longer than that."""
 
 
-class Engine(Protocol):
-    """The loaded model."""
-
-    @property
-    def info(self) -> EngineInfo:
-        """What the model is and can do; complete after `load`."""
-        ...
-
-    def load(self) -> None:
-        """Fetch and load the model."""
-        ...
-
-    def warm_up(self) -> None:
-        """Run once, so that the first caller does not pay for it."""
-        ...
-
-    def close(self) -> None:
-        """Free the model."""
-        ...
-
-
-class EmbeddingEngine(Engine, Protocol):
+class EmbeddingEngine(engine.Engine[EngineInfo], Protocol):
     """A model that gives vectors."""
 
     def embed(self, texts: Sequence[Text]) -> Sequence[Vector]:
@@ -142,7 +126,7 @@ class EmbeddingEngine(Engine, Protocol):
         ...
 
 
-class RankingEngine(Engine, Protocol):
+class RankingEngine(engine.Engine[EngineInfo], Protocol):
     """A model that ranks."""
 
     def score(self, pairs: Sequence[Pair]) -> Sequence[Score]:
@@ -152,3 +136,7 @@ class RankingEngine(Engine, Protocol):
             SomeFailed: for some of the pairs there is no score.
         """
         ...
+
+
+Host: TypeAlias = EngineHost[Any, EngineInfo]
+"""Owns a service's engine, which embeds or ranks."""

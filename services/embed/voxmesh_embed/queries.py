@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from voxmesh.embed.v1 import embed_pb2
-from voxmesh_embed.engine import EngineInfo, Pair, Score
+from voxmesh_embed.engine import Host, Pair, Score
 from voxmesh_embed.pending import Pending
 from voxmesh_embed.ranking_options import RankingOptions, pairs_of
 from voxmesh_embed.scheduler import Lane, Scheduler
@@ -26,13 +26,13 @@ class Queries:
         self,
         call: StreamCall[Request, Response],
         scheduler: Scheduler[Pair, Score],
-        info: EngineInfo,
+        host: Host,
         options: RankingOptions,
         max_pending: int,
     ) -> None:
         self._call = call
         self._scheduler = scheduler
-        self._info = info
+        self._host = host
         self._options = options
         self._lane = Lane[Pair, Score]()
         self._pending = Pending("query.query_id", max_pending)
@@ -61,11 +61,7 @@ class Queries:
             await self._call.send(Response(ranked=answer))
 
     async def _score(self, query: embed_pb2.RerankQuery, pairs: Sequence[Pair], clock: WorkClock) -> Sequence[Score]:
-        attributes = {
-            names.ENGINE: self._info.facts.engine,
-            names.GEN_AI_REQUEST_MODEL: self._info.facts.model,
-            names.GEN_AI_OPERATION: "rerank",
-        }
+        attributes = {**self._host.span_attributes, names.GEN_AI_OPERATION: "rerank"}
         with work_span(names.SPAN_EMBED, query.trace_context, clock, attributes) as span:
             scores = await self._scheduler.work(self._lane, pairs, clock)
             span.set_attribute(names.GEN_AI_INPUT_TOKENS, sum(score.token_count for score in scores))

@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 from voxmesh_embed.engine import EngineInfo
 from voxmesh_embed.lengths import guessed_tokens
 from voxmesh_runtime.clock import WorkClock
-from voxmesh_runtime.worker import Completed
+from voxmesh_runtime.thread import Completed
 
 
 class Item(Protocol):
@@ -71,14 +71,16 @@ class Scheduler(Generic[InT, OutT]):
 
     Args:
         step: runs the model.
+        abandon: is told of a step in progress whose callers have all gone, by the list that it was given.
     """
 
-    def __init__(self, step: Step[InT, OutT]) -> None:
+    def __init__(self, step: Step[InT, OutT], abandon: Callable[[Sequence[InT]], None]) -> None:
         self._step = step
+        self._abandon = abandon
         self._turns: deque[Lane[InT, OutT]] = deque()
         self._changed = asyncio.Event()
         self._steps_at_once = 1
-        self._running = 0
+        self._under_way: list[_Step[InT, OutT]] = []
         self._max_tokens = 1
         self._tokens_around = 0
         self._max_batch_tokens = 1
@@ -108,8 +110,9 @@ class Scheduler(Generic[InT, OutT]):
             while True:
                 await self._changed.wait()
                 self._changed.clear()
-                while self._running < self._steps_at_once and (step := self._next_step()):
-                    self._running += 1
+                while len(self._under_way) < self._steps_at_once and (places := self._next_places()):
+                    step = _Step(places, [place.job.items[place.index] for place in places])
+                    self._under_way.append(step)
                     steps.create_task(self._run_step(step))
 
     def _job(self, items: Sequence[InT], clock: WorkClock) -> _Job[InT, OutT]:
@@ -118,7 +121,7 @@ class Scheduler(Generic[InT, OutT]):
         done = asyncio.get_running_loop().create_future()
         return _Job[InT, OutT](items, tokens, clock, done, shortest_first, [None] * len(items))
 
-    def _next_step(self) -> list[_Place[InT, OutT]]:
+    def _next_places(self) -> list[_Place[InT, OutT]]:
         """Take one item of each lane in turn until the step is full; at least one, however long it is."""
         if not self._turns:
             return []
@@ -145,15 +148,14 @@ class Scheduler(Generic[InT, OutT]):
             self._turns.append(lane)
         return _Place(lane, job, place)
 
-    async def _run_step(self, step: Sequence[_Place[InT, OutT]]) -> None:
+    async def _run_step(self, step: _Step[InT, OutT]) -> None:
         try:
-            completed = await self._step([place.job.items[place.index] for place in step])
-            _finish(step, completed)
+            _finish(step.places, await self._step(step.items))
         except Exception as error:  # noqa: BLE001 # the callers of this step get it; the others go on
-            for place in step:
+            for place in step.places:
                 _fail(place.job, error)
         finally:
-            self._running -= 1
+            self._under_way.remove(step)
             self._changed.set()
 
     def _drop(self, lane: Lane[InT, OutT], job: _Job[InT, OutT]) -> None:
@@ -161,6 +163,9 @@ class Scheduler(Generic[InT, OutT]):
             lane.jobs.remove(job)
             if not lane.jobs:
                 self._turns.remove(lane)
+        for step in self._under_way:
+            if step.is_of(job) and step.is_abandoned:
+                self._abandon(step.items)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,16 +177,33 @@ class _Place(Generic[InT, OutT]):
     index: int
 
 
-def _finish(step: Sequence[_Place[InT, OutT]], completed: Completed[Sequence[OutT | Exception]]) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Step(Generic[InT, OutT]):
+    """What the model works on."""
+
+    places: Sequence[_Place[InT, OutT]]
+    items: Sequence[InT]
+
+    def is_of(self, job: _Job[InT, OutT]) -> bool:
+        """Items of `job` are in it."""
+        return any(place.job is job for place in self.places)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Nobody waits for any of it."""
+        return all(place.job.done.done() for place in self.places)
+
+
+def _finish(places: Sequence[_Place[InT, OutT]], completed: Completed[Sequence[OutT | Exception]]) -> None:
     """Give the results of a step to their jobs."""
-    for place, result in zip(step, completed.result, strict=True):
+    for place, result in zip(places, completed.result, strict=True):
         if isinstance(result, Exception):
             _fail(place.job, result)
         else:
             place.job.results[place.index] = result
             place.job.finished += 1
-    streams = len({id(place.lane) for place in step})
-    for job in {place.job for place in step}:
+    streams = len({id(place.lane) for place in places})
+    for job in {place.job for place in places}:
         _advance(job, completed, streams)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from voxmesh_embed_cross_encoder.engine import CrossEncoder
 from voxmesh_embed_cross_encoder.settings import CrossEncoderSettings
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 
 DATA = Path(__file__).parent / "data"
 

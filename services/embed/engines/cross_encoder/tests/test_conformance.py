@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from voxmesh_embed.conformance_rerank import RerankConformance
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_testing.rerank import RerankConformance
 
 pytestmark = pytest.mark.engine
 

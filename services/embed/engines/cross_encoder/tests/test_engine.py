@@ -14,7 +14,7 @@ from voxmesh_embed_cross_encoder.engine import PUBLISHED, CrossEncoder
 from voxmesh_embed_cross_encoder.network import NotOneScore, score_of
 from voxmesh_embed_cross_encoder.pairs import Pairs
 from voxmesh_embed_cross_encoder.settings import CrossEncoderSettings
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 
 pytestmark = pytest.mark.engine
@@ -57,7 +57,7 @@ def test_marks_in_a_text_are_only_characters() -> None:
     [(10, 10, (10, 10), False), (10, 500, (10, 115), True), (500, 10, (115, 10), True), (500, 500, (62, 63), True)],
 )
 def test_the_end_is_left_out_and_the_document_has_its_half(
-    query: int, document: int, lengths: tuple[int, int], truncated: bool
+    query: int, document: int, lengths: tuple[int, int], *, truncated: bool
 ) -> None:
     (read,) = Pairs(DATA / "tokenizer.json", 128).read([Pair("snow " * query, "rain " * document)])
     tokenizer = Tokenizer.from_file(str(DATA / "tokenizer.json"))
@@ -118,7 +118,9 @@ def test_the_folder_may_be_laid_out_as_on_the_hub(tmp_path: Path) -> None:
     [({}, r"tokenizer\.json"), ({"tokenizer.json": None}, r"model\.onnx"), ({"tokenizer.json": "{}"}, "cross-encoder")],
     ids=["empty", "no network", "damaged"],
 )
-def test_a_folder_without_a_cross_encoder_is_refused(tmp_path: Path, files: dict[str, str | None], problem: str) -> None:
+def test_a_folder_without_a_cross_encoder_is_refused(
+    tmp_path: Path, files: dict[str, str | None], problem: str
+) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text((DATA / name).read_text() if text is None else text)
     with pytest.raises(FailedPrecondition, match=problem):

@@ -10,7 +10,7 @@ from voxmesh_embed.engine import EngineInfo, Pair, Score
 from voxmesh_embed_cross_encoder.network import Network
 from voxmesh_embed_cross_encoder.pairs import Pairs
 from voxmesh_embed_cross_encoder.settings import CrossEncoderSettings
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import Checkpoint, Published
 
@@ -78,8 +78,6 @@ class CrossEncoder:
         device = self._context.device
         facts = ModelFacts(
             model=self._checkpoint.name,
-            engine="cross_encoder",
-            distribution="voxmesh-embed-cross-encoder",
             license=self._checkpoint.license,
             device_reason="" if device in {"auto", "cpu"} else f"the engine runs on the CPU only, not on {device}",
         )

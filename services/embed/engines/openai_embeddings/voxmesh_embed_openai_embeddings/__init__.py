@@ -5,7 +5,7 @@ from __future__ import annotations
 from voxmesh_embed.engine import EmbeddingEngine
 from voxmesh_embed_openai_embeddings.engine import OpenAiEmbeddingsEngine
 from voxmesh_embed_openai_embeddings.settings import OpenAiEmbeddingsSettings
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 
 
 def create(context: EngineContext) -> EmbeddingEngine:

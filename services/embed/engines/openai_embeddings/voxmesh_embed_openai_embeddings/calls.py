@@ -115,5 +115,3 @@ class Calls:
             Vector(values, count, text.truncated)
             for values, count, text in zip(answer.vectors, counts, inputs, strict=True)
         ]
-
-

@@ -11,10 +11,10 @@ from voxmesh_embed_openai_embeddings.probe import Abilities, connect
 from voxmesh_embed_openai_embeddings.server import Server
 from voxmesh_embed_openai_embeddings.settings import INSTRUCTION, OpenAiEmbeddingsSettings
 from voxmesh_embed_openai_embeddings.texts import written
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.batcher import SomeFailed
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.loop_thread import LoopThread
 from voxmesh_runtime.upstreams import check_address
-from voxmesh_runtime.worker import SomeFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,6 @@ class OpenAiEmbeddingsEngine:
         settings = self._settings
         facts = ModelFacts(
             model=model,
-            engine="openai_embeddings",
-            distribution="voxmesh-embed-openai-embeddings",
             license=settings.license,
             device="upstream",
             device_reason="the model runs behind another server",

@@ -10,7 +10,7 @@ import torch
 from voxmesh_embed_qwen_embedding.engine import QwenEmbeddingEngine
 from voxmesh_embed_qwen_embedding.settings import QwenEmbeddingSettings
 from voxmesh_embed_qwen_embedding.testing import write_random_checkpoint
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 
 # As the engine does by default; on few cores that others use too, more threads wait for one another.
 torch.set_num_threads(1)

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import pytest
 
-from voxmesh_embed.conformance import EmbedConformance
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_testing.embed import EmbedConformance
 
 pytestmark = pytest.mark.engine
 

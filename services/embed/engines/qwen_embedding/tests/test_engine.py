@@ -15,7 +15,7 @@ from voxmesh_embed.engine import Kind, Text, Values
 from voxmesh_embed_qwen_embedding.engine import PUBLISHED, QwenEmbeddingEngine
 from voxmesh_embed_qwen_embedding.settings import QwenEmbeddingSettings
 from voxmesh_embed_qwen_embedding.testing import END, IM_END, THINK, write_random_checkpoint
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 
 pytestmark = pytest.mark.engine

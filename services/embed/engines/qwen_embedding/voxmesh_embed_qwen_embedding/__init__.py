@@ -5,7 +5,7 @@ from __future__ import annotations
 from voxmesh_embed.engine import EmbeddingEngine
 from voxmesh_embed_qwen_embedding.engine import QwenEmbeddingEngine
 from voxmesh_embed_qwen_embedding.settings import QwenEmbeddingSettings
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 
 
 def create(context: EngineContext) -> EmbeddingEngine:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from voxmesh_embed.engine import EngineInfo, Kind, Text, Vector
 from voxmesh_embed_qwen_embedding.settings import QwenEmbeddingSettings
 from voxmesh_runtime.devices import OnDevice
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.models import Checkpoint, Published
 
 if TYPE_CHECKING:
@@ -79,8 +79,6 @@ def _info(checkpoint: Checkpoint, found: OnDevice[Loaded]) -> EngineInfo:
 def _facts(checkpoint: Checkpoint, device: str = "cpu", reason: str = "") -> ModelFacts:
     return ModelFacts(
         model=checkpoint.name,
-        engine="qwen_embedding",
-        distribution="voxmesh-embed-qwen-embedding",
         license=checkpoint.license,
         device=device,
         device_reason=reason,

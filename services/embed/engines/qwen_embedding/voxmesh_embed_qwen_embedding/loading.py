@@ -10,7 +10,7 @@ from voxmesh_embed_qwen_embedding.network import Network
 from voxmesh_embed_qwen_embedding.settings import QwenEmbeddingSettings
 from voxmesh_embed_qwen_embedding.tokens import Tokenizer
 from voxmesh_runtime.devices import CPU, OnDevice, load_on_first
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition, VoxmeshError
 from voxmesh_runtime.models import Checkpoint
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import pytest
 
-from voxmesh_embed.conformance_rerank import RerankConformance
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_testing.rerank import RerankConformance
 
 pytestmark = pytest.mark.engine
 

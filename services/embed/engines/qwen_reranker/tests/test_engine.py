@@ -15,7 +15,7 @@ from voxmesh_embed_qwen_reranker.engine import PUBLISHED, QwenRerankerEngine
 from voxmesh_embed_qwen_reranker.prompts import Prompts
 from voxmesh_embed_qwen_reranker.settings import QwenRerankerSettings
 from voxmesh_embed_qwen_reranker.testing import END, IM_END, THINK, THOUGHT
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 
 pytestmark = pytest.mark.engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from voxmesh_embed.engine import RankingEngine
 from voxmesh_embed_qwen_reranker.engine import QwenRerankerEngine
 from voxmesh_embed_qwen_reranker.settings import QwenRerankerSettings
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 
 
 def create(context: EngineContext) -> RankingEngine:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from voxmesh_embed.engine import EngineInfo, Pair, Score
 from voxmesh_embed_qwen_reranker.settings import QwenRerankerSettings
 from voxmesh_runtime.devices import OnDevice
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.models import Checkpoint, Published
 
 if TYPE_CHECKING:
@@ -80,8 +80,6 @@ def _info(checkpoint: Checkpoint, found: OnDevice[Loaded]) -> EngineInfo:
 def _facts(checkpoint: Checkpoint, device: str = "cpu", reason: str = "") -> ModelFacts:
     return ModelFacts(
         model=checkpoint.name,
-        engine="qwen_reranker",
-        distribution="voxmesh-embed-qwen-reranker",
         license=checkpoint.license,
         device=device,
         device_reason=reason,
