@@ -54,7 +54,7 @@ def test_marks_in_a_text_are_only_characters() -> None:
 
 @pytest.mark.parametrize(
     ("query", "document", "lengths", "truncated"),
-    [(10, 10, (10, 10), False), (10, 500, (10, 115), True), (500, 10, (115, 10), True), (500, 500, (62, 63), True)],
+    [(10, 10, (10, 10), 0), (10, 500, (10, 115), 1), (500, 10, (115, 10), 1), (500, 500, (62, 63), 1)],
 )
 def test_the_end_is_left_out_and_the_document_has_its_half(
     query: int, document: int, lengths: tuple[int, int], *, truncated: bool
