@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 
 from voxmesh_embed.engine import EngineInfo, Text, Vector
@@ -13,6 +14,7 @@ from voxmesh_embed_openai_embeddings.settings import INSTRUCTION, OpenAiEmbeddin
 from voxmesh_embed_openai_embeddings.texts import written
 from voxmesh_runtime.batcher import SomeFailed
 from voxmesh_runtime.engine import EngineContext, ModelFacts
+from voxmesh_runtime.errors import Unavailable
 from voxmesh_runtime.loop_thread import LoopThread
 from voxmesh_runtime.upstreams import check_address
 
@@ -42,6 +44,8 @@ class OpenAiEmbeddingsEngine:
         self._context = context
         self._settings = settings
         self._connection: _Connection | None = None
+        self._under_way: dict[int, Future[list[Vector | Exception]]] = {}
+        """Steps by the identity of their texts."""
         self.info = self._info(context.model or "", Abilities(0, settings.max_tokens or 0, shorter_dimensions=False))
 
     def load(self) -> None:
@@ -75,11 +79,24 @@ class OpenAiEmbeddingsEngine:
         if self._connection is None:
             raise RuntimeError("load() comes before the first use")
         calls, loop = self._connection.calls, self._connection.loop
-        results = loop.submit(calls.embed([written(text, self._settings) for text in texts])).result()
+        step = loop.submit(calls.embed([written(text, self._settings) for text in texts]))
+        self._under_way[id(texts)] = step
+        try:
+            results = step.result()
+        except CancelledError:
+            raise Unavailable("nobody waits for these vectors any more, or the service is stopping") from None
+        finally:
+            del self._under_way[id(texts)]
         vectors = [result for result in results if isinstance(result, Vector)]
         if len(vectors) < len(results):
             raise SomeFailed(results)
         return vectors
+
+    def interrupt(self, texts: Sequence[Text]) -> None:
+        """End the requests of a step whose callers have all gone."""
+        step = self._under_way.get(id(texts))
+        if step is not None:
+            step.cancel()
 
     def close(self) -> None:
         """Close all connections."""
@@ -94,6 +111,7 @@ class OpenAiEmbeddingsEngine:
             license=settings.license,
             device="upstream",
             device_reason="the model runs behind another server",
+            parallel=settings.max_concurrent_requests,
         )
         return EngineInfo(
             facts,
