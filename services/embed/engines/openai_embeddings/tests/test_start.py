@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -65,6 +65,23 @@ def test_shorter_vectors_are_tried_once(
     assert connect(shorter_dimensions=setting).info.shorter_dimensions == shorter
 
 
+@pytest.mark.parametrize(("settings", "warned"), [({}, 1), ({"max_texts": 1}, 0)])
+def test_a_server_whose_vectors_depend_on_their_neighbours_is_told_of(
+    server: EmbeddingsServer,
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    settings: dict[str, Any],
+    warned: int,
+) -> None:
+    def answer(request: EmbeddingsRequest) -> Play:
+        mixed = [list(reversed(vector)) for vector in vectors_of(request.texts)]
+        return answered(mixed, request) if len(request.texts) > 1 else by_letters(request)
+
+    server.compute = answer
+    connect(**settings)
+    assert caplog.text.count("depend on their neighbours") == warned
+
+
 def test_a_server_without_base64_is_asked_for_floats(server: EmbeddingsServer, connect: Connect) -> None:
     def answer(request: EmbeddingsRequest) -> Play:
         is_float = request.fields["encoding_format"] == "float"
@@ -85,7 +102,7 @@ def test_a_server_without_base64_is_asked_for_floats(server: EmbeddingsServer, c
     ],
 )
 def test_the_model_is_the_operators_or_the_only_one(
-    server: EmbeddingsServer, connect: Connect, models: Any, wanted: str | None, model: str, max_tokens: int
+    server: EmbeddingsServer, connect: Connect, models: Any, wanted: str | None, *, model: str, max_tokens: int
 ) -> None:
     server.models = models
     info = connect(wanted).info
@@ -164,10 +181,9 @@ def test_settings_that_cannot_work_are_refused(changes: dict[str, Any]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that does not exist: this machine is asked without it."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    yield

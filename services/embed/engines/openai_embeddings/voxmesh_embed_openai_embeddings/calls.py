@@ -100,7 +100,8 @@ class Calls:
                 async with self._slots:
                     return await self.server.embed(texts)
             except ServerFailure as failure:
-                wait_s = failure.retry_after_s or random.uniform(0.05, 0.2) * attempt  # noqa: S311 # spreads retries
+                own_s = min(settings.retry_max_wait_s, random.uniform(0.05, 0.2) * attempt)  # noqa: S311 # spreads retries
+                wait_s = failure.retry_after_s or own_s
                 is_last = attempt == settings.retry_attempts or wait_s > settings.retry_max_wait_s
                 if not failure.is_transient or is_last:
                     raise

@@ -23,8 +23,13 @@ _FIRST_WAIT_S = 0.25
 _MAX_WAIT_S = 5.0
 _MAX_TOKENS = 8192
 _PROBE_TEXT = "Hello, how are you today?"
+_NEIGHBOURS = ("Tomorrow it will rain.", "The price of bread.", "Seven.")
 _SAME = 0.99
-"""Likeness of a shorter vector and the first values of the whole one, where the server cuts and does not ignore."""
+"""Likeness of two vectors of the same text, cut or not, alone or not; two of different texts are less alike."""
+_MIXING = (
+    "the server's vectors depend on their neighbours; give it one slot, "
+    "or set VOXMESH_OPENAI_EMBEDDINGS_MAX_TEXTS and VOXMESH_OPENAI_EMBEDDINGS_MAX_CONCURRENT_REQUESTS to 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ async def _chosen(server: Server, settings: OpenAiEmbeddingsSettings, wanted: st
 async def _tried(server: Server, settings: OpenAiEmbeddingsSettings, model: Listed) -> Abilities:
     vector = await _first(server)
     server.dimensions = len(vector)
+    await _look_for_mixing(server, settings, vector)
     abilities = Abilities(
         len(vector),
         settings.max_tokens or model.max_tokens or _MAX_TOKENS,
@@ -115,6 +121,16 @@ async def _first(server: Server) -> Values:
         log.info("the server refuses base64", extra={"reason": failure.problem})
     server.encoding_format = "float"
     return (await server.embed([_PROBE_TEXT])).vectors[0]
+
+
+async def _look_for_mixing(server: Server, settings: OpenAiEmbeddingsSettings, vector: Values) -> None:
+    """Warn of a server whose vectors depend on what else it is asked at the time, as llama.cpp's did with slots."""
+    if settings.max_texts == 1:
+        return
+    among = (await server.embed([*_NEIGHBOURS[: settings.max_texts - 1], _PROBE_TEXT])).vectors[-1]
+    likeness = float(among @ vector)
+    if likeness < _SAME:
+        log.warning(_MIXING, extra={"cosine": round(likeness, 3)})
 
 
 async def _may_be_shorter(server: Server, settings: OpenAiEmbeddingsSettings, vector: Values) -> bool:
