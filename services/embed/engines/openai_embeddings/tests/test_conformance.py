@@ -33,7 +33,7 @@ class TestOpenAiEmbeddings(EmbedConformance):
 
     def create(self) -> OpenAiEmbeddingsEngine:
         # The server works on one request after another; what it was sent before goes before.
-        settings = OpenAiEmbeddingsSettings(base_url=self.server.url, max_batch_tokens=1024, max_concurrent_requests=2)
+        settings = OpenAiEmbeddingsSettings(base_url=self.server.url, max_batch_tokens=256, max_concurrent_requests=2)
         return OpenAiEmbeddingsEngine(EngineContext(), settings)
 
     def test_the_server_is_described(self) -> None:
