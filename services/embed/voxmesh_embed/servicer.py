@@ -43,7 +43,7 @@ class EmbedService(embed_pb2_grpc.EmbeddingServiceServicer):
     async def start(self) -> None:
         """Load and warm up the model."""
         await self._host.start()
-        self._scheduler.fit(self._host.info, self._host.facts.parallel)
+        self._scheduler.fit(self._host.info, self._host.parallel)
         self._stepping = asyncio.create_task(self._scheduler.run())
 
     async def stop(self) -> None:
