@@ -1,10 +1,11 @@
 """Texts a second of the service at many streams, beside the engine called directly, in turns on the same machine.
 
-    python throughput.py [--streams 32] [--batches 6] [--texts 16] [--rounds 3]
+    python throughput.py [--streams 32] [--batches 3] [--texts 8] [--rounds 4]
 
 Server and direct calls have a process of their own each, one thread for the model; the client has this one. Directly
-the engine gets the same texts sorted by length, 512 tokens at a time by the same guess, which is the best that a
-caller can do. The CPU of the server's process tells what the service itself costs.
+the engine is called in two ways: with one batch after another, as a caller without the service would, and with all
+texts of all callers sorted by length, 512 tokens at a time, which nobody can who does not know what comes next. CPU
+seconds are those of the direct process and of the whole server.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
-from voxmesh_embed.engine import Text
+from voxmesh_embed.engine import EngineInfo, Text
 from voxmesh_embed.lengths import guessed_tokens
 from voxmesh_embed.servicer import EmbedService
 from voxmesh_embed.settings import EmbedSettings
@@ -49,29 +50,35 @@ def cpu_s() -> float:
 
 
 def call_directly(pipe: Connection) -> None:
-    """Embed the texts that come, sorted by length; answers seconds and CPU seconds."""
-    engine: Any = create(EngineContext.from_settings(EmbedSettings()))
+    """Embed groups of texts that come, one call each; answers seconds and CPU seconds."""
+    engine: Any = create(EngineContext.from_settings(EmbedSettings(engine="minilm")))
     engine.load()
     engine.warm_up()
-    pipe.send(None)
-    while (texts := pipe.recv()) is not None:
+    pipe.send(engine.info)
+    while (groups := pipe.recv()) is not None:
         began, cpu = time.perf_counter(), cpu_s()
-        group: list[Text] = []
-        left = engine.info.max_batch_tokens
-        for text in sorted(texts, key=len):
-            tokens = guessed_tokens([text], engine.info.max_tokens) + engine.info.tokens_around
-            if tokens > left and group:
-                engine.embed(group)
-                group, left = [], engine.info.max_batch_tokens
-            group.append(Text(text))
-            left -= tokens
-        engine.embed(group)
+        for group in groups:
+            engine.embed([Text(text) for text in group])
         pipe.send((time.perf_counter() - began, cpu_s() - cpu))
+
+
+def sorted_groups(texts: Sequence[str], info: EngineInfo) -> list[list[str]]:
+    """All texts by length, in groups as large as a step."""
+    groups: list[list[str]] = [[]]
+    left = info.max_batch_tokens
+    for text in sorted(texts, key=len):
+        tokens = guessed_tokens([text], info.max_tokens) + info.tokens_around
+        if tokens > left and groups[-1]:
+            groups.append([])
+            left = info.max_batch_tokens
+        groups[-1].append(text)
+        left -= tokens
+    return groups
 
 
 def serve(pipe: Connection) -> None:
     """Serve until told to end; answers the CPU seconds so far whenever it is asked."""
-    settings = EmbedSettings(max_streams=1000)
+    settings = EmbedSettings(engine="minilm", max_streams=1000)
 
     async def run() -> None:
         async with running(EmbedService(EngineHost.of("embed", settings), settings), settings) as server:
@@ -106,35 +113,40 @@ def started(target: Any) -> tuple[Connection, Any]:
     """A process that has said that it is ready, and what it said."""
     ours, theirs = multiprocessing.Pipe()
     multiprocessing.get_context("spawn").Process(target=target, args=(theirs,), daemon=True).start()
+    # So that a process that dies is noticed.
+    theirs.close()
     return ours, ours.recv()
 
 
 def main() -> None:
     """Measure, and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("streams", 32), ("batches", 6), ("texts", 16), ("rounds", 3)):
+    for name, default in (("streams", 32), ("batches", 3), ("texts", 8), ("rounds", 4)):
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
-    direct, _ = started(call_directly)
+    direct, info = started(call_directly)
     server, port = started(serve)
-    ratios, costs = [], []
+    ratios: dict[str, list[float]] = {}
     for number in range(options.rounds):
         streams = [texts_of(options.batches, options.texts, number * 1000 + each) for each in range(options.streams)]
-        flat = [text for batches in streams for batch in batches for text in batch]
-        direct.send(flat)
-        direct_s, direct_cpu_s = direct.recv()
+        batches = [batch for each in streams for batch in each]
+        flat = [text for batch in batches for text in batch]
         server.send("cpu")
         before = server.recv()
         served_s = asyncio.run(ask(port, streams))
         server.send("cpu")
         served_cpu_s = server.recv() - before
-        ratios.append(direct_s / served_s)
-        costs.append(direct_cpu_s / served_cpu_s)
-        print(
-            f"{len(flat)} texts: direct {len(flat) / direct_s:.0f}/s, served {len(flat) / served_s:.0f}/s, "
-            f"ratio {ratios[-1]:.3f}; a CPU second: {len(flat) / direct_cpu_s:.0f} and {len(flat) / served_cpu_s:.0f}"
-        )
-    print(f"median ratio {statistics.median(ratios):.3f}; by CPU {statistics.median(costs):.3f}")
+        print(f"{len(flat)} texts: served {len(flat) / served_s:.0f}/s, {len(flat) / served_cpu_s:.0f} a CPU second")
+        for way, groups in (("by batches", batches), ("sorted", sorted_groups(flat, info))):
+            direct.send(groups)
+            direct_s, direct_cpu_s = direct.recv()
+            ratios.setdefault(way, []).append(direct_s / served_s)
+            ratios.setdefault(f"{way}, by CPU", []).append(direct_cpu_s / served_cpu_s)
+            print(f"    {way}: {len(flat) / direct_s:.0f}/s, {len(flat) / direct_cpu_s:.0f} a CPU second")
+    for pipe in (direct, server):
+        pipe.send(None)
+    for way, found in ratios.items():
+        print(f"served, as a share of the engine called directly {way}: {statistics.median(found):.3f} (median)")
 
 
 if __name__ == "__main__":
