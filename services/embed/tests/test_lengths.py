@@ -42,7 +42,7 @@ def test_tokens_are_guessed_and_cut_to_what_the_model_reads(parts: tuple[str, ..
     ],
 )
 def test_texts_of_like_length_share_a_run_and_others_do_not(lengths: list[int], groups: list[list[int]]) -> None:
-    assert runs(lengths, 1024) == groups
+    assert runs(lengths, 1024, 8) == groups
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -56,7 +56,7 @@ def test_no_other_grouping_costs_less(seed: int) -> None:
         return math.inf if too_long else sum(8 + len(part) * part[-1] for part in parts)
 
     least = min(cost(cuts) for count in range(9) for cuts in itertools.combinations(range(1, 9), count))
-    found = [[lengths[place] for place in group] for group in runs(lengths, 120)]
+    found = [[lengths[place] for place in group] for group in runs(lengths, 120, 8)]
     assert sum(8 + len(group) * group[-1] for group in found) == least
 
 
