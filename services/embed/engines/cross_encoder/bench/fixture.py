@@ -5,6 +5,9 @@
 It learns on sentences of words drawn at random, never on those of the tests, and knows no other words.
 """
 
+# pyright: basic, reportMissingImports=false, reportArgumentType=false
+# torch and transformers are not in the engine's environment.
+
 from __future__ import annotations
 
 import json

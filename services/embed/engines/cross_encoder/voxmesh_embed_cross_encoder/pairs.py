@@ -53,9 +53,10 @@ class Pairs:
 
     def _joined(self, query: Encoding, document: Encoding) -> Sequences:
         # However long the query is, half is left for the document.
-        in_query = min(len(query), max(self._room // 2, self._room - len(document)))
-        in_document = min(len(document), self._room - in_query)
-        truncated = in_query < len(query) or in_document < len(document)
+        queried, told = len(query.ids), len(document.ids)
+        in_query = min(queried, max(self._room // 2, self._room - told))
+        in_document = min(told, self._room - in_query)
+        truncated = in_query < queried or in_document < told
         query.truncate(in_query)
         document.truncate(in_document)
         joined = self._tokenizer.post_process(query, document)

@@ -140,7 +140,11 @@ def test_a_server_that_calls_everything_too_long_is_given_up(
 
 def test_many_texts_go_in_parts_and_come_back_in_order(server: EmbeddingsServer, connect: Connect) -> None:
     engine = connect(max_texts=8, max_concurrent_requests=3)
-    server.compute = lambda request: Play(by_letters(request).body, pause_s=0.05)
+
+    def slowly(request: EmbeddingsRequest) -> Play:
+        return Play(by_letters(request).body, pause_s=0.05)
+
+    server.compute = slowly
     server.play()
     texts = [f"{n} text" for n in range(70)]
     found = engine.embed([Text(text) for text in texts])
@@ -208,7 +212,10 @@ async def test_a_client_that_vanishes_ends_its_request_and_the_others_go_on(serv
     def batch(text: str) -> embed_pb2.StreamingEmbedRequest:
         return embed_pb2.StreamingEmbedRequest(batch=embed_pb2.TextBatch(batch_id=1, texts=[text]))
 
-    server.compute = lambda request: Play(by_letters(request).body, pause_s=60 * ("slow" in request.texts))
+    def answer(request: EmbeddingsRequest) -> Play:
+        return Play(by_letters(request).body, pause_s=60 * ("slow" in request.texts))
+
+    server.compute = answer
     async with serving(EmbedService(hosting("embed", engine, settings), settings), settings) as (channel, _):
         method: Any = embed_pb2_grpc.EmbeddingServiceStub(channel).StreamingEmbed
         async with exchange(method, config, batch("slow")) as slow:

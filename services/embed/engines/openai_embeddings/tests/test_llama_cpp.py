@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import xllamacpp
+from xllamacpp import CommonParams, Server, llama_pooling_type  # pyright: ignore[reportAttributeAccessIssue] # untyped
 
 from voxmesh_embed.engine import Text
 from voxmesh_embed_openai_embeddings.engine import OpenAiEmbeddingsEngine
@@ -23,14 +23,14 @@ SENTENCES = ("The cat sleeps on the sofa.", "A kitten is napping on the couch.",
 @pytest.fixture(scope="module")
 def engine() -> Iterator[OpenAiEmbeddingsEngine]:
     """Before a server that takes 128 tokens a text, with one slot: with more, its vectors depend on one another."""
-    params = xllamacpp.CommonParams()
+    params = CommonParams()
     params.model.path = str(ModelStore(ServerSettings().cache_dir).fetch(SMOLLM2))
     params.embedding = True
-    params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    params.pooling_type = llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.n_ctx, params.n_batch, params.n_ubatch = 1024, 128, 128
     params.n_parallel = params.cpuparams.n_threads = 1
     params.hostnames, params.port = ["127.0.0.1"], 0
-    server = xllamacpp.Server(params)
+    server = Server(params)
     engine = OpenAiEmbeddingsEngine(
         EngineContext(), OpenAiEmbeddingsSettings(base_url=f"{server.listening_address}/v1")
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
@@ -17,7 +16,6 @@ class TestQwenEmbedding(EmbedConformance):
     """Every rule but the one of meaning."""
 
     engine = "qwen_embedding"
-    context: ClassVar[EngineContext]
     means_something = False
     least_batch_cosine = 0.99999
 

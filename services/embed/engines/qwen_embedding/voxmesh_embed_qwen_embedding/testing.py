@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -51,8 +52,7 @@ def _tokenizer() -> Qwen2TokenizerFast:
     bytes_.train_from_iterator([_WORDS] * 4, trainer)
     end = processors.TemplateProcessing(single=f"$A {END}", special_tokens=[(END, bytes_.token_to_id(END))])
     bytes_.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False), end])
-    tokenizer = Qwen2TokenizerFast(
-        tokenizer_object=bytes_, eos_token=IM_END, pad_token=END, unk_token=None, padding_side="left"
-    )
+    options: dict[str, Any] = {"eos_token": IM_END, "pad_token": END, "unk_token": None, "padding_side": "left"}
+    tokenizer = Qwen2TokenizerFast(tokenizer_object=bytes_, **options)
     tokenizer.add_tokens([THINK])
     return tokenizer

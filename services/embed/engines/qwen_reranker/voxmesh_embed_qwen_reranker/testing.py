@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -49,8 +50,7 @@ def _tokenizer() -> Qwen2TokenizerFast:
         show_progress=False,
     )
     bytes_.train_from_iterator([_WORDS, "yes", "no"] * 4, trainer)
-    tokenizer = Qwen2TokenizerFast(
-        tokenizer_object=bytes_, eos_token=IM_END, pad_token=END, unk_token=None, padding_side="left"
-    )
+    options: dict[str, Any] = {"eos_token": IM_END, "pad_token": END, "unk_token": None, "padding_side": "left"}
+    tokenizer = Qwen2TokenizerFast(tokenizer_object=bytes_, **options)
     tokenizer.add_tokens([THINK, THOUGHT])
     return tokenizer
