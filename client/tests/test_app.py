@@ -28,6 +28,7 @@ VERBS = (
     "generate",
     "read",
     "embed",
+    "rerank",
     "replay",
     "demo",
 )

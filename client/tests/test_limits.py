@@ -85,6 +85,14 @@ async def wrong_text(mesh: Mesh) -> None:
     await mesh.embeddings.embed(["fine"] * 70 + ["x" * 100_001])
 
 
+async def wrong_query(mesh: Mesh) -> None:
+    await mesh.embeddings.rerank("x" * 10_001, ["a"])
+
+
+async def wrong_document(mesh: Mesh) -> None:
+    await mesh.embeddings.rerank("a", ["fine", ""])
+
+
 async def wrong_image(mesh: Mesh) -> None:
     async for _ in mesh.vision_language.analyze(bytes(16 * 1024 * 1024 + 1), vlm_pb2.Analyze()):
         pass
@@ -112,6 +120,8 @@ async def wrong_result(mesh: Mesh) -> None:
     ("call", "field", "problem"),
     [
         (wrong_text, "texts[70]", "must have 1 to 100000 characters, not 100001"),
+        (wrong_query, "query", "must have 1 to 10000 characters, not 10001"),
+        (wrong_document, "documents[1]", "must have 1 to 100000 characters, not 0"),
         (wrong_image, "image", "must have 1 to 16777216 bytes, not 16777217"),
         (wrong_prompt, "analyze.prompt", "must have at most 32000 characters, not 32001"),
         (wrong_turn, "text", "must have at most 32000 characters, not 32001"),

@@ -66,6 +66,7 @@ def told(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         ["generate", "hello"],
         ["read", "picture.png"],
         ["embed", "a", "b"],
+        ["rerank", "a", "b"],
         ["trace"],
         ["trace", "--follow"],
         ["bench", "conversation", "--target", "127.0.0.1:1"],
@@ -106,6 +107,8 @@ def test_every_verb_says_that_nothing_runs_without_waiting_for_it(
         pytest.param(["generate", "a", "--seed", "9" * 30], "--seed", id="seed"),
         pytest.param(["generate", "a", "--max-tokens", "9" * 30], "--max-tokens", id="tokens"),
         pytest.param(["embed", "a", "--dimensions", "9" * 30], "--dimensions", id="dimensions"),
+        pytest.param(["embed", "a", "--encoding", "int4"], "--encoding", id="encoding"),
+        pytest.param(["rerank", "a", "b", "--top", "0"], "--top", id="top"),
     ],
 )
 def test_what_cannot_be_done_is_told(
@@ -117,7 +120,7 @@ def test_what_cannot_be_done_is_told(
     assert line in said
 
 
-@pytest.mark.parametrize("arguments", [["generate", "-"], ["embed", "-"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["generate", "-"], ["embed", "-"], ["rerank", "a", "-"]], ids=" ".join)
 def test_c11_bytes_on_standard_input_that_are_no_text_are_told(
     arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,12 +146,13 @@ def test_c11_a_closed_standard_input_is_told(monkeypatch: pytest.MonkeyPatch) ->
         input_text()
 
 
+@pytest.mark.parametrize("arguments", [["embed", "-"], ["rerank", "a", "-"]], ids=" ".join)
 def test_no_text_to_embed_is_told(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del folder
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-    assert told(["embed", "-"], monkeypatch, capsys) == (
+    assert told(arguments, monkeypatch, capsys) == (
         "voxmesh: no text came on standard input; write one a line\n",
         1,
     )

@@ -254,6 +254,21 @@ def has_audio_device() -> bool:
     return bool(sounddevice.query_devices())
 
 
+@pytest.mark.parametrize(("encoding", "lengths"), [("int8", (384, None)), ("binary", (None, 96))])
+def test_embed_takes_vectors_in_fewer_bytes(
+    mesh: CommandLine, encoding: str, lengths: tuple[int | None, int | None]
+) -> None:
+    texts = ("a cat sleeps on the sofa", "a kitten naps on the couch", "the stock market fell")
+    lines = mesh.json_lines("embed", *texts, "--encoding", encoding)
+    for line in lines:
+        assert tuple(len(line[key]) if key in line else None for key in ("values", "bits")) == lengths
+    assert "1.00" in mesh.run("embed", *texts, "--encoding", encoding)
+
+
+def test_rerank_says_which_engines_rank(mesh: CommandLine) -> None:
+    assert "cross_encoder" in mesh.run("rerank", "a pet", "a cat", "a stock", code=1)
+
+
 @pytest.mark.skipif(has_audio_device(), reason="this machine can play and record")
 @pytest.mark.parametrize("arguments", [("talk",), ("speak", "hello")])
 def test_without_an_audio_device_a_message_says_what_to_do(mesh: CommandLine, arguments: tuple[str, ...]) -> None:

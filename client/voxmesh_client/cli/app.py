@@ -19,9 +19,10 @@ from voxmesh_client.cli.replay import replay
 from voxmesh_client.cli.speech import speak, transcribe
 from voxmesh_client.cli.status import models, status
 from voxmesh_client.cli.talk import talk
-from voxmesh_client.cli.text import embed, generate
+from voxmesh_client.cli.text import generate
 from voxmesh_client.cli.trace import trace
 from voxmesh_client.cli.up import up
+from voxmesh_client.cli.vectors import embed, rerank
 from voxmesh_client.errors import MeshError
 from voxmesh_client.local.supervisor import PortsTaken
 from voxmesh_client.speaker import NoAudioDevice
@@ -43,7 +44,8 @@ app = typer.Typer(
 )
 
 
-for _verb in (up, status, models, ask, talk, chat, transcribe, speak, generate, read, embed, trace, replay, demo):
+_VERBS = (up, status, models, ask, talk, chat, transcribe, speak, generate, read, embed, rerank, trace, replay, demo)
+for _verb in _VERBS:
     app.command(help=help_of(_verb))(_verb)
 app.add_typer(bench, name="bench")
 

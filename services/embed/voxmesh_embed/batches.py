@@ -1,4 +1,4 @@
-"""One stream's batches: several wait for the model at once, each is answered when it is done."""
+"""One stream's batches of texts: checked, embedded, and sent as vectors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from voxmesh.embed.v1 import embed_pb2
 from voxmesh_embed.engine import Host, Text, Vector
 from voxmesh_embed.options import EmbeddingOptions, texts_of
+from voxmesh_embed.packing import Encoding, packed
+from voxmesh_embed.pending import Pending
 from voxmesh_embed.scheduler import Lane, Scheduler
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import WorkClock
-from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.streams import StreamCall
 from voxmesh_runtime.telemetry import work_span
 
@@ -25,7 +26,7 @@ class Batches:
     def __init__(
         self,
         call: StreamCall[Request, Response],
-        scheduler: Scheduler,
+        scheduler: Scheduler[Text, Vector],
         host: Host,
         options: EmbeddingOptions,
         max_pending: int,
@@ -34,9 +35,8 @@ class Batches:
         self._scheduler = scheduler
         self._host = host
         self._options = options
-        self._lane = Lane()
-        self._free = asyncio.Semaphore(max_pending)
-        self._unanswered: set[int] = set()
+        self._lane = Lane[Text, Vector]()
+        self._pending = Pending("batch.batch_id", max_pending)
 
     async def take(self, batch: embed_pb2.TextBatch, tasks: asyncio.TaskGroup) -> None:
         """Start a batch; waits while `max_pending` are not answered, which holds the client back.
@@ -46,34 +46,32 @@ class Batches:
         """
         clock = WorkClock.start()
         texts = texts_of(batch, self._options)
-        if batch.batch_id in self._unanswered:
-            raise InvalidArgument("batch.batch_id", f"{batch.batch_id} is of a batch that is not yet answered")
-        self._unanswered.add(batch.batch_id)
-        await self._free.acquire()
+        await self._pending.add(batch.batch_id)
         tasks.create_task(self._answer(batch, texts, clock))
 
     async def _answer(self, batch: embed_pb2.TextBatch, texts: Sequence[Text], clock: WorkClock) -> None:
-        try:
+        with self._pending.answering():
             vectors = await self._embed(batch, texts, clock)
             answer = embed_pb2.EmbeddingBatch(
                 batch_id=batch.batch_id,
                 embeddings=map(self._embedding, vectors),
                 timing=clock.to_proto(is_output=True),
             )
-            # Whoever has the answer may use the id again at once.
-            self._unanswered.discard(batch.batch_id)
+            self._pending.answered(batch.batch_id)
             await self._call.send(Response(batch=answer))
-        finally:
-            self._free.release()
 
     async def _embed(self, batch: embed_pb2.TextBatch, texts: Sequence[Text], clock: WorkClock) -> Sequence[Vector]:
         attributes = {**self._host.span_attributes, names.GEN_AI_OPERATION: "embeddings"}
         with work_span(names.SPAN_EMBED, batch.trace_context, clock, attributes) as span:
-            vectors = await self._scheduler.embed(self._lane, texts, clock)
+            vectors = await self._scheduler.work(self._lane, texts, clock)
             span.set_attribute(names.GEN_AI_INPUT_TOKENS, sum(vector.token_count for vector in vectors))
         return vectors
 
     def _embedding(self, vector: Vector) -> embed_pb2.Embedding:
+        values, encoding = self._options.fit(vector.values), self._options.encoding
         return embed_pb2.Embedding(
-            values=self._options.fit(vector.values), token_count=vector.token_count, truncated=vector.truncated
+            values=values if encoding is Encoding.FLOAT else (),
+            packed=packed(values, encoding),
+            token_count=vector.token_count,
+            truncated=vector.truncated,
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from voxmesh.embed.v1 import embed_pb2
 from voxmesh_embed.engine import EngineInfo, Kind, Text, Values
+from voxmesh_embed.packing import Encoding
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Outcome, applied, approximated, ignored
 from voxmesh_runtime.refusals import check_count, check_range
@@ -22,6 +23,13 @@ _KINDS = {
     embed_pb2.TextBatch.KIND_DOCUMENT: Kind.DOCUMENT,
 }
 
+_ENCODINGS = {
+    embed_pb2.EmbeddingConfig.ENCODING_UNSPECIFIED: Encoding.FLOAT,
+    embed_pb2.EmbeddingConfig.ENCODING_FLOAT: Encoding.FLOAT,
+    embed_pb2.EmbeddingConfig.ENCODING_INT8: Encoding.INT8,
+    embed_pb2.EmbeddingConfig.ENCODING_BINARY: Encoding.BINARY,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingOptions:
@@ -31,6 +39,7 @@ class EmbeddingOptions:
     """Length of the vectors that the caller gets."""
     instruction: str = ""
     """For queries; empty when the model takes none."""
+    encoding: Encoding = Encoding.FLOAT
 
     def fit(self, values: Values) -> Values:
         """A vector in the caller's dimensions, of unit length."""
@@ -55,10 +64,29 @@ def embedding_options(config: embed_pb2.EmbeddingConfig, info: EngineInfo) -> tu
         dimensions = config.dimensions
         check_range("config.dimensions", dimensions, 1, info.dimensions)
         outcomes.append(_dimensions_outcome(dimensions, info))
-    check_count("config.instruction", len(config.instruction), MAX_INSTRUCTION_CHARACTERS)
-    if config.instruction:
-        outcomes.append(_instruction_outcome(info))
-    return EmbeddingOptions(dimensions, config.instruction if info.instruction else ""), outcomes
+    instruction, instruction_outcomes = instruction_taken(config.instruction, info)
+    encoding = _ENCODINGS.get(config.encoding)
+    if encoding is None:
+        known = "ENCODING_FLOAT, ENCODING_INT8 or ENCODING_BINARY"
+        raise InvalidArgument("config.encoding", f"{config.encoding} is unknown; set {known}")
+    if config.encoding:
+        outcomes.append(applied("config.encoding"))
+    return EmbeddingOptions(dimensions, instruction, encoding), outcomes + instruction_outcomes
+
+
+def instruction_taken(instruction: str, info: EngineInfo) -> tuple[str, list[Outcome]]:
+    """The instruction as the model gets it, and how it was taken.
+
+    Raises:
+        InvalidArgument: it is too long.
+    """
+    field = "config.instruction"
+    check_count(field, len(instruction), MAX_INSTRUCTION_CHARACTERS)
+    if not instruction:
+        return "", []
+    if info.instruction:
+        return instruction, [applied(field)]
+    return "", [ignored(field, "the model was trained without instructions")]
 
 
 def texts_of(batch: embed_pb2.TextBatch, options: EmbeddingOptions) -> list[Text]:
@@ -86,8 +114,3 @@ def _dimensions_outcome(dimensions: int, info: EngineInfo) -> Outcome:
         "the model was not trained for shorter vectors, so they tell texts apart less well"
     )
     return approximated(field, how)
-
-
-def _instruction_outcome(info: EngineInfo) -> Outcome:
-    field = "config.instruction"
-    return applied(field) if info.instruction else ignored(field, "the model was trained without instructions")

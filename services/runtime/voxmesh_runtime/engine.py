@@ -4,7 +4,7 @@
      ├─ stt     open() -> Session, step([Step]) -> [[Transcript]]
      ├─ tts     open() -> Session, Session.synthesize(clause) -> iterator of pieces
      ├─ vlm     analyze(request) -> iterator of outputs
-     ├─ embed   embed([Text]) -> [Vector]
+     ├─ embed   embed([Text]) -> [Vector], or score([Pair]) -> [Score]
      └─ turn    open() -> Session, judge([Samples]) -> [probability]
 
 The rule of threads, for all slots: `load`, `warm_up`, `close` and everything that runs the model

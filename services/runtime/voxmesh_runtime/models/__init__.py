@@ -1,5 +1,6 @@
 """The model store: weights by name from a package index, a hub or a path, in one checked cache."""
 
+from voxmesh_runtime.models.checkpoint import Checkpoint, Published
 from voxmesh_runtime.models.errors import (
     CodeRefusedError,
     InvalidSourceError,
@@ -14,6 +15,7 @@ from voxmesh_runtime.models.store import ModelStore
 
 __all__ = [
     "SMOLLM2",
+    "Checkpoint",
     "CodeRefusedError",
     "HubSnapshot",
     "InvalidSourceError",
@@ -23,6 +25,7 @@ __all__ = [
     "ModelStore",
     "ModelUnavailableError",
     "ProgressCallback",
+    "Published",
     "WheelMember",
     "WrongHashError",
     "parse_source",

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voxmesh_embed.engine import Engine, Text
+from voxmesh_embed.engine import EmbeddingEngine, Text
 from voxmesh_embed_minilm.files import MODEL
-from voxmesh_embed_minilm.network import MAX_PADDED_TOKENS, runs
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.engines import load_engine
 from voxmesh_runtime.errors import FailedPrecondition
@@ -29,13 +28,13 @@ RANKED = (
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    loaded: Engine = load_engine("embed", "minilm")(EngineContext.from_settings(ServerSettings()))
+def engine() -> EmbeddingEngine:
+    loaded: EmbeddingEngine = load_engine("embed", "minilm")(EngineContext.from_settings(ServerSettings()))
     loaded.load()
     return loaded
 
 
-def test_likeness_ranks_texts_as_people_do(engine: Engine) -> None:
+def test_likeness_ranks_texts_as_people_do(engine: EmbeddingEngine) -> None:
     query, *found = (vector.values for vector in engine.embed([Text(QUERY), *map(Text, RANKED)]))
     likeness = [float(query @ values) for values in found]
     ranks = np.argsort(np.argsort(likeness)[::-1])
@@ -43,7 +42,7 @@ def test_likeness_ranks_texts_as_people_do(engine: Engine) -> None:
     assert ranks[0] == 0
 
 
-def test_what_follows_the_254th_token_makes_no_difference(engine: Engine) -> None:
+def test_what_follows_the_254th_token_makes_no_difference(engine: EmbeddingEngine) -> None:
     ends = ("about cats", "about dogs and much else")
     first, second = engine.embed([Text("word " * 254 + end) for end in ends])
     short = engine.embed([Text("word " * 254)])[0]
@@ -54,26 +53,16 @@ def test_what_follows_the_254th_token_makes_no_difference(engine: Engine) -> Non
     assert np.allclose(first.values, short.values, atol=1e-5)
 
 
-def test_padding_makes_no_difference(engine: Engine) -> None:
+def test_padding_makes_no_difference(engine: EmbeddingEngine) -> None:
     texts = [Text("word " * count) for count in (9, 10, 11, 12)]
     together = engine.embed(texts)
     alone = [engine.embed([text])[0] for text in texts]
     assert all(np.allclose(a.values, b.values, atol=1e-5) for a, b in zip(together, alone, strict=True))
 
 
-def test_the_models_own_marks_in_a_text_are_only_characters(engine: Engine) -> None:
+def test_the_models_own_marks_in_a_text_are_only_characters(engine: EmbeddingEngine) -> None:
     (vector,) = engine.embed([Text("[SEP]")])
     assert vector.token_count == 3
-
-
-def test_texts_of_like_length_share_a_run_and_others_do_not() -> None:
-    assert runs([256, 5, 6, 250, 5]) == [[1, 4, 2], [3, 0]]
-
-
-def test_no_run_is_larger_than_the_memory_set_aside_for_it() -> None:
-    groups = runs([256] * 16)
-    assert sorted(place for group in groups for place in group) == list(range(16))
-    assert all(256 * len(group) <= MAX_PADDED_TOKENS for group in groups)
 
 
 def test_a_model_named_by_its_own_name_is_the_default_one() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from voxmesh_embed.engine import Engine
+from voxmesh_embed.engine import EmbeddingEngine
 from voxmesh_embed_minilm.engine import MiniLm
 from voxmesh_runtime.engine import EngineContext
 
 
-def create(context: EngineContext) -> Engine:
+def create(context: EngineContext) -> EmbeddingEngine:
     """The engine, not yet loaded.
 
     Raises:

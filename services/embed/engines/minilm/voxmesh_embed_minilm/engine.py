@@ -62,7 +62,7 @@ class MiniLm:
         self._network = None
 
     def _info(self, dimensions: int) -> EngineInfo:
-        return EngineInfo(self._facts, dimensions, max_tokens=MAX_SEQUENCE - SPECIAL_TOKENS)
+        return EngineInfo(self._facts, MAX_SEQUENCE - SPECIAL_TOKENS, dimensions)
 
 
 def _tokenizer(path: Path) -> Tokenizer:

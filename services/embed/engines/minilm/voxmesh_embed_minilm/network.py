@@ -10,11 +10,10 @@ import numpy.typing as npt
 import onnxruntime
 
 from voxmesh_embed.engine import Values
+from voxmesh_embed.lengths import runs
 
 MAX_PADDED_TOKENS = 1024
 """Tokens of one run with their padding: bounds its memory to about 100 MB."""
-MAX_PADDING = 1.25
-"""Longest a padded run may be, compared to its tokens: beyond, two runs are cheaper than one."""
 
 
 class Network:
@@ -32,7 +31,7 @@ class Network:
     def embed(self, texts: Sequence[Sequence[int]]) -> list[Values]:
         """The vectors of texts given as token ids, special tokens included, in their order."""
         vectors: dict[int, Values] = {}
-        for places in runs([len(ids) for ids in texts]):
+        for places in runs([len(ids) for ids in texts], MAX_PADDED_TOKENS):
             vectors.update(zip(places, self._run([texts[place] for place in places]), strict=True))
         return [vectors[place] for place in range(len(texts))]
 
@@ -47,19 +46,3 @@ class Network:
         weights = mask[:, :, np.newaxis].astype(np.float32)
         pooled = (hidden * weights).sum(axis=1) / weights.sum(axis=1)
         return pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
-
-
-def runs(lengths: Sequence[int]) -> list[list[int]]:
-    """Group texts of about the same length: their places, so that little of a run is padding."""
-    groups: list[list[int]] = []
-    tokens = 0
-    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
-        length = lengths[place]
-        padded = length * (len(groups[-1]) + 1) if groups else 0
-        if groups and padded <= MAX_PADDED_TOKENS and padded <= MAX_PADDING * (tokens + length):
-            groups[-1].append(place)
-            tokens += length
-        else:
-            groups.append([place])
-            tokens = length
-    return groups
