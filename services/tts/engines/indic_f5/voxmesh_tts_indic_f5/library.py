@@ -1,14 +1,15 @@
-"""The parts of f5-tts and vocos that speak; importing this takes their three seconds.
+"""The parts of f5-tts and vocos that speak; importing this takes their seconds.
 
 Both packages import in their `__init__` what only training needs (wandb, datasets, encodec,
-accelerate) and torchaudio for its mel spectra. Here their modules are imported one by one, as if
-the `__init__` were empty, and `mel.MelSpectrogram` stands for torchaudio's. Nothing of this is
-left behind in `sys.modules` but the modules themselves.
+accelerate), and their modules torchaudio for its mel spectra and librosa for another vocoder's.
+Here the modules are imported one by one, as if the `__init__` were empty, and `mel.MelSpectrogram`
+stands for torchaudio's. Nothing of this is left behind in `sys.modules` but the modules themselves.
 """
 
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
@@ -48,13 +49,16 @@ def _places(package: str, *parts: str) -> list[str]:
     return ["/".join((place, *parts)) for place in spec.submodule_search_locations]
 
 
-def _torchaudio() -> dict[str, ModuleType]:
+def _audio_libraries() -> dict[str, ModuleType]:
     transforms = _module("torchaudio.transforms", MelSpectrogram=MelSpectrogram)
     # Named by heads of vocos that the model does not have.
     scales = _module("torchaudio.functional.functional", _hz_to_mel=None, _mel_to_hz=None)
     functional = _module("torchaudio.functional", functional=scales)
-    package = _module("torchaudio", transforms=transforms, functional=functional)
-    return {module.__name__: module for module in (package, transforms, functional, scales)}
+    torchaudio = _module("torchaudio", transforms=transforms, functional=functional)
+    # Makes the filters of a vocoder that the model does not have.
+    filters = _module("librosa.filters", mel=None)
+    librosa = _module("librosa", filters=filters)
+    return {module.__name__: module for module in (torchaudio, transforms, functional, scales, librosa, filters)}
 
 
 _EMPTY = {
@@ -62,7 +66,9 @@ _EMPTY = {
     "vocos": _module("vocos", _places("vocos")),
 }
 
-with _in_place_of(_EMPTY | _torchaudio()):
+with warnings.catch_warnings(), _in_place_of(_EMPTY | _audio_libraries()):
+    # Of torch, about how x-transformers compiles a function that is not used.
+    warnings.simplefilter("ignore")
     from f5_tts.model.backbones.dit import DiT
     from f5_tts.model.cfm import CFM
     from f5_tts.model.utils import convert_char_to_pinyin, get_tokenizer

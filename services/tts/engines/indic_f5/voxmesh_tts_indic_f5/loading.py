@@ -66,7 +66,9 @@ def _recording(folder: Path, entry: VoiceEntry) -> Recording:
     try:
         return prepared(read_recording(folder, entry))
     except UnusableReference as error:
-        raise FailedPrecondition("voice", entry.name, f"voice {entry.name}: its {error.part} {error.problem}") from error
+        raise FailedPrecondition(
+            "voice", entry.name, f"voice {entry.name}: its {error.part} {error.problem}"
+        ) from error
 
 
 def _accelerator() -> str | None:

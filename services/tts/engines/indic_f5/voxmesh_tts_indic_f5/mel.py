@@ -1,14 +1,26 @@
-"""Mel spectra as the model was trained on them, without torchaudio.
+"""Mel spectra as the model was trained on them, without torchaudio and librosa.
 
-The libraries import torchaudio for this one class. Its wheel wants the CUDA build of torch; where
-it cannot be loaded, neither could the model.
+The libraries import torchaudio for this one class: its wheel wants the CUDA build of torch, and
+where it cannot be loaded, neither could the model. librosa would make the filters, but compiles
+itself for half a minute where it cannot write a cache, as in a container.
 """
 
 from __future__ import annotations
 
 import torch
-from librosa.filters import mel as mel_filters
 from torch import nn
+
+
+def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> torch.Tensor:
+    """Triangles of height 1, evenly spaced on HTK's mel scale from 0 Hz to half the rate; (n_mels, n_fft // 2 + 1)."""
+    frequencies = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64)
+    highest_mel = 2595 * torch.log10(1 + frequencies[-1] / 700)
+    mels = torch.linspace(0, float(highest_mel), n_mels + 2, dtype=torch.float64)
+    corners = (700 * (10 ** (mels / 2595) - 1))[:, None]
+    widths = corners.diff(dim=0)
+    rising = (frequencies - corners[:-2]) / widths[:-1]
+    falling = (corners[2:] - frequencies) / widths[1:]
+    return torch.minimum(rising, falling).clamp(min=0).float()
 
 
 class MelSpectrogram(nn.Module):
@@ -49,9 +61,8 @@ class MelSpectrogram(nn.Module):
         self._hop_length = hop_length
         self._center = center
         self._power = power
-        filters = mel_filters(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, htk=True, norm=None)
         self.register_buffer("window", torch.hann_window(win_length or n_fft))
-        self.register_buffer("filters", torch.from_numpy(filters))
+        self.register_buffer("filters", mel_filters(sample_rate, n_fft, n_mels))
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """Spectra of samples (batch, samples) as (batch, mels, frames)."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +44,7 @@ class IndicF5:
     """
 
     def __init__(self, models: Models, device: str, *, dtype: torch.dtype, steps: int, seed: int) -> None:
-        self._acoustic: Any = models.acoustic.to(device, dtype)
+        self._acoustic = models.acoustic.to(device, dtype)
         # As bfloat16 the places of frames beyond the 256th would be rounded to one another.
         self._acoustic.transformer.rotary_embed.float()
         self._vocoder = models.vocoder.to(device)

@@ -99,7 +99,9 @@ def _sound_s(speech: Samples, text: str) -> float:
     pace = sounds(text) / duration_s
     if not _SLOWEST <= pace <= _FASTEST:
         much = "much" if pace > _FASTEST else "little"
-        problem = f"is too {much} for {duration_s:.3g} s of sound; it must be what is said in the recording, word by word"
+        problem = (
+            f"is too {much} for {duration_s:.3g} s of sound; it must be what is said in the recording, word by word"
+        )
         raise UnusableReference("transcript", problem)
     return 1 / pace
 

@@ -17,11 +17,10 @@ from functools import lru_cache
 
 from voxmesh_tts.punctuation import FULL_PAUSES, FULL_STOPS, PAUSES, STOPS
 
-SCRIPTS = frozenset("DEVANAGARI BENGALI GURMUKHI GUJARATI ORIYA TAMIL TELUGU KANNADA MALAYALAM LATIN".split())
-"""As Unicode calls them in the names of their characters."""
-
-_DROPS_LAST_VOWEL = frozenset("DEVANAGARI BENGALI GURMUKHI GUJARATI".split())
-"""Hindi, Marathi, Bengali, Assamese, Punjabi and Gujarati: the vowel inherent in a word's last letter is silent."""
+_DROPS_LAST_VOWEL = frozenset(["DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI"])
+"""As Unicode calls the scripts in which the vowel inherent in a word's last letter is silent."""
+SCRIPTS = _DROPS_LAST_VOWEL | {"ORIYA", "TAMIL", "TELUGU", "KANNADA", "MALAYALAM", "LATIN"}
+"""Scripts that the model can say."""
 _LATIN_SOUNDS = 0.85
 """Of an English letter: several spell one sound, and some none."""
 _CAPITAL_SOUNDS = 2.0
@@ -99,16 +98,20 @@ def beginning(text: str, share: float) -> str:
 
 
 def _parts(word: str, most: float) -> list[str]:
-    """A word, cut before letters that are not marks."""
+    """A word, cut between letters that do not join."""
     if sounds(word) <= most:
         return [word]
-    parts = [""]
-    for character in word:
-        is_mark = _kind(character) in {_Kind.SILENT, _Kind.VOWEL_SIGN, _Kind.VIRAMA}
-        if parts[-1] and not is_mark and sounds(parts[-1] + character) > most:
+    parts = [word[0]]
+    for character in word[1:]:
+        if _begins_letter(parts[-1], character) and sounds(parts[-1] + character) > most:
             parts.append("")
         parts[-1] += character
     return parts
+
+
+def _begins_letter(before: str, character: str) -> bool:
+    is_mark = _kind(character) in {_Kind.SILENT, _Kind.VOWEL_SIGN, _Kind.VIRAMA}
+    return not is_mark and _kind(before[-1]) not in {_Kind.VIRAMA, _Kind.SILENT}
 
 
 def _word_sounds(word: str) -> float:
@@ -164,7 +167,7 @@ def _kind(character: str) -> _Kind:
     category, name = unicodedata.category(character), unicodedata.name(character, "")
     if category[0] in "LM" and _script(character) in SCRIPTS:
         return _Kind.LATIN if name.startswith("LATIN") else _indic(name, category)
-    if category == "Nd" or category == "Sc" or character in _READ_SYMBOLS:
+    if category in {"Nd", "Sc"} or character in _READ_SYMBOLS:
         return _Kind.READ
     if category == "Mn" or character in _JOINERS:
         return _Kind.SILENT

@@ -13,9 +13,9 @@ from torch import nn
 
 from voxmesh_runtime.audio import Samples, write_wav
 from voxmesh_tts_indic_f5.checkpoint import HERTZ, HOP_SAMPLES, MELS, VOCABULARY, VOICES, WEIGHTS
-from voxmesh_tts_indic_f5.library import CFM, DiT, ISTFTHead, VocosBackbone
+from voxmesh_tts_indic_f5.library import CFM, ISTFTHead, VocosBackbone
 from voxmesh_tts_indic_f5.voices import MANIFEST
-from voxmesh_tts_indic_f5.weights import OLD_ARCHITECTURE
+from voxmesh_tts_indic_f5.weights import old_transformer
 
 TRANSCRIPTS = {"kn": "ನಮಸ್ಕಾರ, ನೀವು ಹೇಗಿದ್ದೀರಿ?", "hi": "नमस्ते, आप कैसे हैं?"}
 """What the made up voices say, each in a second and a half."""
@@ -66,7 +66,7 @@ def write_voices(folder: Path, transcripts: Mapping[str, str]) -> None:
 def babble(duration_s: float, *, pitch_hertz: float = 120.0, pauses_s: tuple[float, ...] = ()) -> Samples:
     """A buzz that swells four times a second, as speech does, with a third of a second of silence at `pauses_s`."""
     at_s = np.arange(round(duration_s * HERTZ)) / HERTZ
-    buzz = sum(np.sin(2 * np.pi * pitch_hertz * harmonic * at_s) / harmonic for harmonic in range(1, 12))
+    buzz = sum(np.sin(2 * np.pi * pitch_hertz * harmonic * at_s) / harmonic for harmonic in range(1, 6))
     loudness = 0.15 * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * at_s))
     for pause_s in pauses_s:
         loudness[(pause_s <= at_s) & (at_s < pause_s + 1 / 3)] = 0.0
@@ -74,7 +74,7 @@ def babble(duration_s: float, *, pitch_hertz: float = 120.0, pauses_s: tuple[flo
 
 
 def _acoustic(characters: int) -> CFM:
-    transformer = DiT(
+    transformer = old_transformer(
         dim=_WIDTH,
         depth=2,
         heads=2,
@@ -83,8 +83,6 @@ def _acoustic(characters: int) -> CFM:
         text_dim=_WIDTH // 2,
         conv_layers=1,
         text_num_embeds=characters,
-        mel_dim=MELS,
-        **OLD_ARCHITECTURE,
     )
     model = CFM(transformer=transformer)
     # The last layers are zero before they are trained: the speech would be the noise that it begins as.

@@ -1,6 +1,6 @@
 """The operator's voices: recordings in a folder, and voices.json, which names them.
 
-    {"voices": [{"name": "asha", "audio": "asha.wav", "transcript": "…", "language": "kn", "gender": "female"}]}
+{"voices": [{"name": "asha", "audio": "asha.wav", "transcript": "…", "language": "kn", "gender": "female"}]}
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ MANIFEST = "voices.json"
 LANGUAGES = ("as", "bn", "gu", "hi", "kn", "ml", "mr", "or", "pa", "ta", "te")
 """Assamese, Bengali, Gujarati, Hindi, Kannada, Malayalam, Marathi, Odia, Punjabi, Tamil, Telugu."""
 MAX_RECORDING_S = 60.0
+
+_ADVICE = (
+    "the model has no voice of its own: write there which recordings it is to imitate, "
+    "or name their folder in VOXMESH_INDIC_F5_VOICES"
+)
 
 
 def _spoken(tag: str) -> str:
@@ -68,8 +73,7 @@ def read_manifest(folder: Path) -> tuple[VoiceEntry, ...]:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         problem = problem_with(error) if isinstance(error, OSError) else f"{path}: {error}"
-        advice = "the model has no voice of its own: write there which recordings it is to imitate, or set VOXMESH_INDIC_F5_VOICES"
-        raise FailedPrecondition("voices", str(path), f"{problem}; {advice}") from error
+        raise FailedPrecondition("voices", str(path), f"{problem}; {_ADVICE}") from error
     try:
         voices = _Manifest.model_validate_json(text).voices
     except ValidationError as error:

@@ -25,9 +25,6 @@ from voxmesh_tts_indic_f5.library import CFM, DiT, ISTFTHead, VocosBackbone, get
 
 _FFT_SAMPLES = 1024
 
-OLD_ARCHITECTURE = {"text_mask_padding": False, "pe_attn_head": 1}
-"""Of the weights that IndicF5 was tuned from; with the library's defaults they load and speak no language at all."""
-
 _MEL_SPEC = {
     "n_fft": _FFT_SAMPLES,
     "hop_length": HOP_SAMPLES,
@@ -47,11 +44,24 @@ Tensors = Mapping[str, torch.Tensor]
 class Models:
     """The two models on the CPU, in float32."""
 
-    acoustic: CFM
-    vocoder: nn.Sequential
+    acoustic: Any
+    """The library's `CFM`; modules of torch have no types."""
+    vocoder: Any
     """From mel spectra (batch, mels, frames) to samples (batch, samples)."""
     vocabulary: Mapping[str, int]
     """Characters the model knows; 0 is the space, and stands for those it does not know."""
+
+
+def old_transformer(**widths: Any) -> DiT:
+    """The transformer as it was when IndicF5 was tuned.
+
+    The same weights load into today's too, and then speak no language at all.
+
+    Args:
+        widths: of the library's `DiT`.
+    """
+    transformer: Any = DiT
+    return transformer(mel_dim=MELS, text_mask_padding=False, pe_attn_head=1, **widths)
 
 
 def read_models(folder: Path) -> Models:
@@ -75,7 +85,7 @@ def read_models(folder: Path) -> Models:
 
 def _vocabulary(path: Path) -> dict[str, int]:
     try:
-        characters: dict[str, int] = get_tokenizer(str(path), "custom")[0]
+        characters: dict[str, int] = dict(get_tokenizer(str(path), "custom")[0] or {})
     except (OSError, UnicodeDecodeError) as error:
         raise _refused(path, f"cannot be read ({error}); fetch it again") from error
     if characters.get(" ") != 0:
@@ -93,14 +103,14 @@ def _part(tensors: Tensors, name: str) -> dict[str, torch.Tensor]:
     return {key: tensor for key, tensor in found.items() if not _NOT_WEIGHTS.fullmatch(key)}
 
 
-def _acoustic(path: Path, tensors: Tensors, vocabulary: Mapping[str, int]) -> CFM:
+def _acoustic(path: Path, tensors: Tensors, vocabulary: Mapping[str, int]) -> Any:
     shapes = _Shapes(path, "ema_model", tensors)
     known = shapes.size("transformer.text_embed.text_embed.weight", 0) - 1
     if known != len(vocabulary):
         problem = f"is of another model: it has {len(vocabulary)} characters, and the weights are of {known}"
         raise _refused(path.parent / VOCABULARY, problem)
     dim, dim_head = shapes.size("transformer.proj_out.weight", 1), _dim_head(tensors)
-    transformer = DiT(
+    transformer = old_transformer(
         dim=dim,
         depth=shapes.count("transformer.transformer_blocks"),
         heads=shapes.size("transformer.transformer_blocks.0.attn.to_q.weight", 0) // dim_head,
@@ -109,8 +119,6 @@ def _acoustic(path: Path, tensors: Tensors, vocabulary: Mapping[str, int]) -> CF
         text_dim=shapes.size("transformer.text_embed.text_embed.weight", 1),
         conv_layers=shapes.count("transformer.text_embed.text_blocks"),
         text_num_embeds=known,
-        mel_dim=MELS,
-        **OLD_ARCHITECTURE,
     )
     model = CFM(transformer=transformer, mel_spec_kwargs=_MEL_SPEC, vocab_char_map=dict(vocabulary))
     return shapes.filled(model)
@@ -121,7 +129,7 @@ def _dim_head(tensors: Tensors) -> int:
     return 64 if frequencies is None else 2 * len(frequencies)
 
 
-def _vocoder(path: Path, tensors: Tensors) -> nn.Sequential:
+def _vocoder(path: Path, tensors: Tensors) -> Any:
     shapes = _Shapes(path, "vocoder", tensors)
     dim = shapes.size("backbone.embed.weight", 0)
     backbone = VocosBackbone(
