@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_tts_indic_f5.engine import IndicF5Engine
 from voxmesh_tts_indic_f5.model import IndicF5
 from voxmesh_tts_indic_f5.settings import IndicF5Settings

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,14 +12,16 @@ import pytest
 from voxmesh.common.v1 import common_pb2
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_runtime.audio import AudioFormat, Encoding, Samples
-from voxmesh_runtime.testing import exchange
-from voxmesh_tts.conformance import END, TtsConformance, samples_of, text
-from voxmesh_tts.engine import Engine
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_testing.streams import exchange
+from voxmesh_testing.tts import END, TtsConformance, samples_of, text
+from voxmesh_tts_indic_f5.engine import IndicF5Engine
+from voxmesh_tts_indic_f5.settings import IndicF5Settings
 from voxmesh_tts_indic_f5.testing import babble
 
 pytestmark = pytest.mark.engine
 
-KANNADA = "ಬೆಂಗಳೂರು ಕರ್ನಾಟಕದ ರಾಜಧಾನಿ."
+KANNADA = "ಬೆಂಗಳೂರು ಒಂದು ದೊಡ್ಡ ನಗರ."
 HINDI = "बेंगलुरु कर्नाटक की राजधानी है।"
 
 
@@ -36,16 +39,19 @@ RECORDING = reference(babble(2.0, pitch_hertz=300), "நீங்கள் எ�
 class TestIndicF5(TtsConformance):
     """Every rule, with a sentence of a capital and one that denies it."""
 
+    engine = "indic_f5"
     sentence = KANNADA
     other_sentence = "ಇಲ್ಲ, ಹಾಗಲ್ಲ."
+    checkpoint: ClassVar[Path]
 
-    @pytest.fixture(autouse=True)
-    def _loaded(self, engine: Engine) -> None:
-        self._engine = engine
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _written(cls, checkpoint: Path) -> None:
+        cls.checkpoint = checkpoint
 
-    def engine(self) -> Engine:
-        """The engine under test."""
-        return self._engine
+    def create(self) -> IndicF5Engine:
+        """The engine on the small checkpoint."""
+        return IndicF5Engine(EngineContext(model=str(self.checkpoint)), IndicF5Settings())
 
     async def test_hindi_is_spoken_by_the_voice_whose_own_language_it_is(self) -> None:
         by_language = await self.spoken(text(HINDI), END, language_code="hi-IN")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Kind
 from voxmesh_tts.engine import SynthesisOptions, VoiceReference

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from voxmesh_runtime.audio import write_wav
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_tts.engine import Gender
 from voxmesh_tts_indic_f5.engine import IndicF5Engine
 from voxmesh_tts_indic_f5.settings import IndicF5Settings
 from voxmesh_tts_indic_f5.testing import babble, write_voices
@@ -27,8 +28,8 @@ def written(folder: Path, *voices: dict[str, Any]) -> Path:
 
 
 def test_a_voice_speaks_its_own_language_first_and_all_others_too(tmp_path: Path) -> None:
-    [voice] = read_manifest(written(tmp_path, VOICE | {"language": "kn-IN"}))
-    assert voice.language_codes[0] == "kn"
+    [voice] = read_manifest(written(tmp_path, VOICE | {"language": "kn-IN", "gender": "female"}))
+    assert (voice.language_codes[0], voice.sounds_like) == ("kn", Gender.FEMALE)
     assert sorted(voice.language_codes) == list(LANGUAGES)
     assert len(LANGUAGES) == 11
 

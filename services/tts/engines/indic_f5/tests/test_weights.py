@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import ModelUnavailableError
 from voxmesh_tts_indic_f5.checkpoint import PUBLISHED, VOCABULARY, WEIGHTS, find_checkpoint

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Self
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Outcome, applied, approximated
 from voxmesh_tts.engine import ClauseLimits, EngineInfo, SynthesisOptions, Voice
@@ -102,8 +102,6 @@ class IndicF5Engine:
     def _info_of(self, loaded: Loaded, device: str, reason: str) -> EngineInfo:
         facts = ModelFacts(
             model=self._checkpoint.name,
-            engine="indic_f5",
-            distribution="voxmesh-tts-indic-f5",
             license=self._checkpoint.license,
             device=device,
             device_reason=reason,
@@ -112,7 +110,7 @@ class IndicF5Engine:
         return EngineInfo(
             facts=facts,
             sample_rate_hertz=HERTZ,
-            voices=tuple(Voice(entry.name, entry.language_codes) for entry in loaded.entries),
+            voices=tuple(Voice(entry.name, entry.language_codes, entry.sounds_like) for entry in loaded.entries),
             voice_cloning=True,
             clause_limits=CLAUSES,
         )
@@ -138,9 +136,9 @@ class IndicF5Session:
             outcomes.append(_reference_outcome(self._reference))
         return outcomes
 
-    def synthesize(self, clause: str) -> Speech:
+    def synthesize(self, clause: str, pace: float = 1.0) -> Speech:
         """Speak one clause; one piece unless it is long, none when there is nothing to say."""
-        return Speech(self._model, self._reference, clause, self._rate)
+        return Speech(self._model, self._reference, clause, min(MAX_RATE, max(MIN_RATE, self._rate * pace)))
 
     def close(self) -> None:
         """Nothing to free."""

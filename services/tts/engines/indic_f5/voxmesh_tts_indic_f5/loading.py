@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from voxmesh_runtime.devices import OnDevice, load_on_first
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_tts_indic_f5.checkpoint import VOICES, Checkpoint
 from voxmesh_tts_indic_f5.model import CHOSEN_STEPS, IndicF5

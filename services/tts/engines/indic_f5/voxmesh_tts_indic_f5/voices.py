@@ -15,7 +15,7 @@ from voxmesh_runtime.audio import AudioFileError, Resampler, Samples, read_audio
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.files import problem_with
 from voxmesh_runtime.language_tags import LanguageTag, best_match
-from voxmesh_tts.engine import VoiceReference
+from voxmesh_tts.engine import Gender, VoiceReference
 from voxmesh_tts_indic_f5.checkpoint import HERTZ
 
 MANIFEST = "voices.json"
@@ -54,6 +54,11 @@ class VoiceEntry(BaseModel):
     def language_codes(self) -> tuple[str, ...]:
         """All that the model speaks, the voice's own first."""
         return (self.language, *(code for code in LANGUAGES if code != self.language))
+
+    @property
+    def sounds_like(self) -> Gender:
+        """The voice's gender as the service has it."""
+        return Gender.UNKNOWN if self.gender is None else Gender[self.gender.upper()]
 
 
 class _Manifest(BaseModel):
