@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,9 +14,10 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_runtime.audio import AudioFormat, Encoding, Samples
 from voxmesh_runtime.engine import EngineContext
-from voxmesh_testing.streams import exchange
-from voxmesh_testing.tts import END, TtsConformance, samples_of, text
+from voxmesh_testing.streams import exchange, wait_until
+from voxmesh_testing.tts import CANCEL, END, TtsConformance, samples_of, text
 from voxmesh_tts_indic_f5.engine import IndicF5Engine
+from voxmesh_tts_indic_f5.model import IndicF5
 from voxmesh_tts_indic_f5.settings import IndicF5Settings
 from voxmesh_tts_indic_f5.testing import babble
 
@@ -34,6 +36,28 @@ def reference(samples: Samples, transcript: str) -> tts_pb2.VoiceReference:
 
 
 RECORDING = reference(babble(2.0, pitch_hertz=300), "நீங்கள் எப்படி இருக்கிறீர்கள்?")
+
+
+class Steps:
+    """Counts the model's steps and holds it in one of them, counted from 1."""
+
+    def __init__(self, model: IndicF5, hold_at: int) -> None:
+        self.count = 0
+        self.is_held = threading.Event()
+        self.go_on = threading.Event()
+        self._hold_at = hold_at
+        self._hook = model._acoustic.transformer.register_forward_hook(self._step)
+
+    def remove(self) -> None:
+        """Let the model run as before."""
+        self.go_on.set()
+        self._hook.remove()
+
+    def _step(self, *_: object) -> None:
+        self.count += 1
+        if self.count == self._hold_at:
+            self.is_held.set()
+            self.go_on.wait(10)
 
 
 class TestIndicF5(TtsConformance):
@@ -58,7 +82,7 @@ class TestIndicF5(TtsConformance):
         by_name = await self.spoken(text(HINDI), END, voice="hi")
         samples = [samples_of(responses, self.output_format()) for responses in (by_language, by_name)]
         assert len(samples[0])
-        assert np.array_equal(*samples)
+        assert np.array_equal(samples[0], samples[1])
 
     async def test_streams_with_different_voices_at_once_each_sound_as_they_do_alone(self) -> None:
         configs: list[dict[str, Any]] = [{"voice": "kn"}, {"voice": "hi"}, {"voice_reference": RECORDING}]
@@ -75,6 +99,25 @@ class TestIndicF5(TtsConformance):
         for expected, segments in zip(alone, together, strict=True):
             assert all(np.array_equal(segment, expected) for segment in segments)
         assert not np.array_equal(alone[0], alone[2])
+
+    async def test_a_cancel_ends_the_clause_at_the_next_step_and_leaves_nothing_of_it_behind(self) -> None:
+        expected = samples_of(await self.spoken(text(HINDI), END), self.output_format())
+        async with self.served() as (method, _, _), exchange(method, self.config()) as stream:
+            steps = Steps(self.loaded._ready.model, hold_at=3)
+            try:
+                await stream.send(text(KANNADA))
+                await wait_until(steps.is_held.is_set)
+                await stream.send(CANCEL)
+                assert (await stream.until("segment_finished")).cancelled
+                steps.go_on.set()
+                await stream.send(text(HINDI), END)
+                await stream.until("segment_finished")
+            finally:
+                steps.remove()
+            await stream.half_close()
+            await stream.rest()
+        assert steps.count == 3 + 7
+        assert np.array_equal(samples_of(stream.seen, self.output_format(), 1), expected)
 
     async def test_a_voice_is_taken_from_a_recording_and_its_outcome_told(self) -> None:
         responses = await self.spoken(text(KANNADA), END, voice_reference=RECORDING)
