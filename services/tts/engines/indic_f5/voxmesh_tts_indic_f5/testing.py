@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,19 +19,39 @@ from voxmesh_tts_indic_f5.library import CFM, ISTFTHead, VocosBackbone
 from voxmesh_tts_indic_f5.voices import MANIFEST
 from voxmesh_tts_indic_f5.weights import old_transformer
 
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
 TRANSCRIPTS = {"kn": "ನಮಸ್ಕಾರ, ನೀವು ಹೇಗಿದ್ದೀರಿ?", "hi": "नमस्ते, आप कैसे हैं?"}
 """What the made up voices say, each in a second and a half."""
 
 _SCRIPTS = (range(0x0900, 0x0980), range(0x0C80, 0x0D00), range(0x20, 0x7F))
-_WIDTH = 64
-_VOCODER_WIDTH = 32
 
 
-def write_random_checkpoint(folder: Path, *, prefix: str = "_orig_mod.", seed: int = 0) -> Path:
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Sizes of the two models; those of the published ones are `PUBLISHED`."""
+
+    dim: int = 64
+    depth: int = 2
+    heads: int = 2
+    text_dim: int = 32
+    conv_layers: int = 1
+    vocoder_dim: int = 32
+    vocoder_inner_dim: int = 64
+    vocoder_layers: int = 2
+
+
+PUBLISHED = Widths(1024, 22, 16, 512, 4, 512, 1536, 8)
+
+
+def write_random_checkpoint(
+    folder: Path, *, widths: Widths = Widths(), prefix: str = "_orig_mod.", seed: int = 0
+) -> Path:
     """Write a model that says nothing sensible, yet always the same of the same text and voice.
 
     Args:
         folder: gets the checkpoint, with one voice for each of `TRANSCRIPTS`.
+        widths: of the models; the default takes a megabyte.
         prefix: of the names of tensors, behind the model's.
         seed: of the weights.
 
@@ -38,7 +60,7 @@ def write_random_checkpoint(folder: Path, *, prefix: str = "_orig_mod.", seed: i
     """
     characters = [" ", *sorted({chr(code) for codes in _SCRIPTS for code in codes} - {" "})]
     torch.manual_seed(seed)
-    parts: dict[str, nn.Module] = {"ema_model": _acoustic(len(characters)), "vocoder": _vocoder()}
+    parts: dict[str, nn.Module] = {"ema_model": _acoustic(widths, len(characters)), "vocoder": _vocoder(widths)}
     tensors = {
         f"{part}.{prefix}{name}": tensor.contiguous()
         for part, module in parts.items()
@@ -73,32 +95,31 @@ def babble(duration_s: float, *, pitch_hertz: float = 120.0, pauses_s: tuple[flo
     return (buzz * loudness).astype(np.float32)
 
 
-def _acoustic(characters: int) -> CFM:
+def _acoustic(widths: Widths, characters: int) -> CFM:
     transformer = old_transformer(
-        dim=_WIDTH,
-        depth=2,
-        heads=2,
-        dim_head=_WIDTH // 2,
+        dim=widths.dim,
+        depth=widths.depth,
+        heads=widths.heads,
+        dim_head=widths.dim // widths.heads,
         ff_mult=2,
-        text_dim=_WIDTH // 2,
-        conv_layers=1,
+        text_dim=widths.text_dim,
+        conv_layers=widths.conv_layers,
         text_num_embeds=characters,
     )
-    model = CFM(transformer=transformer)
     # The last layers are zero before they are trained: the speech would be the noise that it begins as.
-    for weight in model.parameters():
-        if weight.ndim > 1:
-            nn.init.normal_(weight, std=0.08)
-    return model
+    return _randomised(CFM(transformer=transformer), 0.64 / widths.dim**0.5)
 
 
-def _vocoder() -> nn.Sequential:
+def _vocoder(widths: Widths) -> nn.Sequential:
     model = nn.Sequential()
-    backbone = VocosBackbone(input_channels=MELS, dim=_VOCODER_WIDTH, intermediate_dim=_VOCODER_WIDTH * 2, num_layers=2)
-    head = ISTFTHead(_VOCODER_WIDTH, n_fft=1024, hop_length=HOP_SAMPLES, padding="center")
+    backbone = VocosBackbone(MELS, widths.vocoder_dim, widths.vocoder_inner_dim, widths.vocoder_layers)
     model.add_module("backbone", backbone)
-    model.add_module("head", head)
+    model.add_module("head", ISTFTHead(widths.vocoder_dim, n_fft=1024, hop_length=HOP_SAMPLES, padding="center"))
+    return _randomised(model, 0.57 / widths.vocoder_dim**0.5)
+
+
+def _randomised(model: ModuleT, deviation: float) -> ModuleT:
     for weight in model.parameters():
         if weight.ndim > 1:
-            nn.init.normal_(weight, std=0.1)
+            nn.init.normal_(weight, std=deviation)
     return model
