@@ -15,7 +15,7 @@ from voxmesh.tts.v1 import tts_pb2
 from voxmesh_runtime.audio import AudioFormat, Encoding, Samples
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_testing.streams import exchange, wait_until
-from voxmesh_testing.tts import CANCEL, END, TtsConformance, samples_of, text
+from voxmesh_testing.tts import CANCEL, END, Request, TtsConformance, samples_of, text
 from voxmesh_tts_indic_f5.engine import IndicF5Engine
 from voxmesh_tts_indic_f5.model import IndicF5
 from voxmesh_tts_indic_f5.settings import IndicF5Settings
@@ -76,6 +76,10 @@ class TestIndicF5(TtsConformance):
     def create(self) -> IndicF5Engine:
         """The engine on the small checkpoint."""
         return IndicF5Engine(EngineContext(model=str(self.checkpoint)), IndicF5Settings())
+
+    def work(self) -> list[Request]:
+        """More sentences than are made before a cancel arrives, and no more: each takes a tenth of a second."""
+        return [text(f"{self.sentence} " * 12)]
 
     async def test_hindi_is_spoken_by_the_voice_whose_own_language_it_is(self) -> None:
         by_language = await self.spoken(text(HINDI), END, language_code="hi-IN")

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
-from voxmesh_runtime.models import ModelUnavailableError
+from voxmesh_runtime.models import HubSnapshot, ModelUnavailableError
 from voxmesh_tts_indic_f5.checkpoint import PUBLISHED, VOCABULARY, WEIGHTS, find_checkpoint
 from voxmesh_tts_indic_f5.engine import IndicF5Engine
 from voxmesh_tts_indic_f5.library import CFM, ISTFTHead, VocosBackbone
@@ -134,6 +134,13 @@ def test_a_folder_without_the_files_and_a_missing_one_are_refused(tmp_path: Path
 def test_a_model_is_named_as_it_is_served(wanted: str | None, name: str, license_: str) -> None:
     found = find_checkpoint(wanted)
     assert (found.name, found.license) == (name, license_)
+
+
+def test_no_code_of_the_repository_is_fetched() -> None:
+    source = find_checkpoint(None).source
+    assert isinstance(source, HubSnapshot)
+    assert source.allow_patterns == (WEIGHTS, VOCABULARY, "voices/*")
+    assert not source.allow_code
 
 
 @pytest.mark.parametrize("wanted", ["", "ftp:x", f"wheel:a==1/b#sha256={'0' * 64}"])
