@@ -10,6 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from voxmesh_tts_indic_f5.library import convert_char_to_pinyin
 from voxmesh_tts_indic_f5.model import CHOSEN_STEPS, IndicF5, Interrupted
 from voxmesh_tts_indic_f5.settings import IndicF5Settings
 from voxmesh_tts_indic_f5.testing import TRANSCRIPTS, babble
@@ -87,6 +88,24 @@ def test_the_same_text_sounds_the_same_and_text_voice_and_seed_change_it(models:
     assert not np.array_equal(first, model.speak(model.mel(babble(1.0, pitch_hertz=300)), f"{SAID}ಬೆಂಗಳೂರು", 60))
     other = IndicF5(models, "cpu", dtype=torch.float32, steps=5, seed=1)
     assert not np.array_equal(first, other.speak(reference, f"{SAID}ಬೆಂಗಳೂರು", 60))
+
+
+def test_speech_is_what_the_librarys_own_inference_makes_of_the_sound_itself(models: Models) -> None:
+    model = IndicF5(models, "cpu", dtype=torch.float32, steps=7, seed=3)
+    ours = model.speak(model.mel(REFERENCE), f"{SAID}ಬೆಂಗಳೂರು", 60)
+    frames = len(REFERENCE) // 256 + 1
+    with torch.inference_mode():
+        spectrum, _ = models.acoustic.sample(
+            cond=torch.from_numpy(REFERENCE)[None],
+            text=convert_char_to_pinyin([f"{SAID}ಬೆಂಗಳೂರು"]),
+            duration=frames + 60,
+            steps=7,
+            cfg_strength=2.0,
+            sway_sampling_coef=-1.0,
+            seed=3,
+        )
+        theirs = models.vocoder.head(models.vocoder.backbone(spectrum[:, frames:].transpose(1, 2)))[0].numpy()
+    assert np.array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("after", range(7))
