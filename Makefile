@@ -37,8 +37,9 @@ gen-check: setup ## Prove that the committed stubs are fresh
 	$(BIN)/python tools/gen.py --check
 
 .PHONY: lock
-lock: setup ## Pin every environment again with hashes
+lock: setup ## Pin every environment again with hashes, and name the default engines where they are named
 	$(BIN)/python tools/lock.py
+	$(BIN)/python tools/defaults.py
 
 .PHONY: format
 format: setup ## Format code and protos
@@ -52,6 +53,7 @@ lint: setup gen-check ## Static checks: ruff, pyright, layers, buf, hadolint
 	ruff check .
 	$(BIN)/python tools/engine_env.py --types
 	$(BIN)/python tools/layers.py
+	$(BIN)/python tools/defaults.py --check
 	buf lint
 	buf format -d --exit-code
 	hadolint services/*/Dockerfile
