@@ -45,7 +45,8 @@ def _measure(engine: IndicF5Engine, dtype: str) -> None:
     audio_s = sum(map(len, pieces)) / engine.info.sample_rate_hertz
     print(
         f"{dtype} on {engine.info.facts.device}: load {load_s:.1f} s ({load_cpu_s:.1f} CPU-s), "
-        f"{audio_s:.1f} s of speech in {spoken_s:.1f} s ({spoken_cpu_s:.1f} CPU-s), resident {resident_bytes() / 1e9:.1f} GB"
+        f"{audio_s:.1f} s of speech in {spoken_s:.1f} s ({spoken_cpu_s:.1f} CPU-s), "
+        f"resident {resident_bytes() / 1e9:.1f} GB"
     )
     engine.close()
 
