@@ -136,9 +136,9 @@ class IndicF5Session:
             outcomes.append(_reference_outcome(self._reference))
         return outcomes
 
-    def synthesize(self, clause: str, pace: float = 1.0) -> Speech:
+    def synthesize(self, clause: str) -> Speech:
         """Speak one clause; one piece unless it is long, none when there is nothing to say."""
-        return Speech(self._model, self._reference, clause, min(MAX_RATE, max(MIN_RATE, self._rate * pace)))
+        return Speech(self._model, self._reference, clause, self._rate)
 
     def close(self) -> None:
         """Nothing to free."""
