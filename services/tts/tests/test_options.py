@@ -14,7 +14,12 @@ from voxmesh_tts.options import common_outcomes, synthesis_options
 
 pytestmark = pytest.mark.unit
 
-VOICES = (Voice("anna", ("en-US",)), Voice("ravi", ("en-IN", "hi-IN")), Voice("nora", ("nb-NO", "he")))
+VOICES = (
+    Voice("anna", ("en-US", "de")),
+    Voice("ravi", ("en-IN", "hi-IN")),
+    Voice("nora", ("nb-NO", "he", "de")),
+    Voice("lena", ("de", "nb-NO")),
+)
 INFO = EngineInfo(ModelFacts("tone", "Apache-2.0"), sample_rate_hertz=16000, voices=VOICES)
 
 
@@ -30,6 +35,8 @@ INFO = EngineInfo(ModelFacts("tone", "Apache-2.0"), sample_rate_hertz=16000, voi
         ("ravi", "hin", "ravi", "hi-IN", Kind.APPLIED),
         ("", "no", "nora", "nb-NO", Kind.APPLIED),
         ("", "iw", "nora", "he", Kind.APPLIED),
+        ("", "de", "lena", "de", Kind.APPLIED),
+        ("anna", "de", "anna", "de", Kind.APPLIED),
     ],
     ids=lambda value: f"C16-{value}",
 )
@@ -46,8 +53,8 @@ def test_a_language_is_spoken_by_the_voice_that_is_nearest(
 @pytest.mark.parametrize(
     ("voice", "written", "problem"),
     [
-        ("", "tlh", "'tlh' is not supported; the model speaks en-US, en-IN, hi-IN, nb-NO, he"),
-        ("anna", "hi", "'hi' is not supported; voice anna speaks en-US"),
+        ("", "tlh", "'tlh' is not supported; the model speaks en-US, de, en-IN, hi-IN, nb-NO, he"),
+        ("anna", "hi", "'hi' is not supported; voice anna speaks en-US, de"),
         ("", "hindi", "'hindi' is no language tag; write one of BCP-47"),
     ],
     ids=["C16-tlh", "C16-hi", "C16-hindi"],
@@ -62,7 +69,7 @@ def test_a_language_that_no_voice_speaks_is_refused(voice: str, written: str, pr
 def test_c9_an_unknown_voice_is_quoted_in_part_with_those_that_are_here() -> None:
     with pytest.raises(NotFound) as refused:
         synthesis_options(tts_pb2.SynthesisConfig(voice="ಕ" * 8000), INFO)
-    assert refused.value.message.endswith("…' (8000 characters) is not here; voices: anna, ravi, nora")
+    assert refused.value.message.endswith("…' (8000 characters) is not here; voices: anna, ravi, nora, lena")
     assert len(refused.value.message) < 200
     (packed,) = refused.value.to_proto().details
     assert packed.TypeName() == "google.rpc.ResourceInfo"

@@ -82,7 +82,7 @@ def common_outcomes(config: tts_pb2.SynthesisConfig, options: SynthesisOptions, 
 
 
 def _voice(config: tts_pb2.SynthesisConfig, tag: str, info: EngineInfo) -> Voice:
-    """The voice asked for, else the first that speaks the language best."""
+    """The voice asked for, else the one whose own language it is most; the first of several."""
     voices = info.voices
     if config.voice:
         named = [voice for voice in voices if voice.name == config.voice]
@@ -99,7 +99,8 @@ def _voice(config: tts_pb2.SynthesisConfig, tag: str, info: EngineInfo) -> Voice
     if spoken is None:
         who = f"voice {config.voice} speaks" if config.voice else "the model speaks"
         raise InvalidArgument(_LANGUAGE, not_among(tag, known, who))
-    return next(voice for voice in voices if spoken in voice.language_codes)
+    speaking = [voice for voice in voices if spoken in voice.language_codes]
+    return min(speaking, key=lambda voice: voice.language_codes.index(spoken))
 
 
 def _blend(text: str, voices: Sequence[Voice]) -> Voice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from voxmesh_runtime.audio import Samples
+from voxmesh_tts.punctuation import FULL_PAUSES, FULL_STOPS, PAUSES, STOPS
 
 _FRAME_S = 0.005
 _AUDIBLE_RMS = 0.001
@@ -46,6 +47,6 @@ def audible(samples: Samples, hertz: int) -> slice:
 def pause_after(clause: str) -> float:
     """Pause in seconds after a clause: long after a sentence, short after a comma, none where it goes on."""
     last = clause.rstrip(_CLOSERS)[-1:]
-    if last in {".", "!", "?", "…"}:
+    if last in STOPS | FULL_STOPS:
         return _LONG_PAUSE_S
-    return _SHORT_PAUSE_S if last in {",", ";", ":", "—"} else _NO_PAUSE_S
+    return _SHORT_PAUSE_S if last in PAUSES | FULL_PAUSES else _NO_PAUSE_S
