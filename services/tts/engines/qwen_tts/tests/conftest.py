@@ -11,15 +11,11 @@ from voxmesh_runtime.conformance import KeptLoaded
 from voxmesh_runtime.engines import EngineContext
 from voxmesh_tts.engine import EngineInfo, Session, SynthesisOptions
 from voxmesh_tts_qwen_tts.engine import QwenTtsEngine
-from voxmesh_tts_qwen_tts.settings import QwenTtsSettings
-from voxmesh_tts_qwen_tts.testing import write_checkpoint
+from voxmesh_tts_qwen_tts.model import QwenTts
+from voxmesh_tts_qwen_tts.testing import SHORT, write_checkpoint
 
 # As the engine does by default; on few cores that others use too, more threads wait for one another.
 torch.set_num_threads(1)
-
-TEXTS = ("Paris is the capital of France. No, it is not.",)
-SETTINGS = QwenTtsSettings(max_frames_per_token=2, max_extra_frames=4)
-"""Random weights seldom end by themselves: what they say is as long as their text allows."""
 
 
 class LoadedOnce(KeptLoaded[QwenTtsEngine]):
@@ -38,17 +34,23 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folders by kind, and that of a small CustomVoice model."""
     folder = tmp_path_factory.mktemp("qwen-tts")
     kinds = ("custom_voice", "voice_design", "base")
-    found = {kind: write_checkpoint(folder / kind, kind, TEXTS) for kind in kinds}
-    return {**found, "small": write_checkpoint(folder / "small", "custom_voice", TEXTS, size="0b6")}
+    found = {kind: write_checkpoint(folder / kind, kind) for kind in kinds}
+    return {**found, "small": write_checkpoint(folder / "small", "custom_voice", size="0b6")}
 
 
 @pytest.fixture(scope="session")
 def engines(checkpoints: dict[str, Path]) -> dict[str, LoadedOnce]:
     """Loaded engines by kind."""
     found = {
-        kind: LoadedOnce(QwenTtsEngine(EngineContext(model=str(folder), device="cpu"), SETTINGS))
+        kind: LoadedOnce(QwenTtsEngine(EngineContext(model=str(folder), device="cpu"), SHORT))
         for kind, folder in checkpoints.items()
     }
     for engine in found.values():
         engine.load()
     return found
+
+
+@pytest.fixture(scope="session")
+def models(checkpoints: dict[str, Path]) -> dict[str, QwenTts]:
+    """Models by kind."""
+    return {kind: QwenTts(folder, "cpu", SHORT) for kind, folder in checkpoints.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from voxmesh_runtime.models import (
     WheelMember,
     parse_source,
 )
+from voxmesh_tts_qwen_tts.voices import Kind
 
 DEFAULT_MODEL = "Qwen/Qwen3-TTS-12Hz-1.7B-CustomVoice"
 PUBLISHED = (
@@ -25,6 +27,8 @@ PUBLISHED = (
     "Qwen/Qwen3-TTS-12Hz-0.6B-Base",
 )
 _FILES = ("*.json", "*.safetensors", "*.txt")
+_CODEC = "qwen3_tts_tokenizer_12hz"
+"""Of the published models: the one that gives speech frame by frame."""
 _NEEDED = ("config.json", "generation_config.json", "speech_tokenizer/config.json")
 
 
@@ -45,9 +49,10 @@ class Checkpoint:
         """
         folder = ModelStore(cache_dir).fetch(self.source)
         missing = [name for name in _NEEDED if not (folder / name).is_file()]
-        if missing:
-            problem = f"{folder} holds no {missing[0]}; name the folder of a Qwen3-TTS model"
-            raise FailedPrecondition("model", self.name, problem)
+        problem = f"holds no {missing[0]}" if missing else _problem(folder / "config.json")
+        if problem:
+            message = f"{folder} {problem}; name the folder of a Qwen3-TTS model, or one of {', '.join(PUBLISHED)}"
+            raise FailedPrecondition("model", self.name, message)
         return folder
 
 
@@ -71,3 +76,17 @@ def find_checkpoint(wanted: str | None) -> Checkpoint:
             return Checkpoint(source.repo, known, HubSnapshot(source.repo, source.revision, allow_patterns=_FILES))
         case LocalPath():
             return Checkpoint(source.path.expanduser().resolve().name, "unknown", source)
+
+
+def _problem(config_file: Path) -> str:
+    """Why a checkpoint is none of these; "" if it is one. The libraries would make another model of their own size."""
+    try:
+        config = json.loads(config_file.read_text("utf-8"))
+        kind, codec, voices = (config.get(name) for name in ("model_type", "tokenizer_type", "tts_model_type"))
+    except (ValueError, AttributeError):
+        return "has a config.json that cannot be read"
+    if kind != "qwen3_tts":
+        return f"is a model of type {kind}"
+    if codec != _CODEC:
+        return f"speaks by {codec}, and only {_CODEC} is known here"
+    return "" if voices in set(Kind) else f"is a {voices} model, and only {', '.join(Kind)} are known here"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import EncodecFeatureExtractor, Qwen2TokenizerFast
 
+from voxmesh_runtime.audio import Samples
 from voxmesh_tts_qwen_tts import library as _library  # noqa: F401 # the package is imported without what it lacks
+from voxmesh_tts_qwen_tts.settings import QwenTtsSettings
 
 from qwen_tts.core.models import Qwen3TTSConfig, Qwen3TTSForConditionalGeneration  # isort: skip
 from qwen_tts.core.tokenizer_12hz.configuration_qwen3_tts_tokenizer_v2 import (  # isort: skip
@@ -19,6 +21,10 @@ from qwen_tts.core.tokenizer_12hz.configuration_qwen3_tts_tokenizer_v2 import ( 
 )
 from qwen_tts.core.tokenizer_12hz.modeling_qwen3_tts_tokenizer_v2 import Qwen3TTSTokenizerV2Model  # isort: skip
 
+SHORT = QwenTtsSettings(max_frames_per_token=2, max_extra_frames=4)
+"""Random weights seldom end by themselves: what they say is as long as their text allows."""
+TEXTS = ("Paris is the capital of France. No, it is not.",)
+"""Their words are one token each."""
 GROUPS = 4
 """Codes of a frame."""
 _CODES = 64
@@ -49,24 +55,29 @@ _GENERATION = {
 }
 
 
-def write_checkpoint(folder: Path, kind: str, texts: Sequence[str] = (), *, size: str = "1b7") -> Path:
+def recording(hertz: int = 220, seconds: float = 2.0, sample_rate_hertz: int = 24000) -> Samples:
+    """A tone that swells and ebbs, which stands for a person who speaks."""
+    at = np.arange(round(seconds * sample_rate_hertz)) / sample_rate_hertz
+    return (np.sin(2 * np.pi * hertz * at) * (0.3 + 0.2 * np.sin(20 * at))).astype(np.float32)
+
+
+def write_checkpoint(folder: Path, kind: str, *, size: str = "1b7") -> Path:
     """Write a checkpoint in the layout of the published ones.
 
     Args:
         folder: gets it.
         kind: `tts_model_type`: "custom_voice", "voice_design" or "base".
-        texts: whose words are one token each.
         size: `tts_model_size`; of "0b6" the package drops instructions.
 
     Returns:
         The folder.
     """
-    tokenizer = _tokenizer(texts)
+    tokenizer = _tokenizer()
     torch.manual_seed(0)
     model = Qwen3TTSForConditionalGeneration(_config(tokenizer, kind, size))
     for weight in model.parameters():
         if weight.dim() > 1:
-            torch.nn.init.normal_(weight, std=0.15)
+            torch.nn.init.normal_(weight, std=0.3)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     # Its class takes no other keys than its own, and writes more.
@@ -79,12 +90,12 @@ def write_checkpoint(folder: Path, kind: str, texts: Sequence[str] = (), *, size
     return folder
 
 
-def _tokenizer(texts: Sequence[str]) -> Any:
+def _tokenizer() -> Any:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     # Prompts are cut by position: these are one token each in the published vocabulary.
-    learned = ["assistant", "user", *texts] * 10
+    learned = ["assistant", "user", *TEXTS] * 10
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=600, initial_alphabet=alphabet, special_tokens=list(_SPECIAL), show_progress=False

@@ -10,25 +10,29 @@ from voxmesh_tts.silence import audible, pause_after
 NOTHING: Samples = np.zeros(0, np.float32)
 
 
+_CONTEXT_S = 0.05
+"""Longer than what is kept after the last sound, so that it has sound in it."""
+
+
 class Trimmer:
     """Lets speech pass; silence waits until it is known whether more speech follows."""
 
     def __init__(self, hertz: int) -> None:
         self._hertz = hertz
-        self._begun = False
+        self._passed = NOTHING
         self._held = NOTHING
 
     def feed(self, piece: Samples) -> Samples:
         """What is speech for certain after a piece of a multiple of 5 ms."""
-        whole = np.concatenate([self._held, piece])
+        known, whole = len(self._passed), np.concatenate([self._passed, self._held, piece])
         heard = audible(whole, self._hertz)
-        if heard.stop == 0:
-            self._held = whole
-            return NOTHING
-        start, self._begun = 0 if self._begun else heard.start, True
-        self._held = whole[heard.stop :]
-        return whole[start : heard.stop]
+        start, stop = (known, max(known, heard.stop)) if known else (heard.start, heard.stop)
+        self._held = whole[stop:]
+        if stop:
+            self._passed = whole[:stop][-round(_CONTEXT_S * self._hertz) :]
+        return whole[start:stop]
 
     def end(self, clause: str) -> Samples:
         """The pause after the clause in the place of the silence that was held; none after silence alone."""
-        return np.zeros(round(pause_after(clause) * self._hertz) if self._begun else 0, np.float32)
+        pause_s = pause_after(clause) if len(self._passed) else 0
+        return np.zeros(round(pause_s * self._hertz), np.float32)
