@@ -23,8 +23,8 @@ from voxmesh_client.slots import COORDINATOR
 from voxmesh_client.sound import pcm
 from voxmesh_client.turns import Turn, TurnLog
 from voxmesh_llm_proxy.structs import Json
-from voxmesh_llm_proxy.testing import Play, recorded_upstream, text
 from voxmesh_runtime.channels import open_channel
+from voxmesh_testing.llm_server import Play, recorded_upstream, text
 
 RATE_HERTZ = 16_000
 LISTEN_EVERY = 5

@@ -25,7 +25,7 @@ from voxmesh_coordinator.echo import (
 from voxmesh_coordinator.overlap import Overlap, judge
 from voxmesh_coordinator.settings import BACKCHANNELS, INTERRUPTIONS
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt.engine import RecognitionOptions, Step
 from voxmesh_stt_moonshine.engine import MoonshineEngine
 from voxmesh_stt_moonshine.settings import MoonshineSettings

@@ -15,7 +15,7 @@ from benchmarks.result import Result, Table
 from benchmarks.voices import ESPEAK, HIBARI, PERSON_DB, RATE_HERTZ, Voices, leveled, noise, trimmed
 from voxmesh_coordinator.endpointing import is_sure
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_stt.engine import RecognitionOptions, Step
 from voxmesh_stt_moonshine.engine import MoonshineEngine

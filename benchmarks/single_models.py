@@ -16,9 +16,12 @@ from voxmesh_llm_proxy.messages import GenerationOptions, generation_options, re
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.supervisor import LlamaCpp
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext, load_engine
+from voxmesh_runtime.batcher import Batcher
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_runtime.engines import load_engine
 from voxmesh_runtime.settings import ServerSettings
-from voxmesh_runtime.worker import Worker
+from voxmesh_runtime.stepper import Stepper
+from voxmesh_runtime.thread import ModelThread
 from voxmesh_stt.engine import Engine as SttEngine
 from voxmesh_stt.engine import Step, Transcript
 from voxmesh_stt.settings import SttSettings
@@ -55,11 +58,11 @@ class Models:
     """Loaded and warm; each engine with the one thread that the mesh gives it."""
 
     turn: TurnEngine
-    judge: Worker[Samples, float]
+    judge: Batcher[Samples, float]
     stt: SttEngine
-    recognizer: Worker[Step, Sequence[Transcript]]
+    recognizer: Batcher[Step, Sequence[Transcript]]
     tts: TtsEngine
-    voice: Worker[None, None]
+    voice: Stepper
     chat: Chat
 
 
@@ -69,20 +72,20 @@ async def loaded_models(settings: CoordinatorSettings) -> AsyncGenerator[Models]
     turn = _engine("turn", TurnSettings())
     stt = _engine("stt", SttSettings())
     tts = _engine("tts", TtsSettings())
-    judge = Worker[Samples, float](turn.judge, name="turn")
-    recognizer = Worker[Step, Sequence[Transcript]](stt.step, name="stt")
-    voice = Worker[None, None](list, name="tts")
-    loaded = ((turn, judge), (stt, recognizer), (tts, voice))
-    for engine, worker in loaded:
-        await worker.call(engine.load)
-        await worker.call(engine.warm_up)
+    judge = Batcher[Samples, float](ModelThread("turn"), turn.judge)
+    recognizer = Batcher[Step, Sequence[Transcript]](ModelThread("stt"), stt.step)
+    voice = Stepper(ModelThread("tts"))
+    loaded = ((turn, judge.thread), (stt, recognizer.thread), (tts, voice.thread))
+    for engine, thread in loaded:
+        await thread.call(engine.load)
+        await thread.call(engine.warm_up)
     try:
         async with _chat(settings) as chat:
             yield Models(turn, judge, stt, recognizer, tts, voice, chat)
     finally:
-        for engine, worker in loaded:
-            worker.post(engine.close)
-            await worker.close()
+        for engine, thread in loaded:
+            thread.post(engine.close)
+            await thread.close()
 
 
 def _engine(slot: str, settings: Any) -> Any:  # each slot has an engine protocol of its own

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import aclosing
+from functools import partial
 
 from benchmarks.milestones import Milestones
 from benchmarks.single_models import Models
@@ -137,7 +138,7 @@ class Replying:
 
     async def _speak(self) -> None:
         while (clause := await self._clauses.get()) is not None:
-            async with aclosing(self._models.voice.iterate(iter(self._session.synthesize(clause)))) as pieces:
+            async with aclosing(self._models.voice.iterate(partial(self._session.synthesize, clause))) as pieces:
                 async for piece in pieces:
                     self._play(piece.result)
 
@@ -160,16 +161,16 @@ class SingleTurn:
         """Ask, and wait until the reply is complete."""
         models, settings = self._models, self._settings
         turn = models.turn.open(DetectionOptions(min_silence_s=PAUSE_S))
-        stt = await models.recognizer.call(lambda: models.stt.open(RecognitionOptions(interim_results=True)))
+        stt = await models.recognizer.thread.call(lambda: models.stt.open(RecognitionOptions(interim_results=True)))
         voice = models.tts.info.voices[0]
         options = SynthesisOptions(voice.name, voice.language_codes[0])
-        tts = await models.voice.call(lambda: models.tts.open(options))
+        tts = await models.voice.thread.call(lambda: models.tts.open(options))
         try:
             return await self._ask(Listening(models, turn, stt, settings), Replying(models, tts, settings))
         finally:
             turn.close()
-            models.recognizer.post(stt.close)
-            models.voice.post(tts.close)
+            models.recognizer.thread.post(stt.close)
+            models.voice.thread.post(tts.close)
 
     async def _ask(self, listening: Listening, replying: Replying) -> Milestones:
         answered = asyncio.Event()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from voxmesh_runtime.audio import Resampler, Samples, read_audio_file
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_tts.engine import SynthesisOptions
 from voxmesh_tts_hibari import create
 

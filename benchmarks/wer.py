@@ -20,8 +20,10 @@ from voxmesh.stt.v1 import stt_pb2
 from voxmesh_client import Mesh
 from voxmesh_client.sound import file_chunks, pcm
 from voxmesh_runtime.audio import AudioFile, Samples, read_audio_file
-from voxmesh_runtime.engines import EngineContext, load_engine
-from voxmesh_runtime.worker import Worker
+from voxmesh_runtime.batcher import Batcher
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_runtime.engines import load_engine
+from voxmesh_runtime.thread import ModelThread
 from voxmesh_stt.engine import Engine, RecognitionOptions, Step, Transcript
 from voxmesh_stt.settings import SttSettings
 from voxmesh_stt_moonshine.model import find_model
@@ -61,36 +63,37 @@ async def measure_wer(mesh: LocalMesh, clips: Sequence[Clip]) -> Result:
 
 
 class DirectEngine:
-    """The service's engine on a worker, without the service."""
+    """The service's engine on its thread, without the service."""
 
     def __init__(self) -> None:
         settings = SttSettings()
         context = EngineContext.from_settings(settings)
         self._engine = cast("Engine", load_engine("stt", settings.engine)(context))
-        self._worker = Worker[Step, Sequence[Transcript]](self._engine.step, name="stt")
+        self._thread = ModelThread("stt")
+        self._batcher = Batcher[Step, Sequence[Transcript]](self._thread, self._engine.step)
 
     async def load(self) -> None:
         """Load and warm up the model."""
-        await self._worker.call(self._engine.load)
-        await self._worker.call(self._engine.warm_up)
+        await self._thread.call(self._engine.load)
+        await self._thread.call(self._engine.warm_up)
 
     async def recognize(self, path: Path) -> str:
         """The final transcripts of a file, given in the pieces that the service gives."""
         samples = _samples(path)
-        session = await self._worker.call(lambda: self._engine.open(RecognitionOptions()))
+        session = await self._thread.call(lambda: self._engine.open(RecognitionOptions()))
         size = round(self._engine.info.step_s * _RATE_HERTZ)
         texts: list[str] = []
         for begin in range(0, len(samples), size):
             is_final = begin + size >= len(samples)
-            completed = await self._worker.run(Step(session, samples[begin : begin + size], is_final))
+            completed = await self._batcher.run(Step(session, samples[begin : begin + size], is_final))
             texts += [transcript.text for transcript in completed.result if transcript.is_final]
-        await self._worker.call(session.close)
+        await self._thread.call(session.close)
         return " ".join(texts)
 
     async def close(self) -> None:
         """Free the model."""
-        await self._worker.call(self._engine.close)
-        await self._worker.close()
+        await self._thread.call(self._engine.close)
+        await self._thread.close()
 
 
 async def _through_mesh(mesh: Mesh, path: Path) -> str:

@@ -23,14 +23,14 @@ from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_llm_proxy.endpoint import RemoteEndpoint
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
-from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream
-from voxmesh_llm_proxy.testing import text as delta
 from voxmesh_runtime.channels import open_channel
-from voxmesh_runtime.engines import EngineContext, load_engine
+from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.server import RunningServer, running
-from voxmesh_runtime.testing import details, exchange, wait_until
 from voxmesh_stt.servicer import SttService
 from voxmesh_stt.settings import SttSettings
+from voxmesh_testing.llm_server import Play, RecordedUpstream, fragment, recorded_upstream
+from voxmesh_testing.llm_server import text as delta
+from voxmesh_testing.streams import details, exchange, wait_until
 from voxmesh_tts.servicer import TtsService
 from voxmesh_tts.settings import TtsSettings
 
@@ -175,11 +175,9 @@ async def test_a_language_model_that_is_gone_fails_the_turn_and_the_next_works_w
 async def test_a_recogniser_that_dies_in_mid_speech_fails_the_turn_and_the_next_is_heard(
     settings: MeshSettings,
 ) -> None:
-    create = load_engine("stt", "moonshine")
-
     def served(port: int) -> tuple[SttService, SttSettings]:
         own = SttSettings(port=port)
-        return SttService(create(EngineContext()), own), own
+        return SttService(EngineHost.of("stt", own), own), own
 
     async with AsyncExitStack() as stack:
         async with running(*served(0)) as dying:
@@ -200,12 +198,10 @@ async def test_a_recogniser_that_dies_in_mid_speech_fails_the_turn_and_the_next_
 
 
 async def test_streams_move_between_turns_when_their_server_goes_away(settings: MeshSettings) -> None:
-    create = load_engine("tts", "hibari")
-
     @asynccontextmanager
     async def tts() -> AsyncGenerator[tuple[TtsService, RunningServer]]:
         own = TtsSettings(drain_s=10.0)
-        service = TtsService(create(EngineContext()), own)
+        service = TtsService(EngineHost.of("tts", own), own)
         async with running(service, own) as server:
             yield service, server
 

@@ -22,8 +22,8 @@ from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.health import Health
 from voxmesh_coordinator.backend_settings import BackendSettings
 from voxmesh_coordinator.backends import LEAST_PATIENCE_S
-from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream
 from voxmesh_runtime.channels import open_plain_channel
+from voxmesh_testing.llm_server import Play, RecordedUpstream, fragment, recorded_upstream
 
 pytestmark = [pytest.mark.mesh, pytest.mark.timeout(240)]
 

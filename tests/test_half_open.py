@@ -14,7 +14,7 @@ from test_resume import Wire, wired
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.events import SessionReplaced
-from voxmesh_llm_proxy.testing import recorded_upstream
+from voxmesh_testing.llm_server import recorded_upstream
 
 pytestmark = pytest.mark.mesh
 

@@ -16,13 +16,13 @@ from test_coordinator import ask, asked, config, coordinator, llm_proxy, says, s
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_client import MeshSettings
-from voxmesh_llm_proxy.testing import Play, recorded_upstream
 from voxmesh_runtime.channels import open_channel
-from voxmesh_runtime.engines import EngineContext, load_engine
+from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.server import running
-from voxmesh_runtime.testing import details, exchange, wait_until
 from voxmesh_stt.servicer import SttService
 from voxmesh_stt.settings import SttSettings
+from voxmesh_testing.llm_server import Play, recorded_upstream
+from voxmesh_testing.streams import details, exchange, wait_until
 from voxmesh_tts.servicer import TtsService
 from voxmesh_tts.settings import TtsSettings
 
@@ -67,9 +67,8 @@ async def test_a_client_that_reads_nothing_holds_its_own_reply_back_and_no_other
 
 
 async def test_sessions_are_spread_over_the_replicas_of_a_service(settings: MeshSettings) -> None:
-    create = load_engine("tts", "hibari")
     async with AsyncExitStack() as stack:
-        services = [TtsService(create(EngineContext()), TtsSettings()) for _ in range(2)]
+        services = [TtsService(EngineHost.of("tts", TtsSettings()), TtsSettings()) for _ in range(2)]
         servers = [await stack.enter_async_context(running(each, TtsSettings())) for each in services]
         target = "ipv4:" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
         _, there = await stack.enter_async_context(coordinator(settings, tts_target=target))
@@ -83,7 +82,7 @@ async def test_a_service_that_is_full_is_named_to_the_client_with_a_time_to_retr
     own = SttSettings(max_streams=1)
     recognition = stt_pb2.RecognitionConfig(audio_format=S16)
     async with (
-        running(SttService(load_engine("stt", "moonshine")(EngineContext()), own), own) as full,
+        running(SttService(EngineHost.of("stt", own), own), own) as full,
         coordinator(settings, stt_target=f"127.0.0.1:{full.port}") as (_, there),
         open_channel(there.coordinator_target or "") as channel,
     ):

@@ -16,9 +16,9 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh.turn.v1 import turn_pb2, turn_pb2_grpc
 from voxmesh_client import MeshSettings
-from voxmesh_llm_proxy.testing import recorded_upstream
 from voxmesh_runtime.channels import open_channel
-from voxmesh_runtime.testing import wait_until
+from voxmesh_testing.llm_server import recorded_upstream
+from voxmesh_testing.streams import wait_until
 
 pytestmark = pytest.mark.mesh
 

@@ -21,7 +21,7 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_client import Conversation, MeshSettings
 from voxmesh_client.sound import samples_of
 from voxmesh_runtime.audio import Samples, read_audio_file
-from voxmesh_runtime.testing import wait_until
+from voxmesh_testing.streams import wait_until
 
 pytestmark = pytest.mark.mesh
 

@@ -15,9 +15,9 @@ from test_coordinator import asked, says, scripted
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_client import MeshSettings
 from voxmesh_coordinator.history_items import INTERRUPTED
-from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment
-from voxmesh_llm_proxy.testing import text as delta
-from voxmesh_runtime.testing import wait_until
+from voxmesh_testing.llm_server import Play, RecordedUpstream, fragment
+from voxmesh_testing.llm_server import text as delta
+from voxmesh_testing.streams import wait_until
 
 pytestmark = pytest.mark.mesh
 

@@ -17,7 +17,7 @@ from voxmesh.stt.v1 import stt_pb2
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.events import SessionReplaced
 from voxmesh_runtime.channels import open_channel
-from voxmesh_runtime.testing import exchange, wait_until
+from voxmesh_testing.streams import exchange, wait_until
 
 pytestmark = pytest.mark.mesh
 

@@ -21,11 +21,11 @@ from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh_client import Mesh, MeshSettings
 from voxmesh_client.health import Health, check_health
 from voxmesh_coordinator.backend_settings import BackendSettings
-from voxmesh_llm_proxy.testing import Play, RecordedUpstream, recorded_upstream
 from voxmesh_runtime.channels import open_channel
-from voxmesh_runtime.engines import EngineContext, load_engine
+from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.server import RunningServer, running
-from voxmesh_runtime.testing import details, exchange
+from voxmesh_testing.llm_server import Play, RecordedUpstream, recorded_upstream
+from voxmesh_testing.streams import details, exchange
 from voxmesh_tts.servicer import TtsService
 from voxmesh_tts.settings import TtsSettings
 
@@ -46,7 +46,7 @@ STORY = [f"This is sentence number {number}. " for number in ("one", "two", "thr
 async def voice(port: int) -> AsyncGenerator[RunningServer]:
     """A text-to-speech service, which is gone at the end of the block."""
     own = TtsSettings(port=port, drain_s=0.0)
-    async with running(TtsService(load_engine("tts", "hibari")(EngineContext()), own), own) as server:
+    async with running(TtsService(EngineHost.of("tts", own), own), own) as server:
         yield server
 
 

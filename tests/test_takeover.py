@@ -27,9 +27,9 @@ from voxmesh.stt.v1 import stt_pb2
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.events import SessionReplaced
 from voxmesh_coordinator.answering import GO_ON
-from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream
 from voxmesh_runtime.channels import open_channel
-from voxmesh_runtime.testing import exchange, wait_until
+from voxmesh_testing.llm_server import Play, RecordedUpstream, fragment, recorded_upstream
+from voxmesh_testing.streams import exchange, wait_until
 
 pytestmark = [pytest.mark.mesh, pytest.mark.timeout(240)]
 

@@ -15,10 +15,10 @@ from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.sound import samples_of
 from voxmesh_coordinator.user_turn import is_same_speech
-from voxmesh_llm_proxy.testing import Play, fragment
 from voxmesh_runtime.audio import Resampler, Samples
 from voxmesh_runtime.channels import open_channel
-from voxmesh_runtime.testing import exchange, wait_until
+from voxmesh_testing.llm_server import Play, fragment
+from voxmesh_testing.streams import exchange, wait_until
 
 pytestmark = pytest.mark.mesh
 

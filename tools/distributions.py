@@ -21,6 +21,8 @@ class Distribution:
     extras: dict[str, tuple[str, ...]]
     scripts: tuple[str, ...]
     default: bool
+    tests: bool = False
+    """Beside the tests of any environment, in no service."""
     source_only: tuple[str, ...] = ()
     """Packages that are published as source alone."""
     image_extras: tuple[str, ...] = ()
@@ -40,6 +42,7 @@ def read(path: Path) -> Distribution:
         {name: tuple(lines) for name, lines in project.get("optional-dependencies", {}).items()},
         tuple(project.get("scripts", ())),
         own.get("default", False),
+        own.get("tests", False),
         tuple(own.get("source-only", ())),
         tuple(own.get("image-extras", ())),
         tuple(own.get("leave-out", ())),
@@ -80,5 +83,5 @@ def _name(requirement: str) -> str:
 if __name__ == "__main__":
     # With an argument, what stands before each folder: pip wants "-e", other tools nothing.
     for found in distributions().values():
-        if found.default:
+        if found.default or found.tests:
             print(*sys.argv[1:], found.path.relative_to(ROOT))

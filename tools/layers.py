@@ -2,7 +2,8 @@
 
     protos <- runtime <- service <- engine,   protos <- runtime <- client
 
-Services never import one another, nor do engines; so each can be a container of its own.
+Services never import one another, nor do engines; so each can be a container of its own. What
+tests share stands above all of them, and nothing but tests imports it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from distributions import Distribution, distributions
 
 RUNTIME = "voxmesh_runtime"
+TESTING = "voxmesh_testing"
 
 
 def package(distribution: Distribution) -> str:
@@ -26,8 +28,20 @@ def package(distribution: Distribution) -> str:
 def contracts(found: list[Distribution]) -> str:
     """The import-linter configuration for these distributions."""
     engines = {package(d): package_of_service(d) for d in found if d.path.parent.name == "engines"}
-    above = [package(d) for d in found if package(d) not in engines and package(d) != RUNTIME]
-    parts = [_section("importlinter", root_packages=[RUNTIME, *above, *engines])]
+    above = [package(d) for d in found if package(d) not in {*engines, RUNTIME, TESTING}]
+    parts = [_section("importlinter", root_packages=[RUNTIME, TESTING, *above, *engines])]
+    parts.append(
+        _section(
+            "importlinter:contract:testing",
+            type="forbidden",
+            source_modules=[RUNTIME, *above, *engines],
+            forbidden_modules=[TESTING],
+            # Help for one engine's tests stands beside it, and is left out of its wheel.
+            ignore_imports=[f"{module} -> {TESTING}.*" for module in _testing_modules(found)],
+            unmatched_ignore_imports_alerting="none",
+            allow_indirect_imports="true",
+        )
+    )
     parts.append(_section("importlinter:contract:services", type="independence", modules=above))
     parts.append(_section("importlinter:contract:engines", type="independence", modules=list(engines)))
     parts.append(
@@ -57,6 +71,10 @@ def contracts(found: list[Distribution]) -> str:
         for engine, service in engines.items()
     ]
     return "\n".join(parts)
+
+
+def _testing_modules(found: list[Distribution]) -> list[str]:
+    return [f"{package(d)}.{path.stem}" for d in found for path in sorted(d.path.glob(f"{package(d)}/testing*.py"))]
 
 
 def package_of_service(engine: Distribution) -> str:

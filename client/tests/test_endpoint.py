@@ -25,7 +25,7 @@ from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument, Overload
 from voxmesh_runtime.server import RunningServer, running
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.streams import AnyContext, Streams
-from voxmesh_runtime.testing import wait_until
+from voxmesh_testing.streams import wait_until
 
 pytestmark = pytest.mark.unit
 

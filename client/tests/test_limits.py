@@ -24,7 +24,7 @@ from voxmesh_client.limits import (
 )
 from voxmesh_runtime.audio import MAX_CHUNK_BYTES
 from voxmesh_runtime.server import running
-from voxmesh_runtime.toy import ToyService, ToySettings
+from voxmesh_testing.toy import ToyService, ToySettings
 
 pytestmark = pytest.mark.unit
 

@@ -26,7 +26,7 @@ from voxmesh_coordinator.tools import MAX_CALLS, ToolDesk
 from voxmesh_coordinator.user_turn import UserTurn
 from voxmesh_coordinator.voices import Voices
 from voxmesh_llm_proxy.validation import check_generate
-from voxmesh_runtime.testing import wait_until
+from voxmesh_testing.streams import wait_until
 
 pytestmark = pytest.mark.unit
 

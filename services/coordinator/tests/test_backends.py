@@ -13,7 +13,7 @@ from voxmesh_coordinator.backends import ENOUGH, LEAST_PATIENCE_S, Slot
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_coordinator.slot_status import SlotStatus
 from voxmesh_runtime.server import running
-from voxmesh_runtime.toy import ToyService, ToySettings
+from voxmesh_testing.toy import ToyService, ToySettings
 
 pytestmark = pytest.mark.unit
 

@@ -15,7 +15,7 @@ from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_coordinator.user_turn import UserTurn
 from voxmesh_runtime.clock import timestamp
 from voxmesh_runtime.errors import InvalidArgument
-from voxmesh_runtime.testing import serving
+from voxmesh_testing.streams import serving
 
 pytestmark = pytest.mark.unit
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from voxmesh_embed.engine import Text, Vector
-from voxmesh_embed.scheduler import EmbedWorker, Lane, Scheduler
+from voxmesh_embed.scheduler import Lane, Scheduler
 from voxmesh_runtime.clock import WorkClock
-from voxmesh_runtime.testing import wait_until
+from voxmesh_runtime.thread import ModelThread
+from voxmesh_testing.streams import wait_until
 
 pytestmark = pytest.mark.unit
 
@@ -25,14 +26,13 @@ class Model:
         self.entered = threading.Event()
         self.steps: list[list[str]] = []
 
-    def __call__(self, steps: Sequence[Sequence[Text]]) -> list[Sequence[Vector]]:
+    def __call__(self, texts: Sequence[Text]) -> list[Vector]:
         self.entered.set()
         assert self.opened.wait(10)
-        (texts,) = steps
         self.steps.append([text.content for text in texts])
         if any(text.content == "poison" for text in texts):
             raise ValueError("the model broke")
-        return [[Vector(np.full(1, len(text.content), np.float32), 1) for text in texts]]
+        return [Vector(np.full(1, len(text.content), np.float32), 1) for text in texts]
 
 
 @pytest.fixture
@@ -42,14 +42,14 @@ def model() -> Model:
 
 @pytest.fixture
 async def scheduler(model: Model) -> AsyncGenerator[Scheduler]:
-    worker = EmbedWorker(model, name="test")
-    scheduler = Scheduler(worker)
+    thread = ModelThread("test")
+    scheduler = Scheduler(lambda texts: thread.timed(lambda: model(texts)))
     scheduler.max_batch_size = 4
     running = asyncio.create_task(scheduler.run())
     yield scheduler
     running.cancel()
     model.opened.set()
-    await worker.close()
+    await thread.close()
 
 
 async def begin(scheduler: Scheduler, lane: Lane, *texts: str) -> asyncio.Task[list[Vector]]:

@@ -7,7 +7,7 @@ from pydantic_settings import CliApp
 from voxmesh_embed.servicer import EmbedService
 from voxmesh_embed.settings import EmbedSettings
 from voxmesh_runtime.commands import one_line_errors
-from voxmesh_runtime.engines import chosen_engine
+from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.server import serve
 
 
@@ -15,7 +15,7 @@ from voxmesh_runtime.server import serve
 def main() -> None:
     """Wire settings, engine, servicer and server."""
     settings = CliApp.run(EmbedSettings)
-    serve(EmbedService(chosen_engine("embed", settings), settings), settings, "embed")
+    serve(EmbedService(EngineHost.of("embed", settings), settings), settings, "embed")
 
 
 if __name__ == "__main__":

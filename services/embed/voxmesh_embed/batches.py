@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from voxmesh.embed.v1 import embed_pb2
-from voxmesh_embed.engine import EngineInfo, Text, Vector
+from voxmesh_embed.engine import Host, Text, Vector
 from voxmesh_embed.options import EmbeddingOptions, texts_of
 from voxmesh_embed.scheduler import Lane, Scheduler
 from voxmesh_runtime import names
@@ -26,13 +26,13 @@ class Batches:
         self,
         call: StreamCall[Request, Response],
         scheduler: Scheduler,
-        info: EngineInfo,
+        host: Host,
         options: EmbeddingOptions,
         max_pending: int,
     ) -> None:
         self._call = call
         self._scheduler = scheduler
-        self._info = info
+        self._host = host
         self._options = options
         self._lane = Lane()
         self._free = asyncio.Semaphore(max_pending)
@@ -67,11 +67,7 @@ class Batches:
             self._free.release()
 
     async def _embed(self, batch: embed_pb2.TextBatch, texts: Sequence[Text], clock: WorkClock) -> Sequence[Vector]:
-        attributes = {
-            names.ENGINE: self._info.facts.engine,
-            names.GEN_AI_REQUEST_MODEL: self._info.facts.model,
-            names.GEN_AI_OPERATION: "embeddings",
-        }
+        attributes = {**self._host.span_attributes, names.GEN_AI_OPERATION: "embeddings"}
         with work_span(names.SPAN_EMBED, batch.trace_context, clock, attributes) as span:
             vectors = await self._scheduler.embed(self._lane, texts, clock)
             span.set_attribute(names.GEN_AI_INPUT_TOKENS, sum(vector.token_count for vector in vectors))

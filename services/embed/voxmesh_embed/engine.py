@@ -2,8 +2,7 @@
 
     Engine   the loaded model, shared by all streams; one step embeds texts of many of them
 
-An engine's distribution has an entry point in the group `voxmesh.embed.engines` that names a
-`create(EngineContext) -> Engine`. Every method is called on the engine's one worker thread.
+Threads and entry points: see `voxmesh_runtime.engine`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,9 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from voxmesh_runtime.engines import ModelFacts
+from voxmesh_runtime import engine
+from voxmesh_runtime.engine import ModelFacts
+from voxmesh_runtime.host import EngineHost
 
 Values: TypeAlias = npt.NDArray[np.float32]
 """A vector, shape (dimensions,)."""
@@ -68,26 +69,13 @@ class Vector:
     """The text was longer than that."""
 
 
-class Engine(Protocol):
+class Engine(engine.Engine[EngineInfo], Protocol):
     """The loaded model."""
-
-    @property
-    def info(self) -> EngineInfo:
-        """What the model is and can do; complete after `load`."""
-        ...
-
-    def load(self) -> None:
-        """Fetch and load the model."""
-        ...
-
-    def warm_up(self) -> None:
-        """Run once, so that the first caller does not pay for it."""
-        ...
 
     def embed(self, texts: Sequence[Text]) -> Sequence[Vector]:
         """The vectors of 1 to `max_batch_size` texts of any streams, in their order."""
         ...
 
-    def close(self) -> None:
-        """Free the model."""
-        ...
+
+Host: TypeAlias = EngineHost[Engine, EngineInfo]
+"""Owns a service's engine."""

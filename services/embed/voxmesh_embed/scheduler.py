@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from voxmesh_embed.engine import Text, Vector
 from voxmesh_runtime.clock import WorkClock
-from voxmesh_runtime.worker import Completed, Worker
+from voxmesh_runtime.thread import Completed
 
-EmbedWorker = Worker[Sequence[Text], Sequence[Vector]]
+Step: TypeAlias = Callable[[Sequence[Text]], Awaitable[Completed[Sequence[Vector]]]]
+"""Embeds 1 to `max_batch_size` texts."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,13 +44,13 @@ _Place = tuple[Lane, _Job, int]
 
 
 class Scheduler:
-    """Fills the steps of a model from the lanes of all streams; `run` must be running.
+    """Fills the steps of a model from the lanes of all streams; `run` must be running, as often as steps may at once.
 
     Every stream bounds the batches in its own lane, so all lanes together are bounded too.
     """
 
-    def __init__(self, worker: EmbedWorker) -> None:
-        self._worker = worker
+    def __init__(self, step: Step) -> None:
+        self._step = step
         self._turns: deque[Lane] = deque()
         self._changed = asyncio.Event()
         self.max_batch_size = 1
@@ -94,7 +96,7 @@ class Scheduler:
 
     async def _run_step(self, step: Sequence[_Place]) -> None:
         try:
-            completed = await self._worker.run([job.texts[place] for _, job, place in step])
+            completed = await self._step([job.texts[place] for _, job, place in step])
         except Exception as error:  # noqa: BLE001 # the callers of this step get it; the others go on
             for job in {job for _, job, _ in step}:
                 _fail(job, error)

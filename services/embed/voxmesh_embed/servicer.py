@@ -9,12 +9,13 @@ import grpc
 
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
 from voxmesh_embed.batches import Batches, Request, Response
-from voxmesh_embed.engine import Engine, Text, Vector
+from voxmesh_embed.engine import Host, Text, Vector
 from voxmesh_embed.options import embedding_options
-from voxmesh_embed.scheduler import EmbedWorker, Scheduler
+from voxmesh_embed.scheduler import Scheduler
 from voxmesh_embed.settings import EmbedSettings
-from voxmesh_runtime.outcomes import ready
+from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.streams import AnyContext, Streams
+from voxmesh_runtime.thread import Completed
 
 InfoRequest = embed_pb2.GetModelInfoRequest
 InfoResponse = embed_pb2.GetModelInfoResponse
@@ -25,30 +26,28 @@ class EmbedService(embed_pb2_grpc.EmbeddingServiceServicer):
 
     names = (embed_pb2.DESCRIPTOR.services_by_name["EmbeddingService"].full_name,)
 
-    def __init__(self, engine: Engine, settings: EmbedSettings) -> None:
+    def __init__(self, host: Host, settings: EmbedSettings) -> None:
         self.streams = Streams(settings)
-        self._engine = engine
+        self._host = host
         self._settings = settings
-        # One item is one whole step, which the scheduler has filled.
-        self._worker = EmbedWorker(self._step, name="embed")
-        self._scheduler = Scheduler(self._worker)
-        self._stepping: asyncio.Task[None] | None = None
+        self._scheduler = Scheduler(self._step)
+        self._stepping: list[asyncio.Task[None]] = []
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add the servicer."""
         embed_pb2_grpc.add_EmbeddingServiceServicer_to_server(self, server)
 
     async def start(self) -> None:
-        """Load and warm up the model on its worker."""
-        await self._worker.load(self._engine)
-        self._scheduler.max_batch_size = self._engine.info.max_batch_size
-        self._stepping = asyncio.create_task(self._scheduler.run())
+        """Load and warm up the model."""
+        await self._host.start()
+        self._scheduler.max_batch_size = self._host.info.max_batch_size
+        self._stepping = [asyncio.create_task(self._scheduler.run()) for _ in range(self._host.facts.parallel)]
 
     async def stop(self) -> None:
         """Free the model."""
-        if self._stepping is not None:
-            self._stepping.cancel()
-        await self._worker.free(self._engine)
+        for stepping in self._stepping:
+            stepping.cancel()
+        await self._host.stop()
 
     async def StreamingEmbed(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
         self, request_iterator: AsyncIterator[Request], context: AnyContext
@@ -56,26 +55,34 @@ class EmbedService(embed_pb2_grpc.EmbeddingServiceServicer):
         """Embed the batches of one stream."""
         async with self.streams.open(request_iterator, context, Response) as call:
             config = (await call.config()).config
-            info = self._engine.info
+            info = self._host.info
             options, outcomes = embedding_options(config, info)
-            message = ready(info.facts.model, info.facts.engine, self._settings.host_name, outcomes)
-            await call.send(Response(ready=message))
-            batches = Batches(call, self._scheduler, info, options, self._settings.max_pending_batches)
+            await call.send(Response(ready=self._host.ready(outcomes)))
+            batches = Batches(call, self._scheduler, self._host, options, self._settings.max_pending_batches)
             async with asyncio.TaskGroup() as tasks:
                 async for _, request in call:
                     await batches.take(request.batch, tasks)
 
+    async def StreamingRerank(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
+        self, request_iterator: object, context: AnyContext
+    ) -> None:
+        """Refuse: the model embeds."""
+        del request_iterator, context
+        raise FailedPrecondition("model", self._host.facts.model, "the model served here embeds; it cannot rank")
+
     async def GetModelInfo(self, request: InfoRequest, context: AnyContext) -> InfoResponse:
         """Describe the loaded model."""
         del request, context
-        info = self._engine.info
+        info = self._host.info
         return InfoResponse(
-            model_info=info.facts.to_proto(self.streams),
+            model_info=self._host.model_info(self.streams),
             dimensions=info.dimensions,
             shorter_dimensions=info.shorter_dimensions,
             max_tokens=info.max_tokens,
             instruction=info.instruction,
+            embeds=True,
         )
 
-    def _step(self, steps: Sequence[Sequence[Text]]) -> list[Sequence[Vector]]:
-        return [self._engine.embed(texts) for texts in steps]
+    async def _step(self, texts: Sequence[Text]) -> Completed[Sequence[Vector]]:
+        async with self._host.using() as stepper:
+            return await stepper.thread.timed(lambda: self._host.engine.embed(texts))

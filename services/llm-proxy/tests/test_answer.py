@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from voxmesh_llm_proxy.testing import DONE, chunk, event, told_by
 from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument, Overloaded, Unavailable, VoxmeshError
+from voxmesh_testing.llm_server import DONE, chunk, event, told_by
 
 pytestmark = pytest.mark.unit
 

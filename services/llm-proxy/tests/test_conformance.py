@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from voxmesh_llm_proxy.conformance import LlmConformance, generate, prefill
 from voxmesh_llm_proxy.endpoint import Address, RemoteEndpoint
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_runtime.server import Service
 from voxmesh_runtime.settings import ServerSettings
-from voxmesh_runtime.testing import exchange
+from voxmesh_testing.llm import LlmConformance, generate, prefill
+from voxmesh_testing.streams import exchange
 
 pytestmark = pytest.mark.engine
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from voxmesh_llm_proxy.call_state import decode
-from voxmesh_llm_proxy.testing import DONE, event, told_by
+from voxmesh_testing.llm_server import DONE, event, told_by
 
 pytestmark = pytest.mark.unit
 

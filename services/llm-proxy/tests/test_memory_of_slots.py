@@ -15,7 +15,7 @@ from voxmesh_llm_proxy.endpoint import Address
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.supervisor import LlamaCpp
-from voxmesh_runtime.testing import exchange, serving
+from voxmesh_testing.streams import exchange, serving
 
 pytestmark = pytest.mark.engine
 

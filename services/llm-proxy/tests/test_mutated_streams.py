@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxmesh_llm_proxy.testing import DONE, Told, told_by
 from voxmesh_runtime.errors import VoxmeshError
+from voxmesh_testing.llm_server import DONE, Told, told_by
 
 pytestmark = pytest.mark.unit
 

@@ -11,12 +11,12 @@ import grpc
 import pytest
 
 from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
-from voxmesh_llm_proxy.conformance import generate, tool, user, written
 from voxmesh_llm_proxy.endpoint import RemoteEndpoint
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
-from voxmesh_llm_proxy.testing import DONE, Play, RecordedUpstream, chunk, event, recorded_upstream, text
-from voxmesh_runtime.testing import Exchange, exchange, serving
+from voxmesh_testing.llm import generate, tool, user, written
+from voxmesh_testing.llm_server import DONE, Play, RecordedUpstream, chunk, event, recorded_upstream, text
+from voxmesh_testing.streams import Exchange, exchange, serving
 
 pytestmark = pytest.mark.unit
 

@@ -9,13 +9,13 @@ import pytest
 
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy import call_state
-from voxmesh_llm_proxy.conformance import struct, user
 from voxmesh_llm_proxy.endpoint import uses_proxies
 from voxmesh_llm_proxy.messages import GenerationOptions, request_body, upstream_key
 from voxmesh_llm_proxy.settings import LlmSettings
-from voxmesh_llm_proxy.testing import chunk, told_by
 from voxmesh_llm_proxy.validation import check_generate
 from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_testing.llm import struct, user
+from voxmesh_testing.llm_server import chunk, told_by
 
 pytestmark = pytest.mark.unit
 

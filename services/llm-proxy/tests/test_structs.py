@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from voxmesh_llm_proxy.conformance import struct
 from voxmesh_llm_proxy.structs import plain
+from voxmesh_testing.llm import struct
 
 pytestmark = pytest.mark.unit
 

@@ -24,16 +24,16 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
-from voxmesh_llm_proxy.conformance import LONG, cancel, generate
 from voxmesh_llm_proxy.endpoint import Address
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.supervisor import LlamaCpp, hand_over_key
 from voxmesh_runtime.channels import open_plain_channel
-from voxmesh_runtime.conformance import FREED_WITHIN_S
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.server import running
-from voxmesh_runtime.testing import Exchange, details, exchange, serving, wait_until
+from voxmesh_testing.llm import LONG, cancel, generate
+from voxmesh_testing.service import FREED_WITHIN_S
+from voxmesh_testing.streams import Exchange, details, exchange, serving, wait_until
 
 pytestmark = pytest.mark.engine
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from voxmesh_llm_proxy import call_state
-from voxmesh_llm_proxy.testing import DONE, Told, chunk, told_by
 from voxmesh_runtime.errors import Unavailable
+from voxmesh_testing.llm_server import DONE, Told, chunk, told_by
 
 pytestmark = pytest.mark.unit
 

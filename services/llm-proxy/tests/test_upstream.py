@@ -13,15 +13,15 @@ from google.rpc import error_details_pb2
 from pydantic import SecretStr
 
 from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
-from voxmesh_llm_proxy.conformance import PNG, cancel, generate, prefill, struct, tool, user, written
 from voxmesh_llm_proxy.endpoint import RemoteEndpoint
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.structs import Json
-from voxmesh_llm_proxy.testing import Play, RecordedUpstream, fragment, recorded_upstream, text
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.conformance import FREED_WITHIN_S
-from voxmesh_runtime.testing import Exchange, details, exchange, serving, wait_until
+from voxmesh_testing.llm import PNG, cancel, generate, prefill, struct, tool, user, written
+from voxmesh_testing.llm_server import Play, RecordedUpstream, fragment, recorded_upstream, text
+from voxmesh_testing.service import FREED_WITHIN_S
+from voxmesh_testing.streams import Exchange, details, exchange, serving, wait_until
 
 pytestmark = pytest.mark.unit
 

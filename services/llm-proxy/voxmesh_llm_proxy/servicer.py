@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 
 import grpc
 
@@ -19,8 +20,9 @@ from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.upstream import Upstream
 from voxmesh_llm_proxy.validation import check_generate
 from voxmesh_llm_proxy.warm_up import warm_up
-from voxmesh_runtime.engines import ModelFacts
+from voxmesh_runtime.engine import ModelFacts
 from voxmesh_runtime.errors import Unimplemented
+from voxmesh_runtime.host import model_info
 from voxmesh_runtime.outcomes import ready
 from voxmesh_runtime.streams import AnyContext, StreamCall, Streams
 
@@ -75,13 +77,13 @@ class LlmService(llm_pb2_grpc.LanguageModelServiceServicer):
         endpoint = self._upstream.endpoint
         facts = ModelFacts(
             model=self._catalog.default,
-            engine=endpoint.engine,
-            distribution="voxmesh-llm-proxy",
             license=endpoint.license,
             device=endpoint.device,
         )
         return InfoResponse(
-            model_info=facts.to_proto(self.streams),
+            model_info=model_info(
+                facts, self.streams, engine=endpoint.engine, engine_version=version("voxmesh-llm-proxy")
+            ),
             models=self._catalog.names,
             context_tokens=self._catalog.context_tokens,
             tool_calls=self._settings.upstream_tools,

@@ -13,8 +13,8 @@ from google.rpc import error_details_pb2
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_runtime import errors
-from voxmesh_runtime.testing import details, exchange, serving
-from voxmesh_runtime.toy import Request, ToyService, ToySettings
+from voxmesh_testing.streams import details, exchange, serving
+from voxmesh_testing.toy import Request, ToyService, ToySettings
 
 pytestmark = pytest.mark.unit
 

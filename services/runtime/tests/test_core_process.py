@@ -22,8 +22,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
 from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.probe import is_serving
-from voxmesh_runtime.testing import Exchange, details, exchange
-from voxmesh_runtime.toy import Request, Response, ToyService
+from voxmesh_testing.streams import Exchange, details, exchange
+from voxmesh_testing.toy import Request, Response, ToyService
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +34,7 @@ NOTHING_INHERITED = ("VOXMESH_", "OTEL_")
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "voxmesh_runtime.toy", *arguments]
+    return [sys.executable, "-m", "voxmesh_testing.toy", *arguments]
 
 
 def environment(**changes: str) -> dict[str, str]:

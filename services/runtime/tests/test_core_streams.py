@@ -18,8 +18,8 @@ from voxmesh_runtime import interceptor
 from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.server import RunningServer
-from voxmesh_runtime.testing import StreamMethod, details, exchange, serving, wait_until
-from voxmesh_runtime.toy import Request, Response, ToyService, ToySettings
+from voxmesh_testing.streams import StreamMethod, details, exchange, serving, wait_until
+from voxmesh_testing.toy import Request, Response, ToyService, ToySettings
 
 pytestmark = pytest.mark.unit
 

@@ -17,8 +17,8 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
 from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.telemetry import parent_context
-from voxmesh_runtime.testing import collector, exchange, wait_until
-from voxmesh_runtime.toy import Request
+from voxmesh_testing.streams import collector, exchange, wait_until
+from voxmesh_testing.toy import Request
 
 pytestmark = pytest.mark.unit
 
@@ -30,7 +30,7 @@ PARENT = common_pb2.TraceContext(traceparent=f"00-{TRACE_ID}-{PARENT_ID}-01", tr
 async def toy(**variables: str) -> AsyncGenerator[tuple[asyncio.subprocess.Process, str]]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "VOXMESH_"))}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "voxmesh_runtime.toy"), env=kept | variables, stderr=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "voxmesh_testing.toy"), env=kept | variables, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
     try:

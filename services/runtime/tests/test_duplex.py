@@ -11,7 +11,7 @@ from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
 from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.duplex import CallOver, DuplexCall
 from voxmesh_runtime.server import running
-from voxmesh_runtime.toy import ToyService, ToySettings
+from voxmesh_testing.toy import ToyService, ToySettings
 
 pytestmark = pytest.mark.unit
 

@@ -15,8 +15,8 @@ from voxmesh_runtime.exporting import Collector
 from voxmesh_runtime.probe import is_serving
 from voxmesh_runtime.proxies import bypasses_proxy, direct_mounts, spare_loopback
 from voxmesh_runtime.server import running
-from voxmesh_runtime.testing import collector
-from voxmesh_runtime.toy import ToyService, ToySettings
+from voxmesh_testing.streams import collector
+from voxmesh_testing.toy import ToyService, ToySettings
 
 pytestmark = pytest.mark.unit
 

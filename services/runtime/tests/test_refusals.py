@@ -18,8 +18,8 @@ from voxmesh_runtime.quoting import listed, quote
 from voxmesh_runtime.refusals import check_count, check_range, not_among
 from voxmesh_runtime.server import running
 from voxmesh_runtime.statuses import MAX_STATUS_BYTES, encoded_bytes, status_of
-from voxmesh_runtime.testing import details, exchange, serving
-from voxmesh_runtime.toy import Request, ToyService, ToySettings
+from voxmesh_testing.streams import details, exchange, serving
+from voxmesh_testing.toy import Request, ToyService, ToySettings
 
 pytestmark = pytest.mark.unit
 

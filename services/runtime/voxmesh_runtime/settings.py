@@ -68,3 +68,5 @@ class EngineSettings(ServerSettings):
     """Name of an installed engine."""
     fallback_engines: tuple[str, ...] = ()
     """Engines to serve in its place, first choice first, where it cannot load on any device: NAME or NAME=MODEL."""
+    unload_after_s: float | None = Field(default=None, ge=0)
+    """Give the model's memory back when nobody used it for so long, in seconds; the next request loads it again."""

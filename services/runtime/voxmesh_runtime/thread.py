@@ -1,17 +1,23 @@
-"""A thread that runs blocking functions one after another and never holds up the end of the process."""
+"""A model's thread: it runs blocking functions one after another and never holds up the end of the process."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from voxmesh_runtime.errors import Unavailable
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -34,6 +40,29 @@ def give_way(niceness: int = NICENESS) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), own + niceness)
 
 
+@dataclass(frozen=True, slots=True)
+class Completed(Generic[T]):
+    """What one call gave and what it cost."""
+
+    result: T
+    started_ns: int
+    """Wall-clock time the model began, in nanoseconds since the epoch."""
+    compute_s: float
+    queued_s: float
+    batch_size: int
+
+
+class Closable(Protocol):
+    """What is freed by `close`."""
+
+    def close(self) -> None:
+        """Free it."""
+        ...
+
+
+SessionT = TypeVar("SessionT", bound=Closable)
+
+
 class ModelThread:
     """Starts with its first function.
 
@@ -50,6 +79,7 @@ class ModelThread:
         self._niceness = niceness
         self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._on_close: list[Callable[[], None]] = []
         self.closed = False
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
@@ -71,8 +101,39 @@ class ModelThread:
         """Run `function` and wait for its result."""
         return await asyncio.wrap_future(self.submit(function))
 
+    async def timed(self, function: Callable[[], T]) -> Completed[T]:
+        """Run `function`, and tell what it cost."""
+        return await self.call(_Timed(function))
+
+    def post(self, function: Callable[[], object]) -> None:
+        """Run `function` without waiting for it, such as closing a session.
+
+        Once the thread is closed the model is gone and there is nothing left to run it on.
+        """
+        if not self.closed:
+            self.submit(function).add_done_callback(_log_failure)
+
+    @asynccontextmanager
+    async def holding(self, open_session: Callable[[], SessionT]) -> AsyncGenerator[SessionT]:
+        """A session for the time of a block: opened and closed on the thread, whenever the caller leaves."""
+        opening = self.submit(open_session)
+        try:
+            yield await asyncio.wrap_future(opening)
+        finally:
+            # Left while it was being opened, it is closed as soon as it is open.
+            opening.add_done_callback(self._close_session)
+
+    def on_close(self, function: Callable[[], None]) -> None:
+        """Call `function` as soon as the thread is asked to close."""
+        self._on_close.append(function)
+
     async def close(self) -> None:
-        """Accept no more and wait until those accepted are done."""
+        """Accept no more and wait until those accepted are done.
+
+        The thread does not hold up the process if the caller gives up waiting.
+        """
+        for function in self._on_close:
+            function()
         if self._thread is None or self.closed:
             self.closed = True
             return
@@ -82,11 +143,32 @@ class ModelThread:
         await asyncio.wrap_future(last)
         self._thread.join()
 
+    def _close_session(self, opening: Future[SessionT]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self.post(opening.result().close)
+
     def _run(self) -> None:
         give_way(self._niceness)
         while (call := self._calls.get()) is not None:
             _answer(*call)
             del call  # while the thread waits it must not keep a session alive
+
+
+class _Timed(Generic[T]):
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+        self._queued_at = time.monotonic()
+
+    def __call__(self) -> Completed[T]:
+        started_ns, began = time.time_ns(), time.monotonic()
+        result = self._function()
+        return Completed(result, started_ns, time.monotonic() - began, began - self._queued_at, 1)
+
+
+def _log_failure(done: Future[Any]) -> None:
+    error = None if done.cancelled() else done.exception()
+    if error is not None:
+        log.error("posted function failed", exc_info=error)
 
 
 def _answer(future: Future[T], function: Callable[[], T]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxmesh_stt.conformance_speech import likeness
+from voxmesh_testing.speech import likeness
 
 pytestmark = pytest.mark.unit
 

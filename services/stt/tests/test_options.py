@@ -7,7 +7,7 @@ from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2
 
 from voxmesh.stt.v1 import stt_pb2
-from voxmesh_runtime.engines import ModelFacts
+from voxmesh_runtime.engine import ModelFacts
 from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument
 from voxmesh_runtime.outcomes import Kind
 from voxmesh_stt.engine import EngineInfo, Phrase, RecognitionOptions
@@ -15,7 +15,7 @@ from voxmesh_stt.options import common_outcomes, recognition_options
 
 pytestmark = pytest.mark.unit
 
-FACTS = ModelFacts("a/model", "an_engine", "voxmesh-stt", "MIT", language_codes=("en", "kn"))
+FACTS = ModelFacts("a/model", "MIT", language_codes=("en", "kn"))
 INFO = EngineInfo(FACTS)
 
 
@@ -83,20 +83,20 @@ def test_an_unknown_language_is_refused_with_those_that_are_known() -> None:
     ids=lambda tag: f"C16-{tag}",
 )
 def test_a_language_reaches_the_engine_as_one_tag_however_it_is_written(written: str, tag: str) -> None:
-    info = EngineInfo(ModelFacts("a/model", "an_engine", "voxmesh-stt", "MIT", language_codes=("en", "zh", "nb", "iw")))
+    info = EngineInfo(ModelFacts("a/model", "MIT", language_codes=("en", "zh", "nb", "iw")))
     options = recognition_options(stt_pb2.RecognitionConfig(language_codes=[written, tag]), info)
     assert options.language_codes == (tag,)
 
 
 @pytest.mark.parametrize("text", ["xx-", "hindi", "x" * 8000], ids=["C16-xx", "C16-hindi", "C16-long"])
 def test_what_is_no_language_is_refused_even_where_language_does_not_matter(text: str) -> None:
-    info = EngineInfo(ModelFacts("a/model", "an_engine", "voxmesh-stt", "MIT"))
+    info = EngineInfo(ModelFacts("a/model", "MIT"))
     with pytest.raises(InvalidArgument, match=r"^config\.language_codes\[0\]: .* is no language tag; write one of"):
         recognition_options(stt_pb2.RecognitionConfig(language_codes=[text]), info)
 
 
 def test_any_language_is_taken_when_language_does_not_matter() -> None:
-    info = EngineInfo(ModelFacts("a/model", "an_engine", "voxmesh-stt", "MIT"))
+    info = EngineInfo(ModelFacts("a/model", "MIT"))
     options = recognition_options(stt_pb2.RecognitionConfig(language_codes=["fr"]), info)
     assert options.language_codes == ("fr",)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic_settings import CliApp
 
 from voxmesh_runtime.commands import one_line_errors
-from voxmesh_runtime.engines import chosen_engine
+from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.server import serve
 from voxmesh_stt.servicer import SttService
 from voxmesh_stt.settings import SttSettings
@@ -15,7 +15,7 @@ from voxmesh_stt.settings import SttSettings
 def main() -> None:
     """Wire settings, engine, servicer and server."""
     settings = CliApp.run(SttSettings)
-    serve(SttService(chosen_engine("stt", settings), settings), settings, "stt")
+    serve(SttService(EngineHost.of("stt", settings), settings), settings, "stt")
 
 
 if __name__ == "__main__":

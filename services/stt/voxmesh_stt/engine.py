@@ -3,18 +3,19 @@
     Engine   the loaded model, shared by all streams; steps many sessions at once if it batches
      └─ Session   all state of one stream, opened by the engine and closed exactly once
 
-An engine's distribution has an entry point in the group `voxmesh.stt.engines` that names a
-`create(EngineContext) -> Engine`. Every method is called on the engine's one worker thread.
+Threads and entry points: see `voxmesh_runtime.engine`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
+from voxmesh_runtime import engine
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import ModelFacts
+from voxmesh_runtime.engine import ModelFacts
+from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.outcomes import Outcome
 
 
@@ -108,21 +109,8 @@ class Step:
     is_final: bool
 
 
-class Engine(Protocol):
+class Engine(engine.Engine[EngineInfo], Protocol):
     """The loaded model."""
-
-    @property
-    def info(self) -> EngineInfo:
-        """What the model is and can do; complete after `load`."""
-        ...
-
-    def load(self) -> None:
-        """Fetch and load the model."""
-        ...
-
-    def warm_up(self) -> None:
-        """Run once, so that the first caller does not pay for it."""
-        ...
 
     def open(self, options: RecognitionOptions) -> Session:
         """A session for one stream.
@@ -141,10 +129,10 @@ class Engine(Protocol):
             gives at least one, and its last is final.
 
         Raises:
-            SomeFailed: of `voxmesh_runtime.worker`; the others' transcripts are in it.
+            SomeFailed: of `voxmesh_runtime.batcher`; the others' transcripts are in it.
         """
         ...
 
-    def close(self) -> None:
-        """Free the model."""
-        ...
+
+Host: TypeAlias = EngineHost[Engine, EngineInfo]
+"""Owns a service's engine."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_runtime import names
+from voxmesh_runtime.batcher import Batcher
 from voxmesh_runtime.clock import WorkClock, duration
 from voxmesh_runtime.streams import StreamCall
 from voxmesh_runtime.telemetry import work_span
-from voxmesh_runtime.worker import Completed, Worker
-from voxmesh_stt.engine import EngineInfo, RecognitionOptions, Session, Step, Transcript, Word
+from voxmesh_runtime.thread import Completed
+from voxmesh_stt.engine import Host, RecognitionOptions, Session, Step, Transcript, Word
 from voxmesh_stt.inbox import Discard, Finalize, Inbox, Portion
 
 Request = stt_pb2.StreamingRecognizeRequest
 Response = stt_pb2.StreamingRecognizeResponse
-SttWorker = Worker[Step, Sequence[Transcript]]
+SttBatcher: TypeAlias = Batcher[Step, Sequence[Transcript]]
 
 
 class Recognition:
@@ -25,14 +27,14 @@ class Recognition:
         self,
         call: StreamCall[Request, Response],
         session: Session,
-        worker: SttWorker,
-        info: EngineInfo,
+        batcher: SttBatcher,
+        host: Host,
         options: RecognitionOptions,
     ) -> None:
         self._call = call
         self._session = session
-        self._worker = worker
-        self._info = info
+        self._batcher = batcher
+        self._host = host
         self._options = options
         self._samples = 0
         self._since_finalized = 0
@@ -48,21 +50,20 @@ class Recognition:
                 case Finalize() as finalize:
                     await self._finalize(portion, finalize)
                 case Discard():
-                    await self._worker.call(self._session.discard)
+                    await self._batcher.thread.call(self._session.discard)
                     self._never_stepped += len(portion.samples)
                     self._since_finalized = 0
                     self._utterance_index += 1
                 case None:
                     clock = WorkClock(portion.received_ns)
-                    completed = await self._worker.run(Step(self._session, portion.samples, is_final=False))
+                    completed = await self._batcher.run(Step(self._session, portion.samples, is_final=False))
                     _count(clock, completed)
                     await self._send(completed.result, clock)
 
     async def _finalize(self, portion: Portion, finalize: Finalize) -> None:
         clock = finalize.clock
-        attributes = {names.ENGINE: self._info.facts.engine, names.GEN_AI_REQUEST_MODEL: self._info.facts.model}
-        with work_span(names.SPAN_STT, finalize.trace_context, clock, attributes) as span:
-            completed = await self._worker.run(Step(self._session, portion.samples, is_final=True))
+        with work_span(names.SPAN_STT, finalize.trace_context, clock, self._host.span_attributes) as span:
+            completed = await self._batcher.run(Step(self._session, portion.samples, is_final=True))
             _count(clock, completed)
             span.set_attribute(names.AUDIO_S, self._seconds(self._since_finalized))
             await self._send(completed.result)
@@ -98,7 +99,7 @@ class Recognition:
         )
 
     def _seconds(self, samples: int) -> float:
-        return samples / self._info.sample_rate_hertz
+        return samples / self._host.info.sample_rate_hertz
 
 
 def _count(clock: WorkClock, completed: Completed[Sequence[Transcript]]) -> None:

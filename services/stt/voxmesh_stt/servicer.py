@@ -9,14 +9,12 @@ import grpc
 
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_runtime.audio import AudioFormat, ModelInput
-from voxmesh_runtime.outcomes import ready
+from voxmesh_runtime.batcher import Batcher
 from voxmesh_runtime.streams import AnyContext, StreamCall, Streams
-from voxmesh_runtime.thread import EAGER_NICENESS
-from voxmesh_runtime.worker import Worker
-from voxmesh_stt.engine import Engine, RecognitionOptions, Session, Step, Transcript
+from voxmesh_stt.engine import Host, RecognitionOptions, Session, Step, Transcript
 from voxmesh_stt.inbox import Discard, Finalize, Inbox
 from voxmesh_stt.options import common_outcomes, recognition_options
-from voxmesh_stt.recognition import Recognition, Request, Response
+from voxmesh_stt.recognition import Recognition, Request, Response, SttBatcher
 from voxmesh_stt.settings import SttSettings
 
 InfoRequest = stt_pb2.GetModelInfoRequest
@@ -28,24 +26,24 @@ class SttService(stt_pb2_grpc.SpeechToTextServiceServicer):
 
     names = (stt_pb2.DESCRIPTOR.services_by_name["SpeechToTextService"].full_name,)
 
-    def __init__(self, engine: Engine, settings: SttSettings) -> None:
+    def __init__(self, host: Host, settings: SttSettings) -> None:
         self.streams = Streams(settings)
-        self._engine = engine
+        self._host = host
         self._settings = settings
-        self._worker = Worker[Step, Sequence[Transcript]](engine.step, name="stt", niceness=EAGER_NICENESS)
+        self._batcher: SttBatcher = Batcher(host.thread, self._step)
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add the servicer."""
         stt_pb2_grpc.add_SpeechToTextServiceServicer_to_server(self, server)
 
     async def start(self) -> None:
-        """Load and warm up the model on its worker."""
-        await self._worker.load(self._engine)
-        self._worker.max_batch_size = self._engine.info.max_batch_size
+        """Load and warm up the model."""
+        await self._host.start()
+        self._batcher.max_batch_size = self._host.info.max_batch_size
 
     async def stop(self) -> None:
         """Free the model."""
-        await self._worker.free(self._engine)
+        await self._host.stop()
 
     async def StreamingRecognize(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
         self, request_iterator: AsyncIterator[Request], context: AnyContext
@@ -53,19 +51,22 @@ class SttService(stt_pb2_grpc.SpeechToTextServiceServicer):
         """Recognise one stream."""
         async with self.streams.open(request_iterator, context, Response) as call:
             config = (await call.config()).config
-            info = self._engine.info
+            info = self._host.info
             options = recognition_options(config, info)
             model_input = ModelInput(AudioFormat.from_proto(config.audio_format), info.sample_rate_hertz)
-            async with self._worker.holding(lambda: self._engine.open(options)) as session:
+            async with (
+                self._host.using(),
+                self._host.thread.holding(lambda: self._host.engine.open(options)) as session,
+            ):
                 await self._acknowledge(call, session, options)
                 await self._recognize(call, session, options, model_input)
 
     async def GetModelInfo(self, request: InfoRequest, context: AnyContext) -> InfoResponse:
         """Describe the loaded model."""
         del request, context
-        info = self._engine.info
+        info = self._host.info
         return InfoResponse(
-            model_info=info.facts.to_proto(self.streams),
+            model_info=self._host.model_info(self.streams),
             streaming=info.streaming,
             mixed_languages=info.mixed_languages,
             word_time_offsets=info.word_time_offsets,
@@ -73,15 +74,17 @@ class SttService(stt_pb2_grpc.SpeechToTextServiceServicer):
             context_biasing=info.context_biasing,
         )
 
+    def _step(self, steps: Sequence[Step]) -> Sequence[Sequence[Transcript]]:
+        return self._host.engine.step(steps)
+
     async def _acknowledge(
         self, call: StreamCall[Request, Response], session: Session, options: RecognitionOptions
     ) -> None:
-        info = self._engine.info
+        info = self._host.info
         outcomes = {outcome.field: outcome for outcome in common_outcomes(options, info)}
         # An engine knows better than what holds for all of them, such as how several languages are taken.
         outcomes.update({outcome.field: outcome for outcome in session.outcomes})
-        message = ready(info.facts.model, info.facts.engine, self._settings.host_name, outcomes.values())
-        await call.send(Response(ready=message))
+        await call.send(Response(ready=self._host.ready(outcomes.values())))
 
     async def _recognize(
         self,
@@ -90,10 +93,10 @@ class SttService(stt_pb2_grpc.SpeechToTextServiceServicer):
         options: RecognitionOptions,
         model_input: ModelInput,
     ) -> None:
-        info = self._engine.info
+        info = self._host.info
         rate = info.sample_rate_hertz
         inbox = Inbox(round(info.step_s * rate), round(self._settings.max_pending_audio_s * rate))
-        recognition = Recognition(call, session, self._worker, info, options)
+        recognition = Recognition(call, session, self._batcher, self._host, options)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(recognition.run(inbox))
             await _receive(call, model_input, inbox)

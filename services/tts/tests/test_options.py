@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voxmesh.tts.v1 import tts_pb2
-from voxmesh_runtime.engines import ModelFacts
+from voxmesh_runtime.engine import ModelFacts
 from voxmesh_runtime.errors import InvalidArgument, NotFound
 from voxmesh_runtime.outcomes import Kind
 from voxmesh_tts.engine import EngineInfo, Voice
@@ -14,7 +14,7 @@ from voxmesh_tts.options import common_outcomes, synthesis_options
 pytestmark = pytest.mark.unit
 
 VOICES = (Voice("anna", ("en-US",)), Voice("ravi", ("en-IN", "hi-IN")), Voice("nora", ("nb-NO", "he")))
-INFO = EngineInfo(ModelFacts("tone", "tone", "voxmesh-tts", "Apache-2.0"), sample_rate_hertz=16000, voices=VOICES)
+INFO = EngineInfo(ModelFacts("tone", "Apache-2.0"), sample_rate_hertz=16000, voices=VOICES)
 
 
 @pytest.mark.parametrize(

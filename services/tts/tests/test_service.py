@@ -20,10 +20,11 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.tts.v1 import tts_pb2, tts_pb2_grpc
 from voxmesh_runtime.audio import AudioFormat, Encoding, Samples
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.engines import ModelFacts
+from voxmesh_runtime.engine import ModelFacts
 from voxmesh_runtime.outcomes import Outcome, applied
-from voxmesh_runtime.testing import exchange, serving, wait_until
-from voxmesh_tts.conformance import CANCEL, END, Request, Stream, text
+from voxmesh_testing.engines import hosting
+from voxmesh_testing.streams import exchange, serving, wait_until
+from voxmesh_testing.tts import CANCEL, END, Request, Stream, text
 from voxmesh_tts.engine import EngineInfo, SpokenWord, SynthesisOptions, Voice
 from voxmesh_tts.servicer import TtsService
 from voxmesh_tts.settings import TtsSettings
@@ -40,7 +41,7 @@ class ToneEngine:
     def __init__(self, word_s: float = 0.1) -> None:
         self.word_s = word_s
         self.info = EngineInfo(
-            facts=ModelFacts("tone", "tone", "voxmesh-tts", "Apache-2.0", language_codes=("en-US", "en-IN", "hi-IN")),
+            facts=ModelFacts("tone", "Apache-2.0", language_codes=("en-US", "en-IN", "hi-IN")),
             sample_rate_hertz=RATE,
             voices=VOICES,
             word_time_offsets=True,
@@ -112,7 +113,7 @@ class ToneSession:
 @asynccontextmanager
 async def speaking(engine: ToneEngine, count: int = 1, **config: Any) -> AsyncGenerator[list[Stream]]:
     settings = TtsSettings()
-    async with serving(TtsService(engine, settings), settings) as (channel, _):
+    async with serving(TtsService(hosting("tts", engine, settings), settings), settings) as (channel, _):
         method = tts_pb2_grpc.TextToSpeechServiceStub(channel).StreamingSynthesize
         async with _streams(method, count, tts_pb2.SynthesisConfig(**config)) as streams:
             yield streams
@@ -184,7 +185,7 @@ async def test_the_voice_follows_the_name_and_then_the_language(
 async def test_a_voice_that_does_not_speak_the_language_is_refused() -> None:
     settings = TtsSettings()
     config = Request(config=tts_pb2.SynthesisConfig(voice="anna", language_code="hi-IN"))
-    async with serving(TtsService(ToneEngine(), settings), settings) as (channel, _):
+    async with serving(TtsService(hosting("tts", ToneEngine(), settings), settings), settings) as (channel, _):
         method = tts_pb2_grpc.TextToSpeechServiceStub(channel).StreamingSynthesize
         async with exchange(method, config) as stream:
             error = await stream.failure()

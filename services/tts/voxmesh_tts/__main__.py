@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic_settings import CliApp
 
 from voxmesh_runtime.commands import one_line_errors
-from voxmesh_runtime.engines import chosen_engine
+from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.server import serve
 from voxmesh_tts.servicer import TtsService
 from voxmesh_tts.settings import TtsSettings
@@ -15,7 +15,7 @@ from voxmesh_tts.settings import TtsSettings
 def main() -> None:
     """Wire settings, engine, servicer and server."""
     settings = CliApp.run(TtsSettings)
-    serve(TtsService(chosen_engine("tts", settings), settings), settings, "tts")
+    serve(TtsService(EngineHost.of("tts", settings), settings), settings, "tts")
 
 
 if __name__ == "__main__":

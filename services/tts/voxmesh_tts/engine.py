@@ -3,19 +3,31 @@
     Engine   the loaded model, shared by all streams
      └─ Session   one stream's options and state, opened by the engine and closed exactly once
 
-An engine's distribution has an entry point in the group `voxmesh.tts.engines` that names a
-`create(EngineContext) -> Engine`. Every method is called on the engine's one worker thread.
+Threads and entry points: see `voxmesh_runtime.engine`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from enum import Enum
+from typing import Protocol, TypeAlias
 
+from voxmesh.tts.v1 import tts_pb2
+from voxmesh_runtime import engine
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import ModelFacts
+from voxmesh_runtime.engine import ModelFacts
+from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.outcomes import Outcome
+
+
+class Gender(Enum):
+    """What a voice sounds like; the numbers are the contract's."""
+
+    UNKNOWN = tts_pb2.Voice.GENDER_UNSPECIFIED
+    FEMALE = tts_pb2.Voice.GENDER_FEMALE
+    MALE = tts_pb2.Voice.GENDER_MALE
+    NEUTRAL = tts_pb2.Voice.GENDER_NEUTRAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +37,7 @@ class Voice:
     name: str
     language_codes: tuple[str, ...]
     """BCP-47 tags it speaks, its own first."""
+    gender: Gender = Gender.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +66,13 @@ class EngineInfo:
     """Sessions yield each `SpokenWord` when the caller asks for them."""
     voice_cloning: bool = False
     """Sessions take their voice from `SynthesisOptions.voice_reference`."""
+    voice_blends: bool = False
+    """`SynthesisOptions.voice` may also blend voices, such as "af_heart:0.7+bf_emma:0.3"."""
     instruction: bool = False
     """Sessions follow `SynthesisOptions.instruction`."""
     clause_limits: ClauseLimits = field(default_factory=ClauseLimits)
+    max_batch_size: int = 1
+    """Clauses of different streams that one step may hold; above 1 the engine is a `BatchingEngine`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,21 +138,8 @@ class Session(Protocol):
         ...
 
 
-class Engine(Protocol):
+class Engine(engine.Engine[EngineInfo], Protocol):
     """The loaded model."""
-
-    @property
-    def info(self) -> EngineInfo:
-        """What the model is and can do; complete after `load`."""
-        ...
-
-    def load(self) -> None:
-        """Fetch and load the model."""
-        ...
-
-    def warm_up(self) -> None:
-        """Run once, so that the first caller does not pay for it."""
-        ...
 
     def open(self, options: SynthesisOptions) -> Session:
         """A session for one stream.
@@ -145,6 +149,21 @@ class Engine(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Free the model."""
+
+class BatchingEngine(Engine, Protocol):
+    """An engine that makes the next pieces of several streams at once."""
+
+    def step(self, clauses: Sequence[Iterator[Samples | SpokenWord]]) -> Sequence[Samples | SpokenWord | None]:
+        """The next piece of each of 1 to `max_batch_size` clauses; None where one is over.
+
+        Args:
+            clauses: iterators that `Session.synthesize` of different sessions gave.
+
+        Raises:
+            SomeFailed: of `voxmesh_runtime.batcher`; the others' pieces are in it.
+        """
         ...
+
+
+Host: TypeAlias = EngineHost[Engine, EngineInfo]
+"""Owns a service's engine."""

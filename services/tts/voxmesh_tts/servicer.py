@@ -8,14 +8,13 @@ from collections.abc import AsyncIterator
 import grpc
 
 from voxmesh.tts.v1 import tts_pb2, tts_pb2_grpc
-from voxmesh_runtime.outcomes import Outcome, ready
 from voxmesh_runtime.streams import AnyContext, StreamCall, Streams
 from voxmesh_tts.delivery import Request, Response
-from voxmesh_tts.engine import Engine
+from voxmesh_tts.engine import Host, Voice
 from voxmesh_tts.options import common_outcomes, output_format, synthesis_options
 from voxmesh_tts.segments import Segments
 from voxmesh_tts.settings import TtsSettings
-from voxmesh_tts.synthesis import Synthesis, TtsWorker
+from voxmesh_tts.synthesis import Synthesis
 
 InfoRequest = tts_pb2.GetModelInfoRequest
 InfoResponse = tts_pb2.GetModelInfoResponse
@@ -26,23 +25,22 @@ class TtsService(tts_pb2_grpc.TextToSpeechServiceServicer):
 
     names = (tts_pb2.DESCRIPTOR.services_by_name["TextToSpeechService"].full_name,)
 
-    def __init__(self, engine: Engine, settings: TtsSettings) -> None:
+    def __init__(self, host: Host, settings: TtsSettings) -> None:
         self.streams = Streams(settings)
-        self._engine = engine
+        self._host = host
         self._settings = settings
-        self._worker = TtsWorker(list, name="tts")
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add the servicer."""
         tts_pb2_grpc.add_TextToSpeechServiceServicer_to_server(self, server)
 
     async def start(self) -> None:
-        """Load and warm up the model on its worker."""
-        await self._worker.load(self._engine)
+        """Load and warm up the model."""
+        await self._host.start()
 
     async def stop(self) -> None:
         """Free the model."""
-        await self._worker.free(self._engine)
+        await self._host.stop()
 
     async def StreamingSynthesize(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
         self, request_iterator: AsyncIterator[Request], context: AnyContext
@@ -50,12 +48,16 @@ class TtsService(tts_pb2_grpc.TextToSpeechServiceServicer):
         """Speak one stream."""
         async with self.streams.open(request_iterator, context, Response) as call:
             config = (await call.config()).config
-            info = self._engine.info
+            info = self._host.info
             options = synthesis_options(config, info)
             audio_format = output_format(config, info)
-            async with self._worker.holding(lambda: self._engine.open(options)) as session:
-                await self._acknowledge(call, [*common_outcomes(config, options, info), *session.outcomes])
-                synthesis = Synthesis(call, session, self._worker, info, audio_format)
+            async with (
+                self._host.using() as stepper,
+                stepper.thread.holding(lambda: self._host.engine.open(options)) as session,
+            ):
+                outcomes = [*common_outcomes(config, options, info), *session.outcomes]
+                await call.send(Response(ready=self._host.ready(outcomes)))
+                synthesis = Synthesis(call, session, stepper, self._host, audio_format)
                 segments = Segments(info.clause_limits, self._settings.max_queued_segments)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(synthesis.run(segments))
@@ -64,20 +66,21 @@ class TtsService(tts_pb2_grpc.TextToSpeechServiceServicer):
     async def GetModelInfo(self, request: InfoRequest, context: AnyContext) -> InfoResponse:
         """Describe the loaded model."""
         del request, context
-        info = self._engine.info
+        info = self._host.info
         return InfoResponse(
-            model_info=info.facts.to_proto(self.streams),
-            voices=[tts_pb2.Voice(name=voice.name, language_codes=voice.language_codes) for voice in info.voices],
+            model_info=self._host.model_info(self.streams),
+            voices=map(_voice, info.voices),
             sample_rate_hertz=info.sample_rate_hertz,
             word_time_offsets=info.word_time_offsets,
             voice_cloning=info.voice_cloning,
             instruction=info.instruction,
+            voice_blends=info.voice_blends,
         )
 
-    async def _acknowledge(self, call: StreamCall[Request, Response], outcomes: list[Outcome]) -> None:
-        facts = self._engine.info.facts
-        message = ready(facts.model, facts.engine, self._settings.host_name, outcomes)
-        await call.send(Response(ready=message))
+
+def _voice(voice: Voice) -> tts_pb2.Voice:
+    gender = tts_pb2.Voice.Gender.ValueType(voice.gender.value)
+    return tts_pb2.Voice(name=voice.name, language_codes=voice.language_codes, gender=gender)
 
 
 async def _receive(call: StreamCall[Request, Response], segments: Segments) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from contextlib import aclosing
 
 from voxmesh_runtime import names
-from voxmesh_runtime.audio import AudioFormat, Samples
+from voxmesh_runtime.audio import AudioFormat
+from voxmesh_runtime.stepper import Stepper
 from voxmesh_runtime.streams import StreamCall
 from voxmesh_runtime.telemetry import work_span
-from voxmesh_runtime.worker import Worker
 from voxmesh_tts.delivery import Delivery, Request, Response
-from voxmesh_tts.engine import EngineInfo, Session, SpokenWord
+from voxmesh_tts.engine import Host, Session
 from voxmesh_tts.segments import Segment, Segments
-
-TtsWorker = Worker[None, None]
-"""Steps generators only; it never batches."""
 
 
 class Synthesis:
@@ -29,22 +25,21 @@ class Synthesis:
         self,
         call: StreamCall[Request, Response],
         session: Session,
-        worker: TtsWorker,
-        info: EngineInfo,
+        stepper: Stepper,
+        host: Host,
         audio_format: AudioFormat,
     ) -> None:
         self._call = call
         self._session = session
-        self._worker = worker
-        self._info = info
+        self._stepper = stepper
+        self._host = host
         self._format = audio_format
 
     async def run(self, segments: Segments) -> None:
         """Speak until the segments are closed and all are finished."""
-        facts = self._info.facts
-        attributes = {names.ENGINE: facts.engine, names.GEN_AI_REQUEST_MODEL: facts.model}
+        attributes, rate_hertz = self._host.span_attributes, self._host.info.sample_rate_hertz
         while (segment := await segments.next()) is not None:
-            delivery = Delivery(self._call, segment, self._format, self._info.sample_rate_hertz)
+            delivery = Delivery(self._call, segment, self._format, rate_hertz)
             with work_span(names.SPAN_TTS, segment.trace_context, segment.clock, attributes) as span:
                 await self._speak(segment, delivery)
                 span.set_attribute(names.AUDIO_S, delivery.duration_s)
@@ -59,17 +54,8 @@ class Synthesis:
         await delivery.send_rest()
 
     async def _speak_clause(self, text: str, segment: Segment, delivery: Delivery) -> None:
-        pieces = _pieces(self._session, text)
-        try:
-            async with aclosing(segment.until_cancelled(self._worker.iterate(pieces))) as steps:
-                async for step in steps:
-                    segment.clock.worked(step.started_ns, step.compute_s, step.queued_s)
-                    await delivery.send(step.result)
-        finally:
-            # After the step in progress, on the thread that owns the model.
-            self._worker.post(pieces.close)
-
-
-def _pieces(session: Session, text: str) -> Generator[Samples | SpokenWord]:
-    """The engine's pieces of a clause, begun and closed on the worker."""
-    yield from session.synthesize(text)
+        pieces = self._stepper.iterate(lambda: self._session.synthesize(text))
+        async with aclosing(segment.until_cancelled(pieces)) as steps:
+            async for step in steps:
+                segment.clock.worked(step.started_ns, step.compute_s, step.queued_s, step.batch_size)
+                await delivery.send(step.result)

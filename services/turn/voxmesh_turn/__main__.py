@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic_settings import CliApp
 
 from voxmesh_runtime.commands import one_line_errors
-from voxmesh_runtime.engines import chosen_engine
+from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.server import serve
 from voxmesh_turn.servicer import TurnService
 from voxmesh_turn.settings import TurnSettings
@@ -15,7 +15,7 @@ from voxmesh_turn.settings import TurnSettings
 def main() -> None:
     """Wire settings, engine, servicer and server."""
     settings = CliApp.run(TurnSettings)
-    serve(TurnService(chosen_engine("turn", settings), settings), settings, "turn")
+    serve(TurnService(EngineHost.of("turn", settings), settings), settings, "turn")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class Detection:
             await self._listen(self._model_input.flush(), tasks)
 
     async def _listen(self, samples: Samples, tasks: asyncio.TaskGroup) -> None:
-        rate_hertz = self._judge.info.sample_rate_hertz
+        rate_hertz = self._judge.sample_rate_hertz
         arrival = Arrival(time.time_ns(), (self._samples + len(samples)) / rate_hertz)
         step = round(STEP_S * rate_hertz)
         for begin in range(0, len(samples), step):
@@ -72,7 +72,7 @@ class Detection:
         for event in events:
             await self._tell(event, arrival, tasks)
         if self._pause is not None:
-            await self._pause.last(self._samples / self._judge.info.sample_rate_hertz, arrival)
+            await self._pause.last(self._samples / self._judge.sample_rate_hertz, arrival)
 
     async def _tell(self, event: Event, arrival: Arrival, tasks: asyncio.TaskGroup) -> None:
         match event:

@@ -4,11 +4,9 @@
      ├─ Session   all state of one stream, opened by the engine and closed exactly once
      └─ WordJudge   judges by the words, where the engine can
 
-An engine's distribution has an entry point in the group `voxmesh.turn.engines` that names a
-`create(EngineContext) -> Engine`. `load`, `warm_up`, `judge` and `close` are called on the
-engine's one worker thread and may block; `open` on any thread, beside them; those of its judge of
-words on another worker thread. The methods of a session are called on the server's event loop: see
-`Session.feed`.
+Threads and entry points: see `voxmesh_runtime.engine`. Beyond that rule, a new stream need not wait
+for the judgements of others: `open` is called on any thread; a session's methods are called on the
+server's event loop, see `Session.feed`; the judge of words has a thread of its own.
 """
 
 from __future__ import annotations
@@ -17,8 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from voxmesh_runtime import engine
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import ModelFacts
+from voxmesh_runtime.engine import ModelFacts
+from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.outcomes import Outcome
 
 
@@ -127,25 +127,12 @@ class WordJudge(Protocol):
         ...
 
 
-class Engine(Protocol):
+class Engine(engine.Engine[EngineInfo], Protocol):
     """The loaded models."""
-
-    @property
-    def info(self) -> EngineInfo:
-        """What the models are and can do; complete after `load`."""
-        ...
 
     @property
     def words(self) -> WordJudge | None:
         """Judges words beside the sound; None where the engine judges by sound alone."""
-        ...
-
-    def load(self) -> None:
-        """Fetch and load the models; does nothing when they are loaded."""
-        ...
-
-    def warm_up(self) -> None:
-        """Run once, so that the first caller does not pay for it."""
         ...
 
     def open(self, options: DetectionOptions) -> Session:
@@ -164,6 +151,6 @@ class Engine(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Free the models."""
-        ...
+
+Host: TypeAlias = EngineHost[Engine, EngineInfo]
+"""Owns a service's engine."""

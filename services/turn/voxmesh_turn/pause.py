@@ -15,12 +15,13 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.turn.v1 import turn_pb2
 from voxmesh_runtime import names
 from voxmesh_runtime.audio import Samples
+from voxmesh_runtime.batcher import Batcher
 from voxmesh_runtime.clock import WorkClock, duration
 from voxmesh_runtime.streams import StreamCall
 from voxmesh_runtime.telemetry import work_span
-from voxmesh_runtime.worker import Completed, Worker
-from voxmesh_turn.engine import EngineInfo, SpeechStopped, WordJudge
-from voxmesh_turn.words import Words, WordWorker
+from voxmesh_runtime.thread import Completed
+from voxmesh_turn.engine import Host, SpeechStopped, WordJudge
+from voxmesh_turn.words import WordBatcher, Words
 
 Request = turn_pb2.StreamingDetectRequest
 Response = turn_pb2.StreamingDetectResponse
@@ -43,12 +44,17 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The end-of-turn models of a service, on their workers."""
+    """The end-of-turn models of a service."""
 
-    worker: Worker[Samples, float]
-    info: EngineInfo
-    words: tuple[WordJudge, WordWorker] | None = None
+    batcher: Batcher[Samples, float]
+    host: Host
+    words: tuple[WordJudge, WordBatcher] | None = None
     """None where the sound alone is judged."""
+
+    @property
+    def sample_rate_hertz(self) -> int:
+        """Of the audio that the models hear."""
+        return self.host.info.sample_rate_hertz
 
 
 class Pause:
@@ -88,10 +94,9 @@ class Pause:
 
     async def judge(self) -> None:
         """Ask the model and tell its verdict, unless the pause ends first."""
-        facts = self._judge.info.facts
-        attributes = {names.ENGINE: facts.engine, names.GEN_AI_REQUEST_MODEL: facts.model}
+        attributes = self._judge.host.span_attributes
         with work_span(names.SPAN_TURN_DETECTION, self._parent, self._clock, attributes) as span:
-            span.set_attribute(names.AUDIO_S, len(self._stopped.turn) / self._judge.info.sample_rate_hertz)
+            span.set_attribute(names.AUDIO_S, len(self._stopped.turn) / self._judge.sample_rate_hertz)
             completed = await self._verdict()
             if completed is None:
                 return
@@ -120,7 +125,7 @@ class Pause:
     async def _verdict(self) -> Completed[float] | None:
         if self._ended:
             return None
-        self._run = asyncio.ensure_future(self._judge.worker.run(self._stopped.turn))
+        self._run = asyncio.ensure_future(self._judge.batcher.run(self._stopped.turn))
         try:
             # Only the run is cancelled by `end`, never a message that is being written.
             await asyncio.wait({self._run})

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
+from voxmesh_runtime.batcher import Batcher
 from voxmesh_runtime.clock import WorkClock
 from voxmesh_runtime.errors import Overloaded
-from voxmesh_runtime.worker import Worker
 from voxmesh_turn.engine import Transcript, WordJudge
 
 log = logging.getLogger(__name__)
 
-WordWorker = Worker[Transcript, float | None]
+WordBatcher: TypeAlias = Batcher[Transcript, float | None]
 
 
 class Words:
@@ -25,13 +26,15 @@ class Words:
 
     Args:
         judge: of the engine.
-        worker: its thread.
+        batcher: on its thread.
         on_judged: called when there is news, with the times of the judgement.
     """
 
-    def __init__(self, judge: WordJudge, worker: WordWorker, on_judged: Callable[[WorkClock], Awaitable[None]]) -> None:
+    def __init__(
+        self, judge: WordJudge, batcher: WordBatcher, on_judged: Callable[[WorkClock], Awaitable[None]]
+    ) -> None:
         self._judge = judge
-        self._worker = worker
+        self._batcher = batcher
         self._on_judged = on_judged
         self._newest = Transcript("")
         self._is_judging = False
@@ -74,7 +77,7 @@ class Words:
         if not transcript.text:
             return None
         try:
-            completed = await self._worker.run(transcript)
+            completed = await self._batcher.run(transcript)
         except Overloaded:
             # The sound alone judges too, and the stream need not end for it.
             log.warning("too many words wait to be judged; a turn is judged by its sound alone")

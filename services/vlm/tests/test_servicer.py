@@ -14,12 +14,13 @@ from google.protobuf import json_format, struct_pb2
 
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.engines import ModelFacts
-from voxmesh_runtime.testing import exchange, serving, wait_until
+from voxmesh_runtime.engine import ModelFacts
+from voxmesh_testing.engines import hosting
+from voxmesh_testing.pictures import ANSWER, CANCEL, Request, VlmExchange, analyze, draw, file_of, upload
+from voxmesh_testing.streams import exchange, serving, wait_until
 from voxmesh_vlm.engine import Analysis, AnalysisRequest, EngineInfo, Structured, Task, TextDelta, Truncated
 from voxmesh_vlm.servicer import VlmService
 from voxmesh_vlm.settings import VlmSettings
-from voxmesh_vlm.testing import ANSWER, CANCEL, Request, VlmExchange, analyze, draw, file_of, upload
 
 pytestmark = pytest.mark.unit
 
@@ -31,7 +32,7 @@ class Parrot:
     """Answers with the words of the prompt; some of them make it behave."""
 
     def __init__(self) -> None:
-        facts = ModelFacts("parrot-1", "parrot", "voxmesh-vlm", "Apache-2.0")
+        facts = ModelFacts("parrot-1", "Apache-2.0")
         self.info = EngineInfo(facts, frozenset({Task.ANSWER}), structured_results=True)
         self.open_analyses = 0
         self.most_open = 0
@@ -71,7 +72,7 @@ class Parrot:
 async def parrot_stream(**settings: Any) -> AsyncGenerator[tuple[VlmExchange, Parrot, Any]]:
     engine = Parrot()
     served = VlmSettings(engine="parrot", **settings)
-    async with serving(VlmService(engine, served), served) as (channel, _):
+    async with serving(VlmService(hosting("vlm", engine, served), served), served) as (channel, _):
         method = vlm_pb2_grpc.VisionLanguageServiceStub(channel).StreamingAnalyze
         async with exchange(method, CONFIG) as stream:
             await stream.until("ready")

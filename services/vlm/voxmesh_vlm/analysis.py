@@ -45,8 +45,7 @@ class Analysis:
 
 async def look(analysis: Analysis, call: StreamCall[Request, Response], looking: Looking) -> None:
     """Send the outputs of an analysis, until it is cancelled."""
-    facts = looking.info.facts
-    attributes = {names.ENGINE: facts.engine, names.GEN_AI_REQUEST_MODEL: facts.model}
+    attributes = looking.host.span_attributes
     with work_span(names.SPAN_VLM, analysis.trace_context, analysis.clock, attributes):
         if not analysis.cancelled:
             await _pass_on(analysis, call, looking)

@@ -3,14 +3,12 @@
     Engine   the loaded model, shared by all streams
      └─ analyze   an iterator of TextDelta | TextLine | Structured | Truncated, one analysis
 
-An engine's distribution has an entry point in the group `voxmesh.vlm.engines` that names a
-`create(EngineContext) -> Engine`. Every method, and every step of an iterator, is called on the
-engine's one worker thread.
+Threads and entry points: see `voxmesh_runtime.engine`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol, TypeAlias
@@ -18,7 +16,9 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from voxmesh_runtime.engines import ModelFacts
+from voxmesh_runtime import engine
+from voxmesh_runtime.engine import ModelFacts
+from voxmesh_runtime.host import EngineHost
 
 Picture: TypeAlias = npt.NDArray[np.uint8]
 """RGB, shape (height, width, 3), upright as its file says."""
@@ -43,6 +43,8 @@ class EngineInfo:
     """Keeps a JSON Schema."""
     alternatives: tuple[str, ...] = ()
     """Engines of this project that can do what this one cannot; empty where there are none."""
+    max_batch_size: int = 1
+    """Analyses that one step may hold; above 1 the engine is a `BatchingEngine`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,33 +93,35 @@ class Truncated:
 
 
 Output: TypeAlias = TextDelta | TextLine | Structured | Truncated
-Analysis: TypeAlias = Generator[Output, None, None]
+Analysis: TypeAlias = Iterator[Output]
 
 
-class Engine(Protocol):
+class Engine(engine.Engine[EngineInfo], Protocol):
     """The loaded model."""
-
-    @property
-    def info(self) -> EngineInfo:
-        """What the model is and can do; complete after `load`."""
-        ...
-
-    def load(self) -> None:
-        """Fetch and load the model."""
-        ...
-
-    def warm_up(self) -> None:
-        """Run once, so that the first caller does not pay for it."""
-        ...
 
     def analyze(self, request: AnalysisRequest) -> Analysis:
         """The outputs of one analysis, each as soon as it is there.
 
-        The generator is closed when the caller cancels; between two of its outputs those of other
+        A generator is closed when the caller cancels; between two of its outputs those of other
         streams may be made.
         """
         ...
 
-    def close(self) -> None:
-        """Free the model."""
+
+class BatchingEngine(Engine, Protocol):
+    """An engine that makes the next outputs of several analyses at once."""
+
+    def step(self, analyses: Sequence[Analysis]) -> Sequence[Output | None]:
+        """The next output of each of 1 to `max_batch_size` analyses; None where one is over.
+
+        Args:
+            analyses: what `analyze` gave.
+
+        Raises:
+            SomeFailed: of `voxmesh_runtime.batcher`; the others' outputs are in it.
+        """
         ...
+
+
+Host: TypeAlias = EngineHost[Engine, EngineInfo]
+"""Owns a service's engine."""

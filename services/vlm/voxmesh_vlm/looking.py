@@ -6,36 +6,26 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
 
 from voxmesh_runtime.clock import WorkClock
-from voxmesh_runtime.worker import Worker
-from voxmesh_vlm import engine as engines
-from voxmesh_vlm.engine import AnalysisRequest, Engine, EngineInfo, Output
+from voxmesh_vlm.engine import Analysis, AnalysisRequest, Host, Output
 from voxmesh_vlm.options import AnalysisOptions
 from voxmesh_vlm.pictures import decode
 
-VlmWorker = Worker[Any, Any]
-
 
 class Looking:
-    """The model and its worker.
+    """The model of a service.
 
     Args:
+        host: of the model, which is in memory while it looks.
         max_analyses: that hold decoded pictures at once; the others wait in order of arrival.
         max_pixels: of one analysis.
     """
 
-    def __init__(self, engine: Engine, worker: VlmWorker, max_analyses: int, max_pixels: int) -> None:
-        self._engine = engine
-        self._worker = worker
+    def __init__(self, host: Host, max_analyses: int, max_pixels: int) -> None:
+        self.host = host
         self._free = asyncio.Semaphore(max_analyses)
         self._max_pixels = max_pixels
-
-    @property
-    def info(self) -> EngineInfo:
-        """What the model can do."""
-        return self._engine.info
 
     async def outputs(
         self, files: Sequence[bytes], options: AnalysisOptions, clock: WorkClock
@@ -48,17 +38,15 @@ class Looking:
         began = time.monotonic()
         async with self._free:
             clock.queued_s += time.monotonic() - began
-            analysis = self._analysis(files, options)
-            try:
-                async with aclosing(self._worker.iterate(analysis)) as steps:  # pyright: ignore[reportArgumentType] # an async generator, though declared as an iterator
-                    async for step in steps:
-                        clock.worked(step.started_ns, step.compute_s, step.queued_s)
-                        yield step.result
-            finally:
-                # On the worker's thread, where the generator may still be in a step.
-                self._worker.post(analysis.close)
+            async with (
+                self.host.using() as stepper,
+                aclosing(stepper.iterate(lambda: self._analysis(files, options))) as steps,
+            ):
+                async for step in steps:
+                    clock.worked(step.started_ns, step.compute_s, step.queued_s, step.batch_size)
+                    yield step.result
 
-    def _analysis(self, files: Sequence[bytes], options: AnalysisOptions) -> engines.Analysis:
+    def _analysis(self, files: Sequence[bytes], options: AnalysisOptions) -> Analysis:
         request = AnalysisRequest(
             decode(files, self._max_pixels),
             options.task,
@@ -66,4 +54,4 @@ class Looking:
             options.response_schema,
             options.max_output_tokens,
         )
-        yield from self._engine.analyze(request)
+        return self.host.engine.analyze(request)

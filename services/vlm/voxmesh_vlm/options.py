@@ -12,7 +12,7 @@ from voxmesh.vlm.v1 import vlm_pb2
 from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument, Unimplemented
 from voxmesh_runtime.refusals import check_count, check_range
-from voxmesh_vlm.engine import EngineInfo, Task
+from voxmesh_vlm.engine import Host, Task
 
 MAX_PROMPT_CHARACTERS = 32_000
 MAX_SCHEMA_CHARACTERS = 100_000
@@ -32,7 +32,7 @@ class AnalysisOptions:
     max_output_tokens: int
 
 
-def analysis_options(analyze: vlm_pb2.Analyze, info: EngineInfo, default_tokens: int) -> AnalysisOptions:
+def analysis_options(analyze: vlm_pb2.Analyze, host: Host, default_tokens: int) -> AnalysisOptions:
     """The options of an `analyze`.
 
     Raises:
@@ -46,7 +46,7 @@ def analysis_options(analyze: vlm_pb2.Analyze, info: EngineInfo, default_tokens:
     tokens = analyze.max_output_tokens if analyze.HasField("max_output_tokens") else default_tokens
     check_range("analyze.max_output_tokens", tokens, 1, MAX_OUTPUT_TOKENS)
     schema = _schema(analyze.response_schema) if analyze.HasField("response_schema") else None
-    _require(info, task, wants_schema=schema is not None)
+    _require(host, task, wants_schema=schema is not None)
     return AnalysisOptions(task, analyze.prompt, schema, tokens)
 
 
@@ -72,8 +72,8 @@ def _schema(schema: struct_pb2.Struct) -> dict[str, Any]:
     return value
 
 
-def _require(info: EngineInfo, task: Task, *, wants_schema: bool) -> None:
-    engine = info.facts.engine
+def _require(host: Host, task: Task, *, wants_schema: bool) -> None:
+    engine, info = host.name, host.info
     advice = f"; use {' or '.join(info.alternatives)}" if info.alternatives else ""
     if task not in info.tasks:
         feature = f"TASK_{task.name}"

@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator
 import grpc
 
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
-from voxmesh_runtime.outcomes import ready
 from voxmesh_runtime.streams import AnyContext, StreamCall, Streams
 from voxmesh_vlm.analysis import Analysis, Request, Response
-from voxmesh_vlm.engine import Engine
-from voxmesh_vlm.looking import Looking, VlmWorker
+from voxmesh_vlm.engine import Host
+from voxmesh_vlm.looking import Looking
 from voxmesh_vlm.options import TASKS, analysis_options
 from voxmesh_vlm.schedule import Schedule
 from voxmesh_vlm.settings import VlmSettings
@@ -27,25 +26,23 @@ class VlmService(vlm_pb2_grpc.VisionLanguageServiceServicer):
 
     names = (vlm_pb2.DESCRIPTOR.services_by_name["VisionLanguageService"].full_name,)
 
-    def __init__(self, engine: Engine, settings: VlmSettings) -> None:
+    def __init__(self, host: Host, settings: VlmSettings) -> None:
         self.streams = Streams(settings)
-        self._engine = engine
+        self._host = host
         self._settings = settings
-        # Only its thread is used: analyses are stepped one by one, none is batched.
-        self._worker = VlmWorker(list, name="vlm")
-        self._looking = Looking(engine, self._worker, settings.max_analyses, settings.max_pixels)
+        self._looking = Looking(host, settings.max_analyses, settings.max_pixels)
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add the servicer."""
         vlm_pb2_grpc.add_VisionLanguageServiceServicer_to_server(self, server)
 
     async def start(self) -> None:
-        """Load and warm up the model on its worker."""
-        await self._worker.load(self._engine)
+        """Load and warm up the model."""
+        await self._host.start()
 
     async def stop(self) -> None:
         """Free the model."""
-        await self._worker.free(self._engine)
+        await self._host.stop()
 
     async def StreamingAnalyze(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
         self, request_iterator: AsyncIterator[Request], context: AnyContext
@@ -53,9 +50,8 @@ class VlmService(vlm_pb2_grpc.VisionLanguageServiceServicer):
         """Look at the pictures of one stream."""
         async with self.streams.open(request_iterator, context, Response) as call:
             config = (await call.config()).config
-            facts = self._engine.info.facts
-            facts.require_model(config.model)
-            await call.send(Response(ready=ready(facts.model, facts.engine, self._settings.host_name, [])))
+            self._host.facts.require_model(config.model)
+            await call.send(Response(ready=self._host.ready([])))
             schedule = Schedule(call, self._looking, self._settings.max_pending_analyses)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(schedule.run())
@@ -64,9 +60,9 @@ class VlmService(vlm_pb2_grpc.VisionLanguageServiceServicer):
     async def GetModelInfo(self, request: InfoRequest, context: AnyContext) -> InfoResponse:
         """Describe the loaded model."""
         del request, context
-        info = self._engine.info
+        info = self._host.info
         return InfoResponse(
-            model_info=info.facts.to_proto(self.streams),
+            model_info=self._host.model_info(self.streams),
             tasks=[number for number, task in TASKS.items() if task in info.tasks],
             structured_results=info.structured_results,
         )
@@ -80,7 +76,7 @@ class VlmService(vlm_pb2_grpc.VisionLanguageServiceServicer):
                 case "image_chunk":
                     uploads.add(request.image_chunk)
                 case "analyze":
-                    options = analysis_options(request.analyze, self._engine.info, self._settings.max_output_tokens)
+                    options = analysis_options(request.analyze, self._host, self._settings.max_output_tokens)
                     analysis = Analysis(index, uploads.take(), options, request.analyze.trace_context)
                     schedule.put(analysis)
                     index += 1

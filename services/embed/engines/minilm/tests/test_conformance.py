@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxmesh_embed.conformance import EmbedConformance
+from voxmesh_testing.embed import EmbedConformance
 
 pytestmark = pytest.mark.engine
 

@@ -10,7 +10,8 @@ import pytest
 from voxmesh_embed.engine import Engine, Text
 from voxmesh_embed_minilm.files import MODEL
 from voxmesh_embed_minilm.network import MAX_PADDED_TOKENS, runs
-from voxmesh_runtime.engines import EngineContext, load_engine
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_runtime.engines import load_engine
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.settings import ServerSettings
 

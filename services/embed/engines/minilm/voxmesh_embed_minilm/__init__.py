@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voxmesh_embed.engine import Engine
 from voxmesh_embed_minilm.engine import MiniLm
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 
 
 def create(context: EngineContext) -> Engine:

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from voxmesh_embed.engine import EngineInfo, Text, Vector
 from voxmesh_embed_minilm.files import MODEL, fetch, folder_source
 from voxmesh_embed_minilm.network import Network
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.models import ModelSource
 
 MAX_SEQUENCE = 256
@@ -84,8 +84,6 @@ def _shortened(ids: Sequence[int]) -> Sequence[int]:
 def _facts(source: ModelSource | None, device: str) -> ModelFacts:
     return ModelFacts(
         model=MODEL if source is None else str(source),
-        engine="minilm",
-        distribution="voxmesh-embed-minilm",
         license="Apache-2.0" if source is None else "unknown",
         device_reason="" if device in {"auto", "cpu"} else f"the engine runs on the CPU only, not on {device}",
         language_codes=("en",) if source is None else (),

@@ -19,15 +19,15 @@ import jiwer
 import numpy as np
 from faster_whisper import WhisperModel
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.memory import resident_bytes
-from voxmesh_stt.comparison import LIBRIVOX, Outcome, heading, plain, read_clips, row, served
-from voxmesh_stt.conformance_speech import RATE_HERTZ, Clip
 from voxmesh_stt.engine import RecognitionOptions, Step
 from voxmesh_stt.settings import SttSettings
 from voxmesh_stt_faster_whisper.engine import FasterWhisperEngine
 from voxmesh_stt_faster_whisper.settings import FasterWhisperSettings
 from voxmesh_stt_faster_whisper.sources import fetch, find_model
+from voxmesh_testing.comparison import LIBRIVOX, Outcome, heading, plain, read_clips, row, served
+from voxmesh_testing.speech import RATE_HERTZ, Clip
 
 CONTEXT = EngineContext(cache_dir=SttSettings().cache_dir, device="cpu")
 WIDTH = 52

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from voxmesh_runtime.audio import Samples, read_audio_file
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt.settings import SttSettings
 from voxmesh_stt_faster_whisper.decoding import Decoder, Piece
 from voxmesh_stt_faster_whisper.model import Encoded, Features, Generated, Model

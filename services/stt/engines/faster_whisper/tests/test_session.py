@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from voxmesh_runtime.audio import Samples, read_audio_file
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt.engine import RecognitionOptions, Session, Step, Transcript
 from voxmesh_stt.settings import SttSettings
 from voxmesh_stt_faster_whisper.engine import FasterWhisperEngine

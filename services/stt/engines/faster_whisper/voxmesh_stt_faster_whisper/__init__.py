@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt.engine import Engine
 from voxmesh_stt_faster_whisper.engine import FasterWhisperEngine
 from voxmesh_stt_faster_whisper.settings import FasterWhisperSettings

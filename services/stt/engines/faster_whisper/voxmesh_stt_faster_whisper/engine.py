@@ -10,7 +10,7 @@ import ctranslate2
 import numpy as np
 
 from voxmesh_runtime.devices import CPU, load_on_first
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.outcomes import Outcome, approximated
 from voxmesh_stt.engine import EngineInfo, RecognitionOptions, Step, Transcript
 from voxmesh_stt.utterances import DecodeRequest, Hypothesis, Utterances, UtteranceSession, latency_outcome
@@ -168,7 +168,5 @@ def _gpu() -> str | None:
 def _facts(choice: ModelChoice) -> ModelFacts:
     return ModelFacts(
         model=choice.name,
-        engine="faster_whisper",
-        distribution="voxmesh-stt-faster-whisper",
         license=choice.license,
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from voxmesh_runtime.audio import read_audio_file
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.memory import resident_bytes
 from voxmesh_stt.engine import Phrase, RecognitionOptions, Step
 from voxmesh_stt_indic_conformer.engine import IndicConformerEngine

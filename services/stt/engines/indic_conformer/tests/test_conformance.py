@@ -13,11 +13,11 @@ import pytest
 from voxmesh.common.v1 import common_pb2
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_runtime.audio import read_audio_file
-from voxmesh_runtime.engines import EngineContext
-from voxmesh_runtime.testing import exchange
-from voxmesh_stt.conformance import SttConformance
-from voxmesh_stt.conformance_speech import FINALIZE, Clip, Request, audio, finals
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt_indic_conformer.languages import LANGUAGES
+from voxmesh_testing.speech import FINALIZE, Clip, Request, audio, finals
+from voxmesh_testing.streams import exchange
+from voxmesh_testing.stt import SttConformance
 
 pytestmark = pytest.mark.engine
 
@@ -98,5 +98,4 @@ class TestCtc(_Words):
     """Every rule, with the cheaper decoder."""
 
     decoder = "ctc"
-    # The suite keeps engines loaded by model, and this one needs an engine of its own.
-    context = EngineContext(model=f"path:{DATA / 'words'}")
+    context = EngineContext(model=str(DATA / "words"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument
 from voxmesh_runtime.outcomes import Kind
 from voxmesh_stt.engine import Engine, Phrase, RecognitionOptions, Step

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_stt_indic_conformer import create
 from voxmesh_stt_indic_conformer.files import DEFAULT_MODEL, Decoder, find_model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt.engine import Engine
 from voxmesh_stt_indic_conformer.engine import IndicConformerEngine
 from voxmesh_stt_indic_conformer.settings import IndicConformerSettings

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from voxmesh_runtime.devices import load_on_first
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.errors import FailedPrecondition, VoxmeshError
 from voxmesh_runtime.outcomes import Outcome
 from voxmesh_stt.engine import EngineInfo, RecognitionOptions, Step, Transcript
@@ -43,8 +43,6 @@ class IndicConformerEngine:
         self.info = EngineInfo(
             ModelFacts(
                 model=context.model or DEFAULT_MODEL,
-                engine="indic_conformer",
-                distribution="voxmesh-stt-indic-conformer",
                 license=LICENSE,
                 language_codes=LANGUAGES,
             ),

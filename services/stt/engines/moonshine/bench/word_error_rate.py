@@ -19,12 +19,12 @@ import numpy as np
 from moonshine_voice import ModelArch
 from moonshine_voice.transcriber import Transcriber
 
-from voxmesh_runtime.engines import EngineContext
-from voxmesh_stt.comparison import LIBRIVOX, Outcome, heading, plain, read_clips, row, served
-from voxmesh_stt.conformance_speech import RATE_HERTZ, Clip
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt.engine import Engine
 from voxmesh_stt_moonshine import create
 from voxmesh_stt_moonshine.model import find_model
+from voxmesh_testing.comparison import LIBRIVOX, Outcome, heading, plain, read_clips, row, served
+from voxmesh_testing.speech import RATE_HERTZ, Clip
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.outcomes import Outcome, ignored
 from voxmesh_stt.engine import EngineInfo, RecognitionOptions, Step, Transcript
 from voxmesh_stt.utterances import DecodeRequest, Hypothesis, Utterances, UtteranceSession, latency_outcome
@@ -65,8 +65,6 @@ class MoonshineEngine:
 def _facts(model: str, license_name: str, device: str) -> ModelFacts:
     return ModelFacts(
         model=model,
-        engine="moonshine",
-        distribution="voxmesh-stt-moonshine",
         license=license_name,
         device_reason="" if device in {"auto", "cpu"} else f"the engine runs on the CPU only, not on {device}",
         language_codes=(LANGUAGE,),

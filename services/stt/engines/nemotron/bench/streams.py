@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from voxmesh_runtime.audio import Samples, read_audio_file
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.memory import resident_bytes
 from voxmesh_stt.engine import Phrase, RecognitionOptions, Step
 from voxmesh_stt_nemotron.engine import NemotronEngine

@@ -14,10 +14,10 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_runtime.audio import read_audio_file
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.engines import EngineContext
-from voxmesh_runtime.testing import exchange
-from voxmesh_stt.conformance import SttConformance
-from voxmesh_stt.conformance_speech import DISCARD, FINALIZE, RATE_HERTZ, Clip, audio, finals
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_testing.speech import DISCARD, FINALIZE, RATE_HERTZ, Clip, audio, finals
+from voxmesh_testing.streams import exchange
+from voxmesh_testing.stt import SttConformance
 
 pytestmark = pytest.mark.engine
 

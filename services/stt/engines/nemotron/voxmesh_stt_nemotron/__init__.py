@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt.engine import Engine
 from voxmesh_stt_nemotron.engine import NemotronEngine
 from voxmesh_stt_nemotron.settings import NemotronSettings

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from voxmesh_runtime.devices import load_on_first
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.models import ModelStore
 from voxmesh_stt.engine import EngineInfo, RecognitionOptions, Session, Step, Transcript
 from voxmesh_stt_nemotron.loading import accelerator, restore
@@ -50,8 +50,6 @@ class NemotronEngine:
         self._recognizer: Recognizer | None = None
         self._facts = ModelFacts(
             model=self._model.name,
-            engine="nemotron",
-            distribution="voxmesh-stt-nemotron",
             license=self._model.license,
             language_codes=settings.languages or languages_in_name(self._model.name),
         )

@@ -24,14 +24,14 @@ import numpy as np
 import psutil
 
 from voxmesh_runtime.audio import read_audio_file, wav_bytes
-from voxmesh_runtime.engines import EngineContext
-from voxmesh_stt.comparison import LIBRIVOX, Outcome, heading, plain, read_clips, row, served
-from voxmesh_stt.conformance_speech import RATE_HERTZ, Clip
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt.engine import RecognitionOptions, Step
 from voxmesh_stt_openai_audio.engine import OpenAiAudioEngine
 from voxmesh_stt_openai_audio.probe import spoken_sentence
 from voxmesh_stt_openai_audio.settings import OpenAiAudioSettings
 from voxmesh_stt_openai_audio.testing import transcription_server
+from voxmesh_testing.comparison import LIBRIVOX, Outcome, heading, plain, read_clips, row, served
+from voxmesh_testing.speech import RATE_HERTZ, Clip
 
 ROUNDS = 3
 WIDTH = 56

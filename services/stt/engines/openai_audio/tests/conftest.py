@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt_openai_audio.engine import OpenAiAudioEngine
 from voxmesh_stt_openai_audio.probe import spoken_sentence
 from voxmesh_stt_openai_audio.settings import OpenAiAudioSettings

@@ -14,15 +14,15 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_runtime.audio import read_audio_file
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.engines import EngineContext
-from voxmesh_runtime.testing import exchange
-from voxmesh_stt.conformance import SttConformance
-from voxmesh_stt.conformance_speech import DISCARD, FINALIZE, RATE_HERTZ, Clip, LoadedOnce, audio, finals
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt_openai_audio.engine import OpenAiAudioEngine
 from voxmesh_stt_openai_audio.probe import spoken_sentence
 from voxmesh_stt_openai_audio.settings import OpenAiAudioSettings
-from voxmesh_stt_openai_audio.testing import transcription_server
+from voxmesh_stt_openai_audio.testing import TranscriptionServer, transcription_server
 from voxmesh_stt_openai_audio.testing_recogniser import Recogniser
+from voxmesh_testing.speech import DISCARD, FINALIZE, RATE_HERTZ, Clip, audio, finals
+from voxmesh_testing.streams import exchange
+from voxmesh_testing.stt import SttConformance
 
 pytestmark = pytest.mark.engine
 
@@ -40,23 +40,20 @@ class TestOpenAiAudio(SttConformance):
     """Every rule, with real words from a real HTTP server that knows word times and events."""
 
     engine = "openai_audio"
-    engine_under_test: ClassVar[LoadedOnce]
+    server: ClassVar[TranscriptionServer]
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def _server(cls) -> Iterator[None]:
         recogniser = Recogniser()
-        with transcription_server(recogniser.answer, ["moonshine/tiny-en"]) as server:
-            settings = OpenAiAudioSettings(base_url=server.url, language_codes=("en", "fr"))
-            engine = OpenAiAudioEngine(EngineContext(), settings)
-            cls.engine_under_test = LoadedOnce(engine)
+        with transcription_server(recogniser.answer, ["moonshine/tiny-en"]) as cls.server:
             yield
-            engine.close()
         recogniser.close()
 
-    @property
-    def loaded(self) -> LoadedOnce:
-        return self.engine_under_test
+    def create(self) -> OpenAiAudioEngine:
+        """The engine before that server."""
+        settings = OpenAiAudioSettings(base_url=self.server.url, language_codes=("en", "fr"))
+        return OpenAiAudioEngine(EngineContext(), settings)
 
     def clips(self) -> tuple[Clip, Clip]:
         return _clips()

@@ -16,15 +16,16 @@ from google.rpc import error_details_pb2
 
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.conformance import FREED_WITHIN_S
-from voxmesh_runtime.engines import EngineContext
-from voxmesh_runtime.testing import Exchange, details, exchange, serving, wait_until
-from voxmesh_stt.conformance_speech import FINALIZE, PLAIN, Request, audio, finals
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt.servicer import SttService
 from voxmesh_stt.settings import SttSettings
 from voxmesh_stt_openai_audio.engine import OpenAiAudioEngine
 from voxmesh_stt_openai_audio.settings import OpenAiAudioSettings
 from voxmesh_stt_openai_audio.testing import Play, TranscriptionServer, fails, says, streams
+from voxmesh_testing.engines import hosting
+from voxmesh_testing.service import FREED_WITHIN_S
+from voxmesh_testing.speech import FINALIZE, PLAIN, Request, audio, finals
+from voxmesh_testing.streams import Exchange, details, exchange, serving, wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -49,7 +50,8 @@ async def _served(server: TranscriptionServer, **changes: Any) -> AsyncGenerator
         **changes,
     }
     settings = SttSettings(engine="openai_audio")
-    service = SttService(OpenAiAudioEngine(EngineContext(), OpenAiAudioSettings(**values)), settings)
+    engine = OpenAiAudioEngine(EngineContext(), OpenAiAudioSettings(**values))
+    service = SttService(hosting("stt", engine, settings), settings)
     async with serving(service, settings) as (channel, _):
         server.uploads.clear()
         yield stt_pb2_grpc.SpeechToTextServiceStub(channel).StreamingRecognize, service

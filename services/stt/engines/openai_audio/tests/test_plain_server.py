@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.batcher import SomeFailed
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import InvalidArgument
-from voxmesh_runtime.worker import SomeFailed
-from voxmesh_stt.conformance_speech import likeness
 from voxmesh_stt.engine import RecognitionOptions, Step
 from voxmesh_stt_openai_audio.engine import OpenAiAudioEngine
 from voxmesh_stt_openai_audio.settings import OpenAiAudioSettings
 from voxmesh_stt_openai_audio.testing import transcription_server
 from voxmesh_stt_openai_audio.testing_recogniser import Recogniser
+from voxmesh_testing.speech import likeness
 
 pytestmark = pytest.mark.engine
 

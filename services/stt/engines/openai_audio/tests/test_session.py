@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from voxmesh_runtime.audio import Samples
+from voxmesh_runtime.batcher import SomeFailed
 from voxmesh_runtime.errors import Overloaded, Unavailable
-from voxmesh_runtime.worker import SomeFailed
 from voxmesh_stt.engine import RecognitionOptions, Session, Step, Transcript
 from voxmesh_stt_openai_audio.engine import OpenAiAudioEngine
 from voxmesh_stt_openai_audio.testing import Play, TranscriptionServer, Upload, says, streams

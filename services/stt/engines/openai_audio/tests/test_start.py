@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition, Unavailable
 from voxmesh_stt_openai_audio import create
 from voxmesh_stt_openai_audio.engine import OpenAiAudioEngine

@@ -9,11 +9,11 @@ from typing import cast
 
 import numpy as np
 
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.batcher import SomeFailed
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.errors import VoxmeshError
 from voxmesh_runtime.loop_thread import LoopThread
 from voxmesh_runtime.upstreams import check_address
-from voxmesh_runtime.worker import SomeFailed
 from voxmesh_stt.engine import EngineInfo, RecognitionOptions, Step, Transcript
 from voxmesh_stt.utterances import DecodeRequest, Hypothesis, Utterances
 from voxmesh_stt_openai_audio.calls import Calls
@@ -128,8 +128,6 @@ class OpenAiAudioEngine:
     def _described(self, model: str, abilities: Abilities) -> EngineInfo:
         facts = ModelFacts(
             model=model,
-            engine="openai_audio",
-            distribution="voxmesh-stt-openai-audio",
             license=self._settings.license,
             device="upstream",
             device_reason="the model runs behind another server",

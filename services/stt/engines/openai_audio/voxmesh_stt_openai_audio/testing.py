@@ -10,7 +10,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any
 
-from voxmesh_runtime.testing_http import NOT_FOUND, Play, Received, ScriptedServer, fails, found
+from voxmesh_testing.http import NOT_FOUND, Play, Received, ScriptedServer, fails, found
 
 __all__ = ["Play", "TranscriptionServer", "Upload", "fails", "says", "streams", "transcription_server"]
 

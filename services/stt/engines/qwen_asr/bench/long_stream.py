@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 
 from voxmesh_runtime.audio import read_audio_file
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt.engine import RecognitionOptions, Step
 from voxmesh_stt_qwen_asr.engine import QwenAsrEngine
 from voxmesh_stt_qwen_asr.settings import QwenAsrSettings

@@ -14,13 +14,13 @@ import pytest
 from voxmesh.common.v1 import common_pb2
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_runtime.audio import read_audio_file
-from voxmesh_runtime.engines import EngineContext
-from voxmesh_runtime.testing import exchange, wait_until
-from voxmesh_stt.conformance import SttConformance
-from voxmesh_stt.conformance_speech import FINALIZE, Clip, LoadedOnce, Response, audio, finals
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt_qwen_asr.engine import QwenAsrEngine
 from voxmesh_stt_qwen_asr.settings import QwenAsrSettings
 from voxmesh_stt_qwen_asr.transformers_backend import TransformersTrack
+from voxmesh_testing.speech import FINALIZE, Clip, Response, audio, finals
+from voxmesh_testing.streams import exchange, wait_until
+from voxmesh_testing.stt import SttConformance
 
 pytestmark = pytest.mark.engine
 
@@ -38,21 +38,15 @@ def clip(word: str) -> Clip:
     return Clip(read_audio_file(DATA / f"{word}.flac")[0], word)
 
 
-@cache
-def engine() -> LoadedOnce:
-    """The checkpoint knows single words and short contexts: a second of silence ends an utterance here."""
-    settings = QwenAsrSettings(pause_s=1.0, interim_interval_s=0.2, interim_share=1.0, max_context_tokens=96)
-    return LoadedOnce(QwenAsrEngine(EngineContext(model=str(DATA / "words")), settings))
-
-
 class TestQwenAsr(SttConformance):
     """Every rule, with two spoken words."""
 
     engine = "qwen_asr"
 
-    @property
-    def loaded(self) -> LoadedOnce:
-        return engine()
+    def create(self) -> QwenAsrEngine:
+        """The checkpoint knows single words and short contexts: a second of silence ends an utterance here."""
+        settings = QwenAsrSettings(pause_s=1.0, interim_interval_s=0.2, interim_share=1.0, max_context_tokens=96)
+        return QwenAsrEngine(EngineContext(model=str(DATA / "words")), settings)
 
     def clips(self) -> tuple[Clip, Clip]:
         return clip("project"), clip("music")

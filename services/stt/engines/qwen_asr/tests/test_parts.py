@@ -13,7 +13,7 @@ from qwen_asr.core.transformers_backend.modeling_qwen3_asr import _get_feat_extr
 from qwen_asr.inference.utils import SUPPORTED_LANGUAGES
 
 from voxmesh_runtime.audio import Samples, read_audio_file
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import HubSnapshot, LocalPath, ModelUnavailableError
 from voxmesh_runtime.outcomes import Kind

@@ -15,7 +15,7 @@ import pytest
 from qwen_asr import Qwen3ASRModel
 
 from voxmesh_runtime.audio import Samples, read_audio_file
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_stt_qwen_asr import vllm_backend
 from voxmesh_stt_qwen_asr.backend import Speech

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.outcomes import Outcome, approximated, ignored
 from voxmesh_stt.engine import EngineInfo, RecognitionOptions, Step, Transcript, Word
 from voxmesh_stt.utterances import DecodeRequest, Hypothesis, Utterances, UtteranceSession, latency_outcome
@@ -124,8 +124,6 @@ class QwenAsrEngine:
 def _facts(checkpoint: Checkpoint, device: str = "cpu", reason: str = "", codes: tuple[str, ...] = ()) -> ModelFacts:
     return ModelFacts(
         model=checkpoint.name,
-        engine="qwen_asr",
-        distribution="voxmesh-stt-qwen-asr",
         license=checkpoint.license,
         device=device,
         device_reason=reason,

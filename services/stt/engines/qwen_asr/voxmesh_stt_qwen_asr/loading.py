@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from voxmesh_runtime.devices import CPU, OnDevice, load_on_first
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_stt_qwen_asr.aligner import Aligner
 from voxmesh_stt_qwen_asr.backend import Backend

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hibari import Hibari
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import ModelUnavailableError
 from voxmesh_runtime.outcomes import Kind

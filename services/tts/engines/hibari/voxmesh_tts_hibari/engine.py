@@ -9,7 +9,7 @@ import numpy as np
 from hibari import Hibari
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.outcomes import Outcome, applied, approximated
 from voxmesh_tts.engine import ClauseLimits, EngineInfo, SynthesisOptions, Voice
 from voxmesh_tts.silence import joined
@@ -37,8 +37,6 @@ class HibariEngine:
         voice = self._loaded_voice
         facts = ModelFacts(
             model=voice.model,
-            engine="hibari",
-            distribution="voxmesh-tts-hibari",
             license="Apache-2.0",
             device_reason=self._device_reason,
             language_codes=(voice.language_code,),

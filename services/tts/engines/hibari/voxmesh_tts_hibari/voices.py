@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hibari.voices import ASSETS, DEFAULT, VOICES
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import ModelStore, parse_source
 

@@ -24,7 +24,8 @@ import numpy as np
 import soxr
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext, load_engine
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_runtime.engines import load_engine
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_tts.clauses import ClauseCutter
 from voxmesh_tts.engine import Engine, SpokenWord, SynthesisOptions

@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from voxmesh_runtime.conformance import KeptLoaded
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.settings import ServerSettings
-from voxmesh_tts.engine import EngineInfo, Session, SynthesisOptions
 from voxmesh_tts_kokoro.engine import KokoroEngine
 from voxmesh_tts_kokoro.onnx_backend import vocabulary
 from voxmesh_tts_kokoro.settings import KokoroSettings
@@ -22,17 +20,6 @@ from voxmesh_tts_kokoro.torch_backend import read_model
 torch.set_num_threads(1)
 
 
-class LoadedOnce(KeptLoaded[KokoroEngine]):
-    """The engine, loaded for its first server and kept for the next ones."""
-
-    @property
-    def info(self) -> EngineInfo:
-        return self._engine.info
-
-    def open(self, options: SynthesisOptions) -> Session:
-        return self._engine.open(options)
-
-
 @pytest.fixture(scope="session")
 def cache_dir() -> Path:
     """Where weights are kept from one run to the next."""
@@ -40,10 +27,10 @@ def cache_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def kokoro(cache_dir: Path) -> LoadedOnce:
+def kokoro(cache_dir: Path) -> KokoroEngine:
     """The published model in int8, with one blend."""
     settings = KokoroSettings(backend="onnx", blends=("af_heart:0.6+bf_emma:0.4",))
-    engine = LoadedOnce(KokoroEngine(EngineContext(cache_dir=cache_dir), settings))
+    engine = KokoroEngine(EngineContext(cache_dir=cache_dir), settings)
     engine.load()
     return engine
 

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_tts.conformance import END, Request, TtsConformance, text
-from voxmesh_tts.engine import Engine
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_runtime.settings import ServerSettings
+from voxmesh_testing.tts import END, Request, TtsConformance, text
+from voxmesh_tts_kokoro.engine import KokoroEngine
+from voxmesh_tts_kokoro.settings import KokoroSettings
 
 pytestmark = pytest.mark.engine
 
@@ -16,17 +19,15 @@ pytestmark = pytest.mark.engine
 class TestKokoro(TtsConformance):
     """Short sentences, twice as fast as usual: the model takes half as long as they last."""
 
+    engine = "kokoro"
     sentence = "It is in Paris."
     other_sentence = "No."
     least_s = 0.3
 
-    @pytest.fixture(autouse=True)
-    def _loaded(self, kokoro: Engine) -> None:
-        self._kokoro = kokoro
-
-    def engine(self) -> Engine:
-        """The engine under test."""
-        return self._kokoro
+    def create(self) -> KokoroEngine:
+        """The engine with one blend."""
+        settings = KokoroSettings(backend="onnx", blends=("af_heart:0.6+bf_emma:0.4",))
+        return KokoroEngine(EngineContext(cache_dir=ServerSettings().cache_dir), settings)
 
     def config(self, **changes: Any) -> Request:
         """A config that every engine accepts."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_tts.engine import SpokenWord, SynthesisOptions
 from voxmesh_tts_kokoro.backend import HERTZ
 from voxmesh_tts_kokoro.engine import KokoroEngine

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.devices import OnDevice
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.outcomes import Outcome, applied, approximated
 from voxmesh_tts.engine import ClauseLimits, EngineInfo, SpokenWord, SynthesisOptions
 from voxmesh_tts.silence import audible, joined
@@ -49,8 +49,6 @@ class KokoroEngine:
         loaded, model = self._ready, self._context.model or MODEL
         facts = ModelFacts(
             model=model,
-            engine="kokoro",
-            distribution="voxmesh-tts-kokoro",
             license="Apache-2.0" if model == MODEL else "unknown",
             device=loaded.backend.device,
             device_reason=loaded.backend.reason,

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from voxmesh_runtime.devices import AUTO, CPU, OnDevice, load_on_first
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import HubSnapshot, ModelStore, WheelMember, parse_source
 from voxmesh_tts_kokoro.backend import Backend

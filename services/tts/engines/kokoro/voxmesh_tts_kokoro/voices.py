@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxmesh_runtime.errors import FailedPrecondition
-from voxmesh_tts.engine import Voice
+from voxmesh_tts.engine import Gender, Voice
 from voxmesh_tts_kokoro.backend import Style
 
 DEFAULT = "af_heart"
 _LANGUAGES = {"a": "en-US", "b": "en-GB"}
-"""By the first letter of a voice's name; the second is `f` for a female, `m` for a male voice."""
+"""By the first letter of a voice's name."""
+_GENDERS = {"f": Gender.FEMALE, "m": Gender.MALE}
+"""By the second."""
 
 Styles = NDArray[np.float16]
 """Row `n - 1` is for a text of `n` phonemes; 510 rows of 256 numbers."""
@@ -49,7 +51,7 @@ class Voices:
     @property
     def listed(self) -> tuple[Voice, ...]:
         """As the service lists them."""
-        return tuple(Voice(name, (language,)) for name, language in self._languages.items())
+        return tuple(Voice(name, (language,), _gender(name)) for name, language in self._languages.items())
 
     def style(self, voice: str, phonemes: int) -> Style:
         """How `voice` speaks a text of so many phonemes."""
@@ -92,6 +94,12 @@ def _share(blend: str, voice: str, colon: str, weight: str) -> Share:
     if not 0 < value < math.inf:
         raise FailedPrecondition("blends", blend, f"{weight!r} in blend {blend!r} is no weight; write one such as 0.6")
     return Share(voice, value)
+
+
+def _gender(name: str) -> Gender:
+    """What a voice sounds like; a blend, as all its voices do."""
+    genders = {_GENDERS[voice.voice[1]] for voice in parse_blend(name)} if "+" in name else {_GENDERS[name[1]]}
+    return genders.pop() if len(genders) == 1 else Gender.NEUTRAL
 
 
 def _load() -> dict[str, Styles]:

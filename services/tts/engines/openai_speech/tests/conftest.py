@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_tts_openai_speech.engine import OpenAiSpeechEngine
 from voxmesh_tts_openai_speech.settings import OpenAiSpeechSettings
 from voxmesh_tts_openai_speech.testing import SpeechServer, speech_server

@@ -7,10 +7,8 @@ from typing import ClassVar
 
 import pytest
 
-from voxmesh_runtime.conformance import KeptLoaded
-from voxmesh_runtime.engines import EngineContext
-from voxmesh_tts.conformance import END, TtsConformance, text
-from voxmesh_tts.engine import Engine
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_testing.tts import END, TtsConformance, text
 from voxmesh_tts_openai_speech.engine import OpenAiSpeechEngine
 from voxmesh_tts_openai_speech.settings import OpenAiSpeechSettings
 from voxmesh_tts_openai_speech.testing import SpeechServer, speech_server
@@ -19,37 +17,25 @@ from voxmesh_tts_openai_speech.testing_voice import VOICES, SpeakingVoice
 pytestmark = pytest.mark.engine
 
 
-class Kept(KeptLoaded[OpenAiSpeechEngine]):
-    """The engine, loaded once."""
-
-    def __init__(self, engine: OpenAiSpeechEngine) -> None:
-        super().__init__(engine)
-        self.load()
-        self.info = engine.info
-        self.open = engine.open
-
-
 class TestOpenAiSpeech(TtsConformance):
     """Every rule, with real words from a real HTTP server that lists its voice and heeds a speed."""
 
-    kept: ClassVar[Kept]
+    engine = "openai_speech"
     server: ClassVar[SpeechServer]
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def _server(cls) -> Iterator[None]:
         with speech_server(SpeakingVoice().answer, ["hibari"], VOICES) as cls.server:
-            engine = OpenAiSpeechEngine(EngineContext(), OpenAiSpeechSettings(base_url=cls.server.url))
-            cls.kept = Kept(engine)
             yield
-            engine.close()
 
-    def engine(self) -> Engine:
-        """The engine under test."""
-        return self.kept
+    def create(self) -> OpenAiSpeechEngine:
+        """The engine before that server."""
+        return OpenAiSpeechEngine(EngineContext(), OpenAiSpeechSettings(base_url=self.server.url))
 
     def test_the_server_is_described(self) -> None:
-        info = self.kept.info
+        self.loaded.load()
+        info = self.loaded.info
         assert (info.facts.model, info.facts.device, info.sample_rate_hertz) == ("hibari", "upstream", 24000)
         assert [(voice.name, voice.language_codes) for voice in info.voices] == [("af_heart", ("en-US",))]
 

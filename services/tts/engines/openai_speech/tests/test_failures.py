@@ -16,11 +16,12 @@ from google.rpc import error_details_pb2
 
 from voxmesh.tts.v1 import tts_pb2, tts_pb2_grpc
 from voxmesh_runtime.audio import AudioFormat
-from voxmesh_runtime.conformance import FREED_WITHIN_S
-from voxmesh_runtime.engines import EngineContext
-from voxmesh_runtime.testing import details, exchange, serving, wait_until
-from voxmesh_runtime.testing_http import Play, fails
-from voxmesh_tts.conformance import CANCEL, END, Request, Stream, samples_of, text
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_testing.engines import hosting
+from voxmesh_testing.http import Play, fails
+from voxmesh_testing.service import FREED_WITHIN_S
+from voxmesh_testing.streams import details, exchange, serving, wait_until
+from voxmesh_testing.tts import CANCEL, END, Request, Stream, samples_of, text
 from voxmesh_tts.engine import SynthesisOptions
 from voxmesh_tts.servicer import TtsService
 from voxmesh_tts.settings import TtsSettings
@@ -61,7 +62,8 @@ async def _served(server: SpeechServer, **changes: Any) -> AsyncGenerator[tuple[
         **changes,
     }
     settings = TtsSettings(engine="openai_speech")
-    service = TtsService(OpenAiSpeechEngine(EngineContext(), OpenAiSpeechSettings(**values)), settings)
+    engine = OpenAiSpeechEngine(EngineContext(), OpenAiSpeechSettings(**values))
+    service = TtsService(hosting("tts", engine, settings), settings)
     async with serving(service, settings) as (channel, _):
         server.requests.clear()
         yield tts_pb2_grpc.TextToSpeechServiceStub(channel).StreamingSynthesize, service

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition, Unavailable
 from voxmesh_runtime.outcomes import Kind
-from voxmesh_runtime.testing_http import Play, fails
+from voxmesh_testing.http import Play, fails
 from voxmesh_tts.engine import SynthesisOptions
 from voxmesh_tts_openai_speech import create
 from voxmesh_tts_openai_speech.engine import OpenAiSpeechEngine

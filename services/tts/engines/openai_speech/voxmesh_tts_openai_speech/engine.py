@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.loop_thread import LoopThread
 from voxmesh_runtime.outcomes import Outcome, applied, approximated, ignored
 from voxmesh_runtime.upstreams import check_address
@@ -62,8 +62,6 @@ class OpenAiSpeechEngine:
         limit = self._settings.max_input_characters
         facts = ModelFacts(
             model=connection.calls.server.model,
-            engine="openai_speech",
-            distribution="voxmesh-tts-openai-speech",
             license=self._settings.license,
             device="upstream",
             device_reason="the model runs behind another server",

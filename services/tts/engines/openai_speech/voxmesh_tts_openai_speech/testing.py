@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.testing_http import NOT_FOUND, Play, Received, ScriptedServer, found
+from voxmesh_testing.http import NOT_FOUND, Play, Received, ScriptedServer, found
 
 RATE_HERTZ = 24000
 

@@ -9,7 +9,7 @@ from hibari import Hibari
 from hibari.tts import MAX_PHONEMES
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.testing_http import Play, fails
+from voxmesh_testing.http import Play, fails
 from voxmesh_tts_openai_speech.testing import SpeechRequest, as_asked
 
 VOICES = {"voices": [{"id": "af_heart", "name": "af_heart", "language": "en-US"}]}

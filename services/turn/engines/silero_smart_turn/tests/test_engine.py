@@ -13,12 +13,14 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from voxmesh.common.v1 import common_pb2
 from voxmesh.turn.v1 import turn_pb2, turn_pb2_grpc
 from voxmesh_runtime import names
-from voxmesh_runtime.engines import EngineContext, load_engine
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_runtime.engines import load_engine
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import ModelUnavailableError
 from voxmesh_runtime.settings import ServerSettings
-from voxmesh_runtime.testing import exchange, serving
-from voxmesh_turn.conformance import messages, silence, speech, unfinished
+from voxmesh_testing.engines import hosting
+from voxmesh_testing.streams import exchange, serving
+from voxmesh_testing.turn import messages, silence, speech, unfinished
 from voxmesh_turn.engine import Engine
 from voxmesh_turn.pause import Request
 from voxmesh_turn.servicer import TurnService
@@ -77,7 +79,7 @@ async def test_judgements_are_spans_of_the_turn_that_the_caller_named() -> None:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     settings = TurnSettings()
     turn = [*messages(silence(0.3)), *messages(speech()), *messages(silence(0.5))]
-    async with serving(TurnService(engine(), settings), settings) as (channel, _):
+    async with serving(TurnService(hosting("turn", engine(), settings), settings), settings) as (channel, _):
         method = turn_pb2_grpc.TurnDetectionServiceStub(channel).StreamingDetect
         config = turn_pb2.TurnDetectionConfig(
             audio_format=common_pb2.AudioFormat(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_turn.conformance import RATE, silence, speech
+from voxmesh_testing.turn import RATE, silence, speech
 from voxmesh_turn.engine import DetectionOptions, Event, SpeechStarted, SpeechStopped
 from voxmesh_turn_silero_smart_turn.session import PRE_ROLL_S, SileroSession
 from voxmesh_turn_silero_smart_turn.voice import Detectors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_turn.engine import Engine
 from voxmesh_turn_silero_smart_turn.engine import SileroSmartTurn
 from voxmesh_turn_silero_smart_turn.settings import SileroSmartTurnSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import InvalidSourceError, ModelSource, ModelStore, parse_source
 from voxmesh_turn.engine import DetectionOptions, EngineInfo
@@ -75,8 +75,6 @@ def _facts(source: ModelSource, device: str, words: SmolWords | None) -> ModelFa
         model, license_name = f"{model}+{words.name}", f"{license_name} AND {words.license}"
     return ModelFacts(
         model=model,
-        engine="silero_smart_turn",
-        distribution="voxmesh-turn-silero-smart-turn",
         license=license_name,
         device_reason="" if device in {"auto", "cpu"} else f"the engine runs on the CPU only, not on {device}",
     )

@@ -16,7 +16,7 @@ from typing import Any
 
 from xllamacpp import CommonParams, Server  # pyright: ignore[reportAttributeAccessIssue] # compiled, untyped
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.language_tags import primary
 from voxmesh_runtime.models import SMOLLM2, InvalidSourceError, ModelSource, ModelStore, parse_source

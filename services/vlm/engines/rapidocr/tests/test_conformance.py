@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxmesh_vlm.conformance import VlmConformance
+from voxmesh_testing.vlm import VlmConformance
 
 pytestmark = pytest.mark.engine
 

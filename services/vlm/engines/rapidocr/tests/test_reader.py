@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Generator
 from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from voxmesh_runtime.engines import EngineContext, load_engine
+from voxmesh_runtime.engine import EngineContext
+from voxmesh_runtime.engines import load_engine
 from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_testing.pictures import draw
 from voxmesh_vlm.engine import AnalysisRequest, Engine, Task, TextLine
-from voxmesh_vlm.testing import draw
 from voxmesh_vlm_rapidocr.canvas import LONGEST_SIDE, Box, Canvas
 from voxmesh_vlm_rapidocr.layout import reading_order, text_corners
 
@@ -102,6 +104,7 @@ def test_c12_lines_that_run_through_a_wide_picture_are_read_whole(engine: Engine
 def test_the_first_lines_leave_before_the_last_are_read(engine: Engine) -> None:
     page = draw(*(f"Line {number}" for number in range(14)))
     analysis = engine.analyze(AnalysisRequest((np.asarray(page, np.uint8),), Task.READ_TEXT))
+    assert isinstance(analysis, Generator)
     assert isinstance(first := next(analysis), TextLine)
     assert first.text == "Line 0"
     analysis.close()

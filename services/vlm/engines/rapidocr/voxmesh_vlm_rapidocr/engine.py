@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.errors import FailedPrecondition, Unimplemented
 from voxmesh_vlm.engine import Analysis, AnalysisRequest, EngineInfo, Task
 from voxmesh_vlm_rapidocr.reader import Reader
@@ -57,8 +57,6 @@ class RapidOcrEngine:
 def _facts(device: str) -> ModelFacts:
     return ModelFacts(
         model=MODEL,
-        engine="rapidocr",
-        distribution="voxmesh-vlm-rapidocr",
         license="Apache-2.0",
         device_reason="" if device in {"auto", "cpu"} else f"the engine runs on the CPU only, not on {device}",
         language_codes=("zh", "ja", "en", "de", "fr", "es", "it", "pt", "nl", "pl", "cs", "sv", "da", "nb", "tr"),

@@ -21,9 +21,13 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.turn.v1 import turn_pb2, turn_pb2_grpc
 from voxmesh_runtime.audio import AudioFormat, Encoder, Encoding, Resampler, Samples, read_audio_file
 from voxmesh_runtime.clock import duration, seconds_of
-from voxmesh_runtime.conformance import FREED_WITHIN_S, StreamConformance
-from voxmesh_runtime.testing import details, exchange, serving, wait_until
+from voxmesh_testing.engines import EngineConformance
+from voxmesh_testing.service import FREED_WITHIN_S
+from voxmesh_testing.streams import details, exchange, serving, wait_until
+from voxmesh_turn.engine import Host
 from voxmesh_turn.pause import Request
+from voxmesh_turn.servicer import TurnService
+from voxmesh_turn.settings import TurnSettings
 
 RATE = 16000
 PLAIN = AudioFormat(Encoding.S16LE, RATE)
@@ -47,7 +51,7 @@ def silence(seconds: float) -> Samples:
 
 def speech() -> Samples:
     """The sentence."""
-    with as_file(files("voxmesh_turn") / "conformance.flac") as path:
+    with as_file(files("voxmesh_testing") / "sentence.flac") as path:
         return read_audio_file(path)[0]
 
 
@@ -84,8 +88,20 @@ def verdicts(responses: Sequence[Any]) -> list[turn_pb2.EndOfTurn]:
     return [response.end_of_turn for response in responses if response.HasField("end_of_turn")]
 
 
-class TurnConformance(StreamConformance):
-    """An engine's suite subclasses this and gives the service."""
+class TurnConformance(EngineConformance):
+    """Rules of detection beside those of every stream."""
+
+    slot = "turn"
+
+    def server_settings(self, **changes: Any) -> TurnSettings:
+        return TurnSettings(**{**self.settings, **changes})
+
+    def service_of(self, host: Host, settings: TurnSettings) -> TurnService:
+        return TurnService(host, settings)
+
+    async def model_info(self, channel: grpc.aio.Channel) -> common_pb2.ModelInfo:
+        answer = await turn_pb2_grpc.TurnDetectionServiceStub(channel).GetModelInfo(turn_pb2.GetModelInfoRequest())
+        return answer.model_info
 
     def method(self, channel: grpc.aio.Channel) -> Any:
         return turn_pb2_grpc.TurnDetectionServiceStub(channel).StreamingDetect

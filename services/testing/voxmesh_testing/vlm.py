@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import grpc
 import numpy as np
@@ -17,16 +17,11 @@ from google.protobuf import struct_pb2
 from google.rpc import error_details_pb2
 from PIL import Image, ImageOps
 
+from voxmesh.common.v1 import common_pb2
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.conformance import KeptLoaded, StreamConformance
-from voxmesh_runtime.engines import EngineContext, load_engine
-from voxmesh_runtime.settings import ServerSettings
-from voxmesh_runtime.testing import details, exchange, serving
-from voxmesh_vlm.engine import Analysis, AnalysisRequest, Engine, EngineInfo, Task
-from voxmesh_vlm.servicer import VlmService
-from voxmesh_vlm.settings import VlmSettings
-from voxmesh_vlm.testing import (
+from voxmesh_testing.engines import EngineConformance
+from voxmesh_testing.pictures import (
     ANSWER,
     CANCEL,
     MEBIBYTE,
@@ -42,46 +37,26 @@ from voxmesh_vlm.testing import (
     read,
     upload,
 )
+from voxmesh_testing.streams import details, exchange, serving
+from voxmesh_vlm.engine import Host, Task
+from voxmesh_vlm.servicer import VlmService
+from voxmesh_vlm.settings import VlmSettings
 
 
-class LoadedOnce(KeptLoaded[Engine]):
-    """An engine that is loaded for its first server and stays so for the next ones."""
-
-    @property
-    def info(self) -> EngineInfo:
-        """The engine's own."""
-        return self._engine.info
-
-    def analyze(self, request: AnalysisRequest) -> Analysis:
-        """The engine's own."""
-        return self._engine.analyze(request)
-
-
-_engines: dict[tuple[str, EngineContext], LoadedOnce] = {}
-
-
-class VlmConformance(StreamConformance):
+class VlmConformance(EngineConformance):
     """Rules of looking at pictures beside those of every stream."""
 
-    engine: ClassVar[str]
-    context: ClassVar[EngineContext | None] = None
-    """None takes the service's defaults."""
-
-    @property
-    def loaded(self) -> LoadedOnce:
-        """The engine under test."""
-        context = self.context or EngineContext.from_settings(self.server_settings())
-        key = (self.engine, context)
-        if key not in _engines:
-            _engines[key] = LoadedOnce(load_engine("vlm", self.engine)(context))
-        return _engines[key]
+    slot = "vlm"
 
     def server_settings(self, **changes: Any) -> VlmSettings:
         return VlmSettings(**{**self.settings, **changes})
 
-    def service(self, settings: ServerSettings) -> VlmService:
-        assert isinstance(settings, VlmSettings)
-        return VlmService(self.loaded, settings)
+    def service_of(self, host: Host, settings: VlmSettings) -> VlmService:
+        return VlmService(host, settings)
+
+    async def model_info(self, channel: grpc.aio.Channel) -> common_pb2.ModelInfo:
+        answer = await vlm_pb2_grpc.VisionLanguageServiceStub(channel).GetModelInfo(vlm_pb2.GetModelInfoRequest())
+        return answer.model_info
 
     def method(self, channel: grpc.aio.Channel) -> Any:
         return vlm_pb2_grpc.VisionLanguageServiceStub(channel).StreamingAnalyze

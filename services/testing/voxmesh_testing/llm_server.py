@@ -162,7 +162,7 @@ class RecordedUpstream:
             _write_json(writer, 200, {"object": "list", "data": data}, {})
 
     async def _answer(self, play: Play, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if play.status != 200:  # noqa: PLR2004 # OK
+        if play.status != 200:  # OK
             _write_json(writer, play.status, {} if play.error is None else play.error, play.headers)
             return
         writer.write(_head(200, {"Content-Type": play.content_type, "Transfer-Encoding": "chunked"}))

@@ -14,9 +14,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from voxmesh_runtime.batcher import Batcher, SomeFailed
 from voxmesh_runtime.errors import Overloaded, Unavailable
-from voxmesh_runtime.testing import wait_until
-from voxmesh_runtime.worker import SomeFailed, Worker
+from voxmesh_runtime.stepper import Stepper
+from voxmesh_runtime.thread import ModelThread
+from voxmesh_testing.streams import wait_until
 
 pytestmark = pytest.mark.unit
 
@@ -41,28 +43,27 @@ class Model:
 
 
 @asynccontextmanager
-async def working(max_batch_size: int = 4, max_waiting: int = 8) -> AsyncGenerator[tuple[Worker[int, int], Model]]:
+async def working(max_batch_size: int = 4, max_waiting: int = 8) -> AsyncGenerator[tuple[Batcher[int, int], Model]]:
     model = Model()
-    worker = Worker[int, int](
-        model.step, name="worker-under-test", max_batch_size=max_batch_size, max_waiting=max_waiting
-    )
+    thread = ModelThread("thread-under-test")
+    batcher = Batcher[int, int](thread, model.step, max_batch_size=max_batch_size, max_waiting=max_waiting)
     try:
-        yield worker, model
+        yield batcher, model
     finally:
         model.gate.set()
-        await worker.close()
+        await thread.close()
 
 
-async def busy(worker: Worker[int, int], model: Model, item: int = 0) -> asyncio.Task[object]:
+async def busy(batcher: Batcher[int, int], model: Model, item: int = 0) -> asyncio.Task[object]:
     """Start a step that lasts until the gate opens."""
-    task = asyncio.create_task(asyncio.wait_for(worker.run(item), 10))
+    task = asyncio.create_task(asyncio.wait_for(batcher.run(item), 10))
     await wait_until(model.begun.is_set)
     return task
 
 
-async def queue(worker: Worker[int, int], *items: int) -> list[asyncio.Task[int]]:
+async def queue(batcher: Batcher[int, int], *items: int) -> list[asyncio.Task[int]]:
     async def result(item: int) -> int:
-        return (await worker.run(item)).result
+        return (await batcher.run(item)).result
 
     tasks = [asyncio.create_task(result(item)) for item in items]
     await asyncio.sleep(0)
@@ -70,9 +71,9 @@ async def queue(worker: Worker[int, int], *items: int) -> list[asyncio.Task[int]
 
 
 async def test_what_waits_is_gathered_into_full_batches_in_order() -> None:
-    async with working() as (worker, model):
-        first = await busy(worker, model)
-        tasks = await queue(worker, 1, 2, 3, 4, 5)
+    async with working() as (batcher, model):
+        first = await busy(batcher, model)
+        tasks = await queue(batcher, 1, 2, 3, 4, 5)
         model.gate.set()
         assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10]
         await first
@@ -80,12 +81,12 @@ async def test_what_waits_is_gathered_into_full_batches_in_order() -> None:
 
 
 async def test_what_arrives_while_a_call_runs_is_gathered_too() -> None:
-    async with working() as (worker, model):
+    async with working() as (batcher, model):
         model.gate.set()
         entered, leave = threading.Event(), threading.Event()
-        call = asyncio.create_task(worker.call(lambda: (entered.set(), leave.wait(10))))
+        call = asyncio.create_task(batcher.thread.call(lambda: (entered.set(), leave.wait(10))))
         await wait_until(entered.is_set)
-        tasks = await queue(worker, 1) + await queue(worker, 2, 3)
+        tasks = await queue(batcher, 1) + await queue(batcher, 2, 3)
         leave.set()
         assert await asyncio.gather(*tasks) == [2, 4, 6]
         await call
@@ -93,9 +94,9 @@ async def test_what_arrives_while_a_call_runs_is_gathered_too() -> None:
 
 
 async def test_the_cost_of_a_batch_is_told_with_each_result() -> None:
-    async with working() as (worker, model):
-        first = await busy(worker, model)
-        waiting = [asyncio.create_task(worker.run(item)) for item in (1, 2)]
+    async with working() as (batcher, model):
+        first = await busy(batcher, model)
+        waiting = [asyncio.create_task(batcher.run(item)) for item in (1, 2)]
         await asyncio.sleep(0.05)
         model.gate.set()
         done = await asyncio.gather(*waiting)
@@ -106,9 +107,9 @@ async def test_the_cost_of_a_batch_is_told_with_each_result() -> None:
 
 
 async def test_an_item_that_fails_alone_leaves_its_batch_unharmed() -> None:
-    async with working() as (worker, model):
-        first = await busy(worker, model)
-        good, bad, also_good = await queue(worker, 1, -2, 3)
+    async with working() as (batcher, model):
+        first = await busy(batcher, model)
+        good, bad, also_good = await queue(batcher, 1, -2, 3)
         model.gate.set()
         assert (await good, await also_good) == (2, 6)
         with pytest.raises(ValueError, match="minus two"):
@@ -118,9 +119,9 @@ async def test_an_item_that_fails_alone_leaves_its_batch_unharmed() -> None:
 
 
 async def test_a_cancelled_item_never_reaches_the_model() -> None:
-    async with working() as (worker, model):
-        first = await busy(worker, model)
-        tasks = await queue(worker, 1, 2, 3)
+    async with working() as (batcher, model):
+        first = await busy(batcher, model)
+        tasks = await queue(batcher, 1, 2, 3)
         tasks[1].cancel()
         await asyncio.wait([tasks[1]])
         model.gate.set()
@@ -130,33 +131,33 @@ async def test_a_cancelled_item_never_reaches_the_model() -> None:
 
 
 async def test_cancelled_items_hold_no_room() -> None:
-    async with working(max_waiting=2) as (worker, model):
-        first = await busy(worker, model)
-        gone = await queue(worker, 1, 2)
+    async with working(max_waiting=2) as (batcher, model):
+        first = await busy(batcher, model)
+        gone = await queue(batcher, 1, 2)
         for task in gone:
             task.cancel()
         await asyncio.wait(gone)
-        tasks = await queue(worker, 3, 4)
+        tasks = await queue(batcher, 3, 4)
         model.gate.set()
         assert await asyncio.gather(*tasks) == [6, 8]
         await first
 
 
 async def test_one_item_too_many_is_refused_and_the_others_are_served() -> None:
-    async with working(max_waiting=2) as (worker, model):
-        first = await busy(worker, model)
-        tasks = await queue(worker, 1, 2)
+    async with working(max_waiting=2) as (batcher, model):
+        first = await busy(batcher, model)
+        tasks = await queue(batcher, 1, 2)
         with pytest.raises(Overloaded):
-            await worker.run(3)
+            await batcher.run(3)
         model.gate.set()
         assert await asyncio.gather(*tasks) == [2, 4]
         await first
 
 
 async def test_an_error_fails_its_batch_and_no_other() -> None:
-    async with working(max_batch_size=2) as (worker, model):
-        first = await busy(worker, model)
-        tasks = await queue(worker, 1, -1, 3, 4)
+    async with working(max_batch_size=2) as (batcher, model):
+        first = await busy(batcher, model)
+        tasks = await queue(batcher, 1, -1, 3, 4)
         model.gate.set()
         failed = await asyncio.gather(*tasks[:2], return_exceptions=True)
         assert [type(error) for error in failed] == [ValueError, ValueError]
@@ -176,39 +177,40 @@ def stop_iteration(_items: Sequence[int]) -> Sequence[int]:
 async def test_a_model_that_breaks_its_word_fails_the_item_instead_of_hanging_it(
     step: Callable[[Sequence[int]], Sequence[int]],
 ) -> None:
-    worker = Worker[int, int](step, name="liar")
+    batcher = Batcher[int, int](ModelThread("liar"), step)
     with pytest.raises(RuntimeError):
-        await asyncio.wait_for(worker.run(1), 5)
-    await worker.close()
+        await asyncio.wait_for(batcher.run(1), 5)
+    await batcher.thread.close()
 
 
 async def test_posted_functions_run_after_the_step_in_progress() -> None:
-    async with working() as (worker, model):
+    async with working() as (batcher, model):
         order: list[str] = []
-        first = await busy(worker, model)
-        worker.post(lambda: order.append(f"posted after {len(model.batches)}"))
+        first = await busy(batcher, model)
+        batcher.thread.post(lambda: order.append(f"posted after {len(model.batches)}"))
         assert order == []
         model.gate.set()
         await first
-        await worker.call(lambda: order.append("called"))
+        await batcher.thread.call(lambda: order.append("called"))
         assert order == ["posted after 1", "called"]
 
 
 async def test_a_posted_function_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async with working() as (worker, _):
+    async with working() as (batcher, _):
         with caplog.at_level(logging.ERROR):
-            worker.post(lambda: 1 / 0)
-            await worker.call(lambda: None)
+            batcher.thread.post(lambda: 1 / 0)
+            await batcher.thread.call(lambda: None)
     assert "posted function failed" in caplog.text
     assert "ZeroDivisionError" in caplog.text
 
 
 async def test_two_iterators_take_turns() -> None:
-    async with working() as (worker, _):
+    async with working() as (batcher, _):
         order: list[str] = []
+        stepper = Stepper(batcher.thread)
 
         async def consume(name: str) -> None:
-            async for completed in worker.iterate(iter(range(3))):
+            async for completed in stepper.iterate(lambda: iter(range(3))):
                 order.append(f"{name}{completed.result}")  # noqa: PERF401 # an extend takes no turns
 
         await asyncio.gather(consume("a"), consume("b"))
@@ -216,7 +218,7 @@ async def test_two_iterators_take_turns() -> None:
 
 
 async def test_a_generator_that_is_left_is_closed_on_the_models_thread() -> None:
-    async with working() as (worker, _):
+    async with working() as (batcher, _):
         closed_on: list[str] = []
 
         def numbers() -> Generator[int]:
@@ -225,19 +227,19 @@ async def test_a_generator_that_is_left_is_closed_on_the_models_thread() -> None
             finally:
                 closed_on.append(threading.current_thread().name)
 
-        steps = worker.iterate(numbers())
+        steps = Stepper(batcher.thread).iterate(numbers)
         await anext(steps)
         await steps.aclose()
-        await worker.call(lambda: None)
-        assert closed_on == ["worker-under-test"]
+        await batcher.thread.call(lambda: None)
+        assert closed_on == ["thread-under-test"]
 
 
 async def test_close_fails_what_waits_and_leaves_no_thread() -> None:
     before = threading.active_count()
-    async with working() as (worker, model):
-        first = await busy(worker, model)
-        tasks = await queue(worker, 1, 2)
-        closing = asyncio.create_task(worker.close())
+    async with working() as (batcher, model):
+        first = await busy(batcher, model)
+        tasks = await queue(batcher, 1, 2)
+        closing = asyncio.create_task(batcher.thread.close())
         failed = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(error) for error in failed] == [Unavailable, Unavailable]
         assert not closing.done()
@@ -246,32 +248,32 @@ async def test_close_fails_what_waits_and_leaves_no_thread() -> None:
         await first
         assert model.batches == [[0]]
         with pytest.raises(Unavailable):
-            await worker.run(3)
-        worker.post(lambda: pytest.fail("ran without its thread"))
+            await batcher.run(3)
+        batcher.thread.post(lambda: pytest.fail("ran without its thread"))
     assert threading.active_count() == before
 
 
-async def test_a_worker_that_did_nothing_has_no_thread_to_close() -> None:
+async def test_a_thread_that_did_nothing_has_no_thread_to_close() -> None:
     before = threading.active_count()
-    worker = Worker[int, int](list, name="unused")
+    thread = ModelThread("unused")
     assert threading.active_count() == before
-    await worker.close()
-    await worker.close()
+    await thread.close()
+    await thread.close()
 
 
-async def test_an_idle_worker_keeps_nothing_of_its_last_item() -> None:
+async def test_an_idle_thread_keeps_nothing_of_its_last_item() -> None:
     class Session:
         pass
 
-    worker = Worker[Session, None](lambda items: [None for _ in items], name="idle")
+    batcher = Batcher[Session, None](ModelThread("idle"), lambda items: [None for _ in items])
     session = Session()
     gone = weakref.ref(session)
-    await worker.run(session)
+    await batcher.run(session)
     del session
-    await worker.call(lambda: None)
+    await batcher.thread.call(lambda: None)
     gc.collect()
     assert gone() is None
-    await worker.close()
+    await batcher.thread.close()
 
 
 class Held:
@@ -289,18 +291,18 @@ class Held:
 
 
 async def test_a_session_left_while_it_is_opened_is_closed_all_the_same() -> None:
-    worker = Worker[int, int](list, name="held")
+    thread = ModelThread("held")
 
     async def hold() -> None:
-        async with worker.holding(Held):
+        async with thread.holding(Held):
             await asyncio.sleep(10)
 
     holder = asyncio.create_task(hold())
     await asyncio.sleep(0.05)
     holder.cancel()
     await asyncio.wait({holder})
-    await worker.call(lambda: None)
-    await worker.close()
+    await thread.call(lambda: None)
+    await thread.close()
     assert (Held.opened, Held.closed) == (1, 1)
 
 

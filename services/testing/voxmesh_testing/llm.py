@@ -16,8 +16,8 @@ from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.conformance import FREED_WITHIN_S, StreamConformance
-from voxmesh_runtime.testing import details, exchange, wait_until
+from voxmesh_testing.service import FREED_WITHIN_S, StreamConformance
+from voxmesh_testing.streams import details, exchange, wait_until
 
 Request = llm_pb2.StreamingGenerateRequest
 Message = llm_pb2.Message

@@ -14,11 +14,12 @@ import numpy as np
 
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_runtime.audio import AudioFormat, read_audio_file
-from voxmesh_runtime.testing import Exchange, exchange, serving
-from voxmesh_stt.conformance_speech import CHUNK_S, FINALIZE, RATE_HERTZ, Clip, Request, Response, audio, finals
 from voxmesh_stt.engine import Engine
 from voxmesh_stt.servicer import SttService
 from voxmesh_stt.settings import SttSettings
+from voxmesh_testing.engines import hosting
+from voxmesh_testing.speech import CHUNK_S, FINALIZE, RATE_HERTZ, Clip, Request, Response, audio, finals
+from voxmesh_testing.streams import Exchange, exchange, serving
 
 LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
 """Where the Debian package pocketsphinx-testdata puts five clips of LibriVox."""
@@ -62,7 +63,7 @@ async def served(engine: Engine, clips: Sequence[Clip], *, pause_s: float = 0.0,
     request = Request(config=stt_pb2.RecognitionConfig(**fields))  # pyright: ignore[reportArgumentType] # by the caller
     texts: list[str] = []
     waits_s: list[float] = []
-    async with serving(SttService(engine, settings), settings) as (channel, _):
+    async with serving(SttService(hosting("stt", engine, settings), settings), settings) as (channel, _):
         method = stt_pb2_grpc.SpeechToTextServiceStub(channel).StreamingRecognize
         cpu_s = time.process_time()
         for clip in clips:

@@ -8,8 +8,8 @@ import numpy as np
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.turn.v1 import turn_pb2, turn_pb2_grpc
-from voxmesh_runtime.testing import Exchange, exchange, serving
-from voxmesh_turn.conformance import TurnConformance, messages, silence, speech, verdicts
+from voxmesh_testing.streams import Exchange, exchange, serving
+from voxmesh_testing.turn import TurnConformance, messages, silence, speech, verdicts
 from voxmesh_turn.pause import Request
 
 WHOLE = "Can you tell me what the weather is like in Paris today?"

@@ -10,8 +10,6 @@ import numpy as np
 
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_runtime.audio import AudioFormat, Encoder, Encoding, Resampler, Samples
-from voxmesh_runtime.conformance import KeptLoaded
-from voxmesh_stt.engine import Engine, EngineInfo, RecognitionOptions, Session, Step, Transcript
 
 Request = stt_pb2.StreamingRecognizeRequest
 Response = stt_pb2.StreamingRecognizeResponse
@@ -30,20 +28,6 @@ class Clip:
 
     samples: Samples
     text: str
-
-
-class LoadedOnce(KeptLoaded[Engine]):
-    """An engine that is loaded for its first server and stays so for the next ones."""
-
-    @property
-    def info(self) -> EngineInfo:
-        return self._engine.info
-
-    def open(self, options: RecognitionOptions) -> Session:
-        return self._engine.open(options)
-
-    def step(self, steps: Sequence[Step]) -> Sequence[Sequence[Transcript]]:
-        return self._engine.step(steps)
 
 
 def audio(samples: Samples, chunk_s: float = CHUNK_S, audio_format: AudioFormat = PLAIN) -> list[Request]:

@@ -17,14 +17,12 @@ from google.rpc import error_details_pb2
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
-from voxmesh_embed.engine import Engine, EngineInfo, Text, Vector
+from voxmesh_embed.engine import Host
 from voxmesh_embed.servicer import EmbedService
 from voxmesh_embed.settings import EmbedSettings
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.conformance import KeptLoaded, StreamConformance
-from voxmesh_runtime.engines import EngineContext, load_engine
-from voxmesh_runtime.settings import ServerSettings
-from voxmesh_runtime.testing import Exchange, details, exchange, serving
+from voxmesh_testing.engines import EngineConformance
+from voxmesh_testing.streams import Exchange, details, exchange, serving
 
 Request = embed_pb2.StreamingEmbedRequest
 Response = embed_pb2.StreamingEmbedResponse
@@ -43,22 +41,6 @@ SENTENCES = (
 """Pairs of neighbours mean about the same."""
 
 
-class LoadedOnce(KeptLoaded[Engine]):
-    """An engine that is loaded for its first server and stays so for the next ones."""
-
-    @property
-    def info(self) -> EngineInfo:
-        """The engine's own."""
-        return self._engine.info
-
-    def embed(self, texts: Sequence[Text]) -> Sequence[Vector]:
-        """The engine's own."""
-        return self._engine.embed(texts)
-
-
-_engines: dict[tuple[str, EngineContext], LoadedOnce] = {}
-
-
 def batch(batch_id: int, *texts: str, **fields: Any) -> Request:
     """A batch of texts."""
     return Request(batch=embed_pb2.TextBatch(batch_id=batch_id, texts=texts, **fields))
@@ -69,30 +51,22 @@ def vectors(answer: embed_pb2.EmbeddingBatch) -> npt.NDArray[np.float64]:
     return np.array([embedding.values for embedding in answer.embeddings])
 
 
-class EmbedConformance(StreamConformance):
+class EmbedConformance(EngineConformance):
     """Rules of embedding beside those of every stream."""
 
-    engine: ClassVar[str]
-    context: ClassVar[EngineContext | None] = None
-    """None takes the service's defaults."""
+    slot = "embed"
     least_batch_cosine: ClassVar[float] = 0.999
     """Likeness of a text's vector alone and among others."""
-
-    @property
-    def loaded(self) -> LoadedOnce:
-        """The engine under test."""
-        context = self.context or EngineContext.from_settings(self.server_settings())
-        key = (self.engine, context)
-        if key not in _engines:
-            _engines[key] = LoadedOnce(load_engine("embed", self.engine)(context))
-        return _engines[key]
 
     def server_settings(self, **changes: Any) -> EmbedSettings:
         return EmbedSettings(**{**self.settings, **changes})
 
-    def service(self, settings: ServerSettings) -> EmbedService:
-        assert isinstance(settings, EmbedSettings)
-        return EmbedService(self.loaded, settings)
+    def service_of(self, host: Host, settings: EmbedSettings) -> EmbedService:
+        return EmbedService(host, settings)
+
+    async def model_info(self, channel: grpc.aio.Channel) -> common_pb2.ModelInfo:
+        answer = await embed_pb2_grpc.EmbeddingServiceStub(channel).GetModelInfo(embed_pb2.GetModelInfoRequest())
+        return answer.model_info
 
     def method(self, channel: grpc.aio.Channel) -> Any:
         return embed_pb2_grpc.EmbeddingServiceStub(channel).StreamingEmbed

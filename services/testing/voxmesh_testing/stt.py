@@ -21,37 +21,32 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_runtime.audio import AudioFormat, Encoding
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.conformance import StreamConformance
-from voxmesh_runtime.engines import EngineContext, load_engine
-from voxmesh_runtime.settings import ServerSettings
-from voxmesh_runtime.testing import Exchange, details, exchange, serving
-from voxmesh_stt.conformance_speech import (
+from voxmesh_stt.engine import Host
+from voxmesh_stt.servicer import SttService
+from voxmesh_stt.settings import SttSettings
+from voxmesh_testing.engines import EngineConformance
+from voxmesh_testing.speech import (
     CHUNK_S,
     DISCARD,
     FINALIZE,
     PLAIN,
     RATE_HERTZ,
     Clip,
-    LoadedOnce,
     Request,
     Response,
     audio,
     finals,
     likeness,
 )
-from voxmesh_stt.servicer import SttService
-from voxmesh_stt.settings import SttSettings
+from voxmesh_testing.streams import Exchange, details, exchange, serving
 
 SttExchange = Exchange[Request, Response]
 
-_engines: dict[tuple[str, str | None], LoadedOnce] = {}
 
-
-class SttConformance(StreamConformance):
+class SttConformance(EngineConformance):
     """Rules of recognition beside those of every stream."""
 
-    engine: ClassVar[str]
-    context: ClassVar[EngineContext] = EngineContext()
+    slot = "stt"
     least_likeness: ClassVar[float] = 0.7
     """Share of the clips' words that the model must get right."""
 
@@ -59,20 +54,15 @@ class SttConformance(StreamConformance):
     def clips(self) -> tuple[Clip, Clip]:
         """Two clips of 2 to 5 s that share few words."""
 
-    @property
-    def loaded(self) -> LoadedOnce:
-        """The engine under test."""
-        key = (self.engine, self.context.model)
-        if key not in _engines:
-            _engines[key] = LoadedOnce(load_engine("stt", self.engine)(self.context))
-        return _engines[key]
-
     def server_settings(self, **changes: Any) -> SttSettings:
         return SttSettings(**{**self.settings, **changes})
 
-    def service(self, settings: ServerSettings) -> SttService:
-        assert isinstance(settings, SttSettings)
-        return SttService(self.loaded, settings)
+    def service_of(self, host: Host, settings: SttSettings) -> SttService:
+        return SttService(host, settings)
+
+    async def model_info(self, channel: grpc.aio.Channel) -> common_pb2.ModelInfo:
+        answer = await stt_pb2_grpc.SpeechToTextServiceStub(channel).GetModelInfo(stt_pb2.GetModelInfoRequest())
+        return answer.model_info
 
     def method(self, channel: grpc.aio.Channel) -> Any:
         return stt_pb2_grpc.SpeechToTextServiceStub(channel).StreamingRecognize

@@ -1,4 +1,4 @@
-"""A service without a model, on which the runtime itself is tested: `python -m voxmesh_runtime.toy --help`.
+"""A service without a model, on which the runtime itself is tested: `python -m voxmesh_testing.toy --help`.
 
 Each text is "embedded" as its length. The text `fail` breaks its batch with an unknown error,
 `group` ends its stream from within a task group, `flood` is answered without end.
@@ -18,16 +18,17 @@ from pydantic_settings import CliApp
 from voxmesh.common.v1 import common_pb2
 from voxmesh.embed.v1 import embed_pb2, embed_pb2_grpc
 from voxmesh_runtime import names
+from voxmesh_runtime.batcher import Batcher
 from voxmesh_runtime.clock import WorkClock
 from voxmesh_runtime.commands import one_line_errors
-from voxmesh_runtime.errors import InvalidArgument, NotFound
+from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 from voxmesh_runtime.models import ModelError
 from voxmesh_runtime.outcomes import ready
 from voxmesh_runtime.server import serve
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.streams import AnyContext, StreamCall, Streams
 from voxmesh_runtime.telemetry import work_span
-from voxmesh_runtime.worker import Worker
+from voxmesh_runtime.thread import ModelThread
 
 Request = embed_pb2.StreamingEmbedRequest
 Response = embed_pb2.StreamingEmbedResponse
@@ -66,7 +67,7 @@ class ToyService(embed_pb2_grpc.EmbeddingServiceServicer):
         """Streams take their next message while this is set."""
         self.pause.set()
         self._settings = settings
-        self._worker = Worker[Sequence[str], list[int]](_lengths, name="toy")
+        self._batcher = Batcher[Sequence[str], list[int]](ModelThread("toy"), _lengths)
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add the servicer."""
@@ -74,13 +75,13 @@ class ToyService(embed_pb2_grpc.EmbeddingServiceServicer):
 
     async def start(self) -> None:
         """Load as slowly and as badly as the settings say."""
-        await self._worker.call(lambda: time.sleep(self._settings.load_s))
+        await self._batcher.thread.call(lambda: time.sleep(self._settings.load_s))
         if self._settings.load_error != "none":
             raise LOAD_ERRORS[self._settings.load_error]
 
     async def stop(self) -> None:
         """End the thread."""
-        await self._worker.close()
+        await self._batcher.thread.close()
 
     async def StreamingEmbed(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
         self, request_iterator: AsyncIterator[Request], context: AnyContext
@@ -93,6 +94,13 @@ class ToyService(embed_pb2_grpc.EmbeddingServiceServicer):
                 self.received += 1
                 await self._answer(call, request.batch)
                 await self.pause.wait()
+
+    async def StreamingRerank(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
+        self, request_iterator: object, context: AnyContext
+    ) -> None:
+        """Refuse: there is nothing to rank by."""
+        del request_iterator, context
+        raise FailedPrecondition("model", "toy", "the toy ranks nothing")
 
     async def GetModelInfo(self, request: InfoRequest, context: AnyContext) -> InfoResponse:  # noqa: N802 # contract's name
         """Describe the toy."""
@@ -112,7 +120,7 @@ class ToyService(embed_pb2_grpc.EmbeddingServiceServicer):
             case _:
                 clock = WorkClock.start()
                 with work_span(names.SPAN_EMBED, batch.trace_context, clock):
-                    done = await self._worker.run(batch.texts)
+                    done = await self._batcher.run(batch.texts)
                     clock.worked(done.started_ns, done.compute_s, done.queued_s, done.batch_size)
                 await call.send(_answered(batch, done.result, clock))
 

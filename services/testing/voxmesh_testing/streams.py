@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -135,6 +135,17 @@ async def wait_until(condition: Callable[[], bool], timeout_s: float = 5.0) -> N
             return
         await asyncio.sleep(0.01)
     raise AssertionError(f"not true within {timeout_s} s")
+
+
+async def wait_for(condition: Callable[[], Awaitable[bool]], timeout_s: float = 10.0) -> None:
+    """Ask until `condition()` gives true.
+
+    Raises:
+        AssertionError: it did not in time.
+    """
+    async with asyncio.timeout(timeout_s):
+        while not await condition():  # noqa: ASYNC110 # what is asked is no event
+            await asyncio.sleep(0.02)
 
 
 @dataclass(frozen=True, slots=True)

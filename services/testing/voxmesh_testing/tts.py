@@ -7,7 +7,6 @@ to a language that it speaks.
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -21,10 +20,10 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.tts.v1 import tts_pb2, tts_pb2_grpc
 from voxmesh_runtime.audio import AudioFormat, Decoder, Encoding, Samples
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.conformance import StreamConformance
 from voxmesh_runtime.settings import ServerSettings
-from voxmesh_runtime.testing import Exchange, details, exchange
-from voxmesh_tts.engine import Engine
+from voxmesh_testing.engines import EngineConformance
+from voxmesh_testing.streams import Exchange, details, exchange
+from voxmesh_tts.engine import Host
 from voxmesh_tts.servicer import TtsService
 from voxmesh_tts.settings import TtsSettings
 
@@ -55,8 +54,10 @@ def samples_of(responses: Sequence[Response], audio_format: AudioFormat, segment
     return np.concatenate([np.zeros(0, np.float32), *parts])
 
 
-class TtsConformance(StreamConformance):
+class TtsConformance(EngineConformance):
     """Rules of synthesis streams."""
+
+    slot = "tts"
 
     sentence: ClassVar[str] = "Paris is the capital of France."
     other_sentence: ClassVar[str] = "No, it is not."
@@ -64,18 +65,16 @@ class TtsConformance(StreamConformance):
     """Shortest and longest duration of `sentence` that is plausible, in seconds."""
     most_s: ClassVar[float] = 4.0
 
-    @abstractmethod
-    def engine(self) -> Engine:
-        """The engine under test; it may be the same, already loaded one every time."""
-
     def server_settings(self, **changes: Any) -> ServerSettings:
         """Settings of the server under test."""
         return TtsSettings(**{**self.settings, **changes})
 
-    def service(self, settings: ServerSettings) -> TtsService:
-        """The service under test."""
-        assert isinstance(settings, TtsSettings)
-        return TtsService(self.engine(), settings)
+    def service_of(self, host: Host, settings: TtsSettings) -> TtsService:
+        return TtsService(host, settings)
+
+    async def model_info(self, channel: grpc.aio.Channel) -> common_pb2.ModelInfo:
+        answer = await tts_pb2_grpc.TextToSpeechServiceStub(channel).GetModelInfo(tts_pb2.GetModelInfoRequest())
+        return answer.model_info
 
     def method(self, channel: grpc.aio.Channel) -> Any:
         """The slot's streaming method."""
@@ -102,7 +101,7 @@ class TtsConformance(StreamConformance):
 
     def output_format(self) -> AudioFormat:
         """The format of a stream that asks for none."""
-        return AudioFormat(sample_rate_hertz=self.engine().info.sample_rate_hertz)
+        return AudioFormat(sample_rate_hertz=self.loaded.info.sample_rate_hertz)
 
     async def test_a_sentence_becomes_audible_speech_of_plausible_length(self) -> None:
         responses = await self.spoken(text(self.sentence), END)
@@ -325,11 +324,11 @@ class TtsConformance(StreamConformance):
         async with self.served() as (method, _, _), exchange(method, self.config(voice="ಕ" * 8000)) as stream:
             error = await stream.failure()
             assert error.code() == grpc.StatusCode.NOT_FOUND
-            assert self.engine().info.voices[0].name in str(error.details())
+            assert self.loaded.info.voices[0].name in str(error.details())
             assert any(isinstance(detail, error_details_pb2.ResourceInfo) for detail in details(error))
 
     async def test_every_option_has_an_outcome(self) -> None:
-        voice = self.engine().info.voices[0]
+        voice = self.loaded.info.voices[0]
         options: dict[str, Any] = {
             "voice": voice.name,
             "language_code": voice.language_codes[0],
@@ -352,8 +351,8 @@ class TtsConformance(StreamConformance):
         assert info.model_info.model
         assert info.model_info.engine_version
         assert info.model_info.license
-        assert info.sample_rate_hertz == self.engine().info.sample_rate_hertz
-        assert [voice.name for voice in info.voices] == [voice.name for voice in self.engine().info.voices]
+        assert info.sample_rate_hertz == self.loaded.info.sample_rate_hertz
+        assert [voice.name for voice in info.voices] == [voice.name for voice in self.loaded.info.voices]
 
     async def refuses(self, stream: Stream, field: str, problem: str) -> None:
         """Check that the stream ends with INVALID_ARGUMENT that names `field` and `problem`."""

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from voxmesh.vlm.v1 import vlm_pb2
-from voxmesh_runtime.testing import Exchange
+from voxmesh_testing.streams import Exchange
 
 Request = vlm_pb2.StreamingAnalyzeRequest
 Response = vlm_pb2.StreamingAnalyzeResponse

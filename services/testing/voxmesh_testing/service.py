@@ -10,7 +10,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar
 
 import grpc
 import pytest
@@ -20,35 +20,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.server import RunningServer, Service
 from voxmesh_runtime.settings import ServerSettings
-from voxmesh_runtime.testing import Exchange, details, exchange, serving, wait_until
-from voxmesh_runtime.worker import Model
+from voxmesh_testing.streams import Exchange, details, exchange, serving, wait_until
 
 FREED_WITHIN_S = 1.0
 """Time in which a service frees what a vanished client held."""
-
-
-ModelT = TypeVar("ModelT", bound=Model)
-
-
-class KeptLoaded(Generic[ModelT]):
-    """An engine that is loaded for its first server and stays so for the next ones; a slot adds its own methods."""
-
-    def __init__(self, engine: ModelT) -> None:
-        self._engine = engine
-        self._loaded = False
-
-    def load(self) -> None:
-        """Load and warm up the first time."""
-        if not self._loaded:
-            self._engine.load()
-            self._engine.warm_up()
-            self._loaded = True
-
-    def warm_up(self) -> None:
-        """Done with `load`."""
-
-    def close(self) -> None:
-        """The next server needs the model."""
 
 
 class StreamConformance:
