@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 KUBERNETES = "1.37"
 """Version of the API whose schema must hold."""
 ENGINES = "k8s/components/default-engines"
+GPU = "k8s/components/gpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ def variants(root: Path) -> Iterator[Variant]:
     base, engines = root / "k8s/base", root / ENGINES
     for engine in sorted(root.glob("services/*/engines/*/kustomization.yaml")):
         slot = engine.parents[2].name
-        yield Variant(f"engine {slot}/{engine.parent.name}", base, (engines, engine.parent))
+        # A GPU engine needs the component behind it, as a host lists it; others do not notice it.
+        yield Variant(f"engine {slot}/{engine.parent.name}", base, (engines, engine.parent, root / GPU))
     optional = sorted(path for path in (root / "k8s/components").iterdir() if path != engines)
     for size in range(len(optional) + 1):
         for chosen in combinations(optional, size):

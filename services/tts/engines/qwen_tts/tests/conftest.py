@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from voxmesh_runtime.conformance import KeptLoaded
-from voxmesh_runtime.engines import EngineContext
-from voxmesh_tts.engine import EngineInfo, Session, SynthesisOptions
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_tts_qwen_tts.engine import QwenTtsEngine
 from voxmesh_tts_qwen_tts.model import QwenTts
 from voxmesh_tts_qwen_tts.testing import SHORT, write_checkpoint
@@ -18,31 +16,19 @@ from voxmesh_tts_qwen_tts.testing import SHORT, write_checkpoint
 torch.set_num_threads(1)
 
 
-class LoadedOnce(KeptLoaded[QwenTtsEngine]):
-    """The engine, loaded for its first server and kept for the next ones."""
-
-    @property
-    def info(self) -> EngineInfo:
-        return self._engine.info
-
-    def open(self, options: SynthesisOptions) -> Session:
-        return self._engine.open(options)
-
-
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folders by kind, and that of a small CustomVoice model."""
     folder = tmp_path_factory.mktemp("qwen-tts")
-    kinds = ("custom_voice", "voice_design", "base")
-    found = {kind: write_checkpoint(folder / kind, kind) for kind in kinds}
+    found = {kind: write_checkpoint(folder / kind, kind) for kind in ("custom_voice", "voice_design", "base")}
     return {**found, "small": write_checkpoint(folder / "small", "custom_voice", size="0b6")}
 
 
 @pytest.fixture(scope="session")
-def engines(checkpoints: dict[str, Path]) -> dict[str, LoadedOnce]:
+def engines(checkpoints: dict[str, Path]) -> dict[str, QwenTtsEngine]:
     """Loaded engines by kind."""
     found = {
-        kind: LoadedOnce(QwenTtsEngine(EngineContext(model=str(folder), device="cpu"), SHORT))
+        kind: QwenTtsEngine(EngineContext(model=str(folder), device="cpu"), SHORT)
         for kind, folder in checkpoints.items()
     }
     for engine in found.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Kind
 from voxmesh_tts.engine import Engine, SpokenWord, SynthesisOptions, VoiceReference
@@ -27,7 +28,8 @@ LOW, HIGH = recording(110), recording(440)
 
 def options_of(engine: Engine, **changes: Any) -> SynthesisOptions:
     voice = engine.info.voices[0]
-    return SynthesisOptions(**{"voice": voice.name, "language_code": "en", **changes})
+    plain = SynthesisOptions(voice.name, "en")
+    return replace(plain, **changes)
 
 
 def spoken(engine: Engine, text: str = TEXT, **changes: Any) -> Samples:
@@ -42,7 +44,7 @@ def same(one: Samples, other: Samples) -> bool:
 
 def test_a_model_with_speakers_lists_them_and_what_it_can_do(engines: dict[str, Engine]) -> None:
     info = engines["custom_voice"].info
-    assert [voice.name for voice in info.voices] == ["ryan", "eric", "someone", "vivian"]
+    assert [voice.name for voice in info.voices] == ["ryan", "someone", "eric", "vivian"]
     assert info.facts.language_codes == ("zh", "en")
     assert (info.instruction, info.voice_cloning, info.sample_rate_hertz) == (True, False, 24000)
 
@@ -50,7 +52,7 @@ def test_a_model_with_speakers_lists_them_and_what_it_can_do(engines: dict[str, 
 @pytest.mark.parametrize(
     ("kind", "voices", "instruction", "cloning"),
     [
-        ("small", ["ryan", "eric", "someone", "vivian"], False, False),
+        ("small", ["ryan", "someone", "eric", "vivian"], False, False),
         ("voice_design", ["designed"], True, False),
         ("base", ["recorded"], False, True),
     ],
@@ -155,7 +157,7 @@ def test_a_recording_is_encoded_once(engines: dict[str, Engine], monkeypatch: py
 
 
 def loaded_model(engine: Any) -> QwenTts:
-    return engine._engine._ready().model
+    return engine._ready().model
 
 
 def test_a_model_that_clones_needs_a_recording(engines: dict[str, Engine]) -> None:

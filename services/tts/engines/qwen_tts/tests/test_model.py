@@ -14,13 +14,13 @@ import pytest
 import torch
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_tts_qwen_tts.checkpoint import find_checkpoint
 from voxmesh_tts_qwen_tts.codec import ChunkDecoder, chunk_sizes
 from voxmesh_tts_qwen_tts.library import quiet
 from voxmesh_tts_qwen_tts.loading import load_model
-from voxmesh_tts_qwen_tts.model import Manner, QwenTts
+from voxmesh_tts_qwen_tts.model import Manner, QwenTts, dtype_of
 from voxmesh_tts_qwen_tts.talker import frames, prompt_of
 from voxmesh_tts_qwen_tts.testing import SHORT, recording
 
@@ -63,7 +63,7 @@ def generate(model: QwenTts, manner: Manner, **arguments: Any) -> Any:
 def test_frames_and_audio_are_those_of_the_package(
     models: dict[str, QwenTts], kind: str, transcript: str, arguments: dict[str, Any]
 ) -> None:
-    model, most = models[kind], 45
+    model, most = models[kind], 30
     manner = manner_of(model, transcript)
     torch.manual_seed(SEED)
     (whole,), hertz = generate(model, manner, max_new_tokens=most + 1, **arguments)
@@ -92,7 +92,11 @@ def test_audio_comes_after_four_frames_and_goes_on_to_the_end(models: dict[str, 
 
 def test_a_step_is_a_frame_and_nothing_is_computed_after_a_cancel(models: dict[str, QwenTts]) -> None:
     model, calls = models["custom_voice"], list[int]()
-    hook = model._package.model.talker.register_forward_hook(lambda *_: calls.append(1))
+
+    def count(*_: object) -> None:
+        calls.append(1)
+
+    hook = model._package.model.talker.register_forward_hook(count)
     try:
         pieces = model.speak(TEXT, manner_of(model))
         next(pieces)
@@ -143,7 +147,10 @@ def test_speaking_leaves_the_random_numbers_of_the_process_alone(models: dict[st
 
 
 def test_bfloat16_as_on_a_gpu_speaks_too(checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxmesh_tts_qwen_tts.model.dtype_of", lambda _: torch.bfloat16)
+    def on_gpu(_: str) -> torch.dtype:
+        return dtype_of("cuda:0")
+
+    monkeypatch.setattr("voxmesh_tts_qwen_tts.model.dtype_of", on_gpu)
     model = QwenTts(checkpoints["base"], "cpu", SHORT)
     assert model._package.model.dtype == model._codec.dtype == torch.bfloat16
     samples = np.concatenate(list(model.speak(OTHER, manner_of(model))))

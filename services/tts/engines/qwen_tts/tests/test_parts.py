@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument
 from voxmesh_runtime.models import ModelUnavailableError
+from voxmesh_tts.engine import Gender
 from voxmesh_tts.silence import joined
 from voxmesh_tts_qwen_tts import create
 from voxmesh_tts_qwen_tts.checkpoint import DEFAULT_MODEL, PUBLISHED, find_checkpoint
@@ -99,9 +100,9 @@ def test_languages_are_told_by_their_tags() -> None:
         (
             Kind.PRESET,
             {
+                "someone": ("en", "zh", "ko"),
                 "ryan": ("en", "zh", "ko"),
                 "vivian": ("zh", "en", "ko"),
-                "someone": ("en", "zh", "ko"),
                 "sohee": ("ko", "zh", "en"),
             },
         ),
@@ -114,8 +115,17 @@ def test_a_voice_has_its_own_language_first_and_english_ones_come_first(
 ) -> None:
     found = voices_of(kind, SPEAKERS, LANGUAGES)
     assert {voice.name: voice.language_codes for voice in found} == voices
-    if kind is Kind.PRESET:
-        assert found[0].name == "ryan"
+    assert [voice.name for voice in found] == list(voices)
+
+
+def test_the_gender_of_a_published_speaker_is_known() -> None:
+    found = {voice.name: voice.gender for voice in voices_of(Kind.PRESET, SPEAKERS, LANGUAGES)}
+    assert found == {
+        "someone": Gender.UNKNOWN,
+        "ryan": Gender.MALE,
+        "vivian": Gender.FEMALE,
+        "sohee": Gender.FEMALE,
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_tts.engine import Engine
 from voxmesh_tts_qwen_tts.engine import QwenTtsEngine
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.devices import OnDevice
-from voxmesh_runtime.engines import EngineContext, ModelFacts
+from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Outcome, applied, approximated, ignored
 from voxmesh_tts.engine import ClauseLimits, EngineInfo, SynthesisOptions, VoiceReference
@@ -42,8 +42,6 @@ class QwenTtsEngine:
         loaded, model = self._ready(), self._ready().model
         facts = ModelFacts(
             model=self._checkpoint.name,
-            engine="qwen_tts",
-            distribution="voxmesh-tts-qwen-tts",
             license=self._checkpoint.license,
             device=loaded.device,
             device_reason=loaded.reason,
@@ -73,7 +71,7 @@ class QwenTtsEngine:
     def warm_up(self) -> None:
         """Speak a word, with the voice of a tone where the model has none of its own."""
         info = self.info
-        tone = np.sin(np.arange(info.sample_rate_hertz, dtype=np.float32) / 20) / 4
+        tone: Samples = (np.sin(np.arange(info.sample_rate_hertz) / 20) / 4).astype(np.float32)
         reference = VoiceReference(tone, "") if info.voice_cloning else None
         voice = info.voices[0]
         session = self.open(SynthesisOptions(voice.name, voice.language_codes[0], voice_reference=reference))

@@ -6,7 +6,7 @@ import torch
 from safetensors import SafetensorError
 
 from voxmesh_runtime.devices import OnDevice, load_on_first
-from voxmesh_runtime.engines import EngineContext
+from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_tts_qwen_tts.checkpoint import Checkpoint
 from voxmesh_tts_qwen_tts.model import QwenTts

@@ -82,7 +82,7 @@ class _Steps:
     def __init__(self, talker: Any, prompt: Prompt) -> None:
         self._talker = talker
         self._prompt = prompt
-        self._processors = _processors(prompt.drawing, talker.device)
+        self._processors: Any = _processors(prompt.drawing, talker.device)
         self._cache = DynamicCache()
         self._length = 0
         self._output: Any = None

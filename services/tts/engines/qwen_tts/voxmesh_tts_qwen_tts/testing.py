@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,12 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import EncodecFeatureExtractor, Qwen2TokenizerFast
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_tts_qwen_tts import library as _library  # noqa: F401 # the package is imported without what it lacks
+from voxmesh_tts_qwen_tts.library import quiet
 from voxmesh_tts_qwen_tts.settings import QwenTtsSettings
 
-from qwen_tts.core.models import Qwen3TTSConfig, Qwen3TTSForConditionalGeneration  # isort: skip
-from qwen_tts.core.tokenizer_12hz.configuration_qwen3_tts_tokenizer_v2 import (  # isort: skip
-    Qwen3TTSTokenizerV2Config,
-)
-from qwen_tts.core.tokenizer_12hz.modeling_qwen3_tts_tokenizer_v2 import Qwen3TTSTokenizerV2Model  # isort: skip
+# After `library`, which imports the package without what it lacks.
+_models: Any = import_module("qwen_tts.core.models")
+_codec: Any = import_module("qwen_tts.core.tokenizer_12hz.modeling_qwen3_tts_tokenizer_v2")
 
 SHORT = QwenTtsSettings(max_frames_per_token=2, max_extra_frames=4)
 """Random weights seldom end by themselves: what they say is as long as their text allows."""
@@ -74,7 +73,15 @@ def write_checkpoint(folder: Path, kind: str, *, size: str = "1b7") -> Path:
     """
     tokenizer = _tokenizer()
     torch.manual_seed(0)
-    model = Qwen3TTSForConditionalGeneration(_config(tokenizer, kind, size))
+    with quiet():
+        _write_talker(folder, tokenizer, _config(tokenizer, kind, size))
+        _write_codec(folder / "speech_tokenizer")
+    (folder / "generation_config.json").write_text(json.dumps(_GENERATION))
+    return folder
+
+
+def _write_talker(folder: Path, tokenizer: Any, described: Any) -> None:
+    model = _models.Qwen3TTSForConditionalGeneration(described)
     for weight in model.parameters():
         if weight.dim() > 1:
             torch.nn.init.normal_(weight, std=0.3)
@@ -85,9 +92,6 @@ def write_checkpoint(folder: Path, kind: str, *, size: str = "1b7") -> Path:
     known = {*_SPEAKER_ENCODER, "mel_dim", "enc_kernel_sizes", "enc_dilations", "sample_rate"}
     config["speaker_encoder_config"] = {k: v for k, v in config["speaker_encoder_config"].items() if k in known}
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "generation_config.json").write_text(json.dumps(_GENERATION))
-    _write_codec(folder / "speech_tokenizer")
-    return folder
 
 
 def _tokenizer() -> Any:
@@ -104,7 +108,7 @@ def _tokenizer() -> Any:
     pad, _, end = _SPECIAL[:3]
     more = list(_SPECIAL[1:])
     return Qwen2TokenizerFast(
-        tokenizer_object=tokenizer, eos_token=end, pad_token=pad, unk_token=None, additional_special_tokens=more
+        tokenizer_object=tokenizer, eos_token=end, pad_token=pad, unk_token=pad, additional_special_tokens=more
     )
 
 
@@ -135,7 +139,7 @@ def _config(tokenizer: Any, kind: str, size: str) -> Any:
         "codec_language_id": {"chinese": _CODES + 30, "english": _CODES + 31, "sichuan_dialect": _CODES + 32},
         "code_predictor_config": {**predictor, "num_code_groups": GROUPS},
     }
-    return Qwen3TTSConfig(
+    return _models.Qwen3TTSConfig(
         talker_config=talker,
         speaker_encoder_config=_SPEAKER_ENCODER,
         tokenizer_type="qwen3_tts_tokenizer_12hz",
@@ -173,10 +177,10 @@ def _write_codec(folder: Path) -> None:
         "latent_dim": 32,
         "decoder_dim": 32,
     }
-    config = Qwen3TTSTokenizerV2Config(
+    config = _codec.Qwen3TTSTokenizerV2Config(
         encoder_config=encoder, decoder_config=decoder, encoder_valid_num_quantizers=GROUPS
     )
-    codec = Qwen3TTSTokenizerV2Model(config).eval()
+    codec = _codec.Qwen3TTSTokenizerV2Model(config).eval()
     for name, weight in codec.decoder.named_parameters():
         if name.endswith("embedding_sum"):
             torch.nn.init.normal_(weight)

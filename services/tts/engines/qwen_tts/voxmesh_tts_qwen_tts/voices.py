@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from voxmesh_tts.engine import Voice
+from voxmesh_tts.engine import Gender, Voice
 
 
 class Kind(StrEnum):
@@ -37,18 +37,18 @@ _TAGS = {
     "spanish": "es",
 }
 _DEFAULT = "en"
-_OWN = {
-    "aiden": "en",
-    "ryan": "en",
-    "dylan": "zh",
-    "eric": "zh",
-    "serena": "zh",
-    "uncle_fu": "zh",
-    "vivian": "zh",
-    "ono_anna": "ja",
-    "sohee": "ko",
+_PUBLISHED = {
+    "aiden": ("en", Gender.MALE),
+    "ryan": ("en", Gender.MALE),
+    "dylan": ("zh", Gender.MALE),
+    "eric": ("zh", Gender.MALE),
+    "serena": ("zh", Gender.FEMALE),
+    "uncle_fu": ("zh", Gender.MALE),
+    "vivian": ("zh", Gender.FEMALE),
+    "ono_anna": ("ja", Gender.FEMALE),
+    "sohee": ("ko", Gender.FEMALE),
 }
-"""Languages that the published speakers were recorded in; they speak the others too."""
+"""The published speakers by their card: the language that each was recorded in, and speaks best, and the gender."""
 
 
 def languages_by_tag(names: Iterable[str]) -> dict[str, str]:
@@ -60,12 +60,12 @@ def voices_of(kind: Kind, speakers: Iterable[str], languages: Mapping[str, str])
     """The voices, those who were recorded in English first."""
     match kind:
         case Kind.PRESET:
-            names = sorted(speakers, key=lambda name: _OWN.get(name) != _DEFAULT)
+            names = sorted(speakers, key=lambda name: _about(name)[0] != _DEFAULT)
         case Kind.DESIGN:
             names = [DESIGNED]
         case Kind.CLONE:
             names = [RECORDED]
-    return tuple(Voice(name, _own_first(_OWN.get(name, _DEFAULT), languages)) for name in names)
+    return tuple(_voice(name, languages) for name in names)
 
 
 def follows_instructions(kind: Kind, size: str) -> bool:
@@ -73,5 +73,10 @@ def follows_instructions(kind: Kind, size: str) -> bool:
     return kind is Kind.DESIGN or (kind is Kind.PRESET and size not in "0b6")
 
 
-def _own_first(own: str, tags: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(tags, key=lambda tag: tag != own))
+def _voice(name: str, tags: Iterable[str]) -> Voice:
+    own, gender = _about(name)
+    return Voice(name, tuple(sorted(tags, key=lambda tag: tag != own)), gender)
+
+
+def _about(name: str) -> tuple[str, Gender]:
+    return _PUBLISHED.get(name, (_DEFAULT, Gender.UNKNOWN))
