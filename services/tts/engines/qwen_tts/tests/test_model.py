@@ -67,12 +67,12 @@ def test_frames_and_audio_are_those_of_the_package(
     manner = manner_of(model, transcript)
     torch.manual_seed(SEED)
     (whole,), hertz = generate(model, manner, max_new_tokens=most + 1, **arguments)
-    talker = model._package.model.talker
+    talker = model.talker
     prompt = prompt_of(talker, lambda: generate(model, manner, **arguments))
     made = list(frames(talker, prompt, most, SEED))
     assert hertz == model.hertz
     assert len(made) * 1920 == len(whole)
-    decoder = ChunkDecoder(model._codec, None if manner.recording is None else manner.recording.ref_code)
+    decoder = ChunkDecoder(model.codec, None if manner.recording is None else manner.recording.ref_code)
     pieces, rest, sizes = [], made, chunk_sizes()
     while rest:
         size = next(sizes)
@@ -96,7 +96,7 @@ def test_a_step_is_a_frame_and_nothing_is_computed_after_a_cancel(models: dict[s
     def count(*_: object) -> None:
         calls.append(1)
 
-    hook = model._package.model.talker.register_forward_hook(count)
+    hook = model.talker.register_forward_hook(count)
     try:
         pieces = model.speak(TEXT, manner_of(model))
         next(pieces)
@@ -152,7 +152,7 @@ def test_bfloat16_as_on_a_gpu_speaks_too(checkpoints: dict[str, Path], monkeypat
 
     monkeypatch.setattr("voxmesh_tts_qwen_tts.model.dtype_of", on_gpu)
     model = QwenTts(checkpoints["base"], "cpu", SHORT)
-    assert model._package.model.dtype == model._codec.dtype == torch.bfloat16
+    assert model._package.model.dtype == model.codec.dtype == torch.bfloat16
     samples = np.concatenate(list(model.speak(OTHER, manner_of(model))))
     assert samples.dtype == np.float32
     assert np.isfinite(samples).all()

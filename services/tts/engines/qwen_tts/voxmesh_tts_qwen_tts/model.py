@@ -15,7 +15,7 @@ from voxmesh_tts_qwen_tts.codec import ChunkDecoder, chunk_sizes
 from voxmesh_tts_qwen_tts.library import Qwen3TTSModel, VoiceClonePromptItem, quiet
 from voxmesh_tts_qwen_tts.recordings import RecordedVoices
 from voxmesh_tts_qwen_tts.settings import QwenTtsSettings
-from voxmesh_tts_qwen_tts.talker import frames, prompt_of
+from voxmesh_tts_qwen_tts.talker import Prompt, frames, prompt_of
 from voxmesh_tts_qwen_tts.text import marks_of, most_frames, unmarked
 from voxmesh_tts_qwen_tts.trimming import NOTHING
 from voxmesh_tts_qwen_tts.voices import Kind, languages_by_tag
@@ -50,12 +50,13 @@ class QwenTts:
             )
         model = package.model.eval()
         self._package = package
-        self._codec = model.speech_tokenizer.model.eval()
+        self.talker: Any = model.talker
+        self.codec: Any = model.speech_tokenizer.model.eval()
         self._settings = settings
         self._marks = marks_of(package.processor.tokenizer.get_added_vocab())
         self.kind = Kind(model.tts_model_type)
         self.size: str = model.tts_model_size
-        self.hertz: int = self._codec.get_output_sample_rate()
+        self.hertz: int = self.codec.get_output_sample_rate()
         self.speakers = tuple(model.get_supported_speakers())
         self.languages = languages_by_tag(model.get_supported_languages())
         self.recorded = RecordedVoices(self._voice_of, settings.max_recordings)
@@ -66,15 +67,13 @@ class QwenTts:
 
     def speak(self, text: str, manner: Manner) -> Iterator[Samples]:
         """The audio of an unmarked text; one item a frame, most of them empty."""
-        with torch.inference_mode():
-            prompt = prompt_of(self._package.model.talker, lambda: self._generate(text, manner))
         tokens = len(self._package.processor.tokenizer(text)["input_ids"])
         recording = manner.recording
-        decoder = ChunkDecoder(self._codec, None if recording is None else recording.ref_code)
+        decoder = ChunkDecoder(self.codec, None if recording is None else recording.ref_code)
         sizes, waiting = chunk_sizes(), list[torch.Tensor]()
         size = next(sizes)
         most = most_frames(tokens, self._settings)
-        for frame in frames(self._package.model.talker, prompt, most, self._settings.seed):
+        for frame in frames(self.talker, self.prompt(text, manner), most, self._settings.seed):
             waiting.append(frame)
             if len(waiting) < size:
                 yield NOTHING
@@ -83,6 +82,11 @@ class QwenTts:
                 waiting, size = [], next(sizes)
         if waiting:
             yield decoder.decode(waiting)
+
+    @torch.inference_mode()
+    def prompt(self, text: str, manner: Manner) -> Prompt:
+        """What the talker reads of an unmarked text."""
+        return prompt_of(self.talker, lambda: self._generate(text, manner))
 
     def _generate(self, text: str, manner: Manner) -> None:
         match self.kind:
