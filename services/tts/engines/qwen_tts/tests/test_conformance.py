@@ -15,6 +15,7 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_runtime.audio import AudioFormat, Encoding, Samples
 from voxmesh_runtime.engine import EngineContext
+from voxmesh_testing.engines import KeptLoaded
 from voxmesh_testing.streams import exchange
 from voxmesh_testing.tts import END, Request, TtsConformance, samples_of, text
 from voxmesh_tts_qwen_tts.engine import QwenTtsEngine
@@ -87,10 +88,10 @@ class Cloning(TtsConformance):
     engine = "qwen_tts"
 
     def __init__(self, loaded: QwenTtsEngine) -> None:
-        self._engine = loaded
+        self._engine = KeptLoaded(loaded)
 
     @property
-    def loaded(self) -> QwenTtsEngine:
+    def loaded(self) -> KeptLoaded:
         """The engine under test."""
         return self._engine
 
