@@ -7,53 +7,25 @@ time, and espeak, which is GPL. Only its model is used here, so misaki is left o
 from __future__ import annotations
 
 import json
-import sys
 import warnings
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib import import_module
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
 
 from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_runtime.stand_ins import stand_ins
 from voxmesh_tts_kokoro.backend import Spoken, Stop, Style
 
-_MISAKI = ("misaki", "misaki.en", "misaki.espeak")
-
-
-@contextmanager
-def _without_misaki() -> Generator[None]:
-    before = {name: sys.modules.get(name) for name in _MISAKI}
-    for name in _MISAKI:
-        sys.modules[name] = _stand_in(name)
-    for name in _MISAKI[1:]:
-        setattr(sys.modules["misaki"], name.rpartition(".")[2], sys.modules[name])
-    try:
-        yield
-    finally:
-        for name, module in before.items():
-            if module is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = module
-
-
-def _stand_in(name: str) -> ModuleType:
-    module = ModuleType(name)
-    module.__spec__ = ModuleSpec(name, None)
-    module.__path__ = []
-    # Named by the annotations of the pipeline that is not used.
-    vars(module)["MToken"] = object
-    return module
-
+# The token's type is named by the annotations of the pipeline that is not used.
+_MISAKI: dict[str, dict[str, Any]] = {"misaki": {}, "misaki.en": {"MToken": object}, "misaki.espeak": {}}
 
 # Looks for what is installed, so it comes before anything stands in for a module.
 import_module("transformers")
-with _without_misaki():
+with stand_ins(_MISAKI):
     from kokoro import KModel
 
 
