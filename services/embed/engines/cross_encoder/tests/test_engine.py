@@ -45,11 +45,16 @@ def test_pairs_are_put_together_as_the_tokenizer_does_it() -> None:
     assert (read.count, read.truncated) == (7, False)
 
 
+def token(text: str) -> int:
+    """The number of a text that is one token."""
+    number = Tokenizer.from_file(str(DATA / "tokenizer.json")).token_to_id(text)
+    assert number is not None
+    return number
+
+
 def test_marks_in_a_text_are_only_characters() -> None:
     (read,) = Pairs(DATA / "tokenizer.json", 128).read([Pair("[SEP]", "[CLS] [MASK]")])
-    tokenizer = Tokenizer.from_file(str(DATA / "tokenizer.json"))
-    marks = [tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]", "[MASK]")]
-    assert [list(read.ids).count(mark) for mark in marks] == [1, 2, 0]
+    assert [read.ids.count(token(mark)) for mark in ("[CLS]", "[SEP]", "[MASK]")] == [1, 2, 0]
 
 
 @pytest.mark.parametrize(
@@ -60,8 +65,7 @@ def test_the_end_is_left_out_and_the_document_has_its_half(
     query: int, document: int, lengths: tuple[int, int], *, truncated: bool
 ) -> None:
     (read,) = Pairs(DATA / "tokenizer.json", 128).read([Pair("snow " * query, "rain " * document)])
-    tokenizer = Tokenizer.from_file(str(DATA / "tokenizer.json"))
-    counts = tuple(list(read.ids).count(tokenizer.token_to_id(word)) for word in ("snow", "rain"))
+    counts = tuple(read.ids.count(token(word)) for word in ("snow", "rain"))
     assert (counts, read.truncated) == (lengths, truncated)
 
 
