@@ -25,7 +25,7 @@ $(READY): requirements/dev.txt $(shell find protos services client -name pyproje
 	@touch $@
 
 .PHONY: engine
-engine: setup ## Make the environment of an engine that is not in the default set; ENGINES=name
+engine: setup ## Make the environments of engines that are not in the default set; ENGINES=name
 	$(BIN)/python tools/engine_env.py $(ENGINES)
 
 .PHONY: gen
@@ -37,8 +37,9 @@ gen-check: setup ## Prove that the committed stubs are fresh
 	$(BIN)/python tools/gen.py --check
 
 .PHONY: lock
-lock: setup ## Pin every environment again with hashes
+lock: setup ## Pin every environment again with hashes, and name the default engines where they are named
 	$(BIN)/python tools/lock.py
+	$(BIN)/python tools/defaults.py
 
 .PHONY: format
 format: setup ## Format code and protos
@@ -52,6 +53,7 @@ lint: setup gen-check ## Static checks: ruff, pyright, layers, buf, hadolint
 	ruff check .
 	$(BIN)/python tools/engine_env.py --types
 	$(BIN)/python tools/layers.py
+	$(BIN)/python tools/defaults.py --check
 	buf lint
 	buf format -d --exit-code
 	hadolint services/*/Dockerfile
@@ -72,7 +74,7 @@ test-default: setup ## The tests of the default set
 	$(BIN)/python -m pytest -m "not gpu" $(ARGS)
 
 .PHONY: test-engines
-test-engines: setup ## The tests of the other engines, each in its own environment; ENGINES=name to choose
+test-engines: setup ## The tests of the other engines, in their environments; ENGINES=name to choose
 	$(BIN)/python tools/engine_env.py --test $(ENGINES)
 
 .PHONY: test-unit
@@ -91,6 +93,10 @@ up: setup ## Start all services on loopback; Ctrl-C stops them
 bench: setup ## Measure the mesh against the same models in one process
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: prune
+prune: setup ## Remove engines' packages from the user's cache that no lock of this checkout names
+	$(BIN)/python tools/engine_env.py --prune
+
 .PHONY: clean
-clean: ## Remove the environment and everything built
+clean: ## Remove the environments and everything built; engines' packages stay in the user's cache (make prune)
 	rm -rf $(VENV) .venvs build dist .hypothesis .pytest_cache .ruff_cache

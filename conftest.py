@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
-from engine_env import optional_engines
+from environments import optional_engines
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

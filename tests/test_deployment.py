@@ -42,7 +42,7 @@ def deployment(service: str) -> str:
 
 
 def test_every_service_has_a_dockerfile() -> None:
-    starts_by_itself = {path.parent.name for path in (ROOT / "services").glob("*/voxmesh_*")} - {"runtime"}
+    starts_by_itself = {path.parent.name for path in (ROOT / "services").glob("*/voxmesh_*")} - {"runtime", "testing"}
     assert set(SERVICES) == starts_by_itself
 
 
@@ -333,3 +333,14 @@ def test_a_file_of_backends_that_does_not_arrive_is_found(name: str, copied: Pat
     result = check(copied, "host own")
     assert result.returncode == 1
     assert complaint in result.stderr
+
+
+def test_what_tests_need_is_in_no_container() -> None:
+    locks = [*ROOT.glob("services/**/requirements.txt"), ROOT / "requirements/default.txt"]
+    assert len(locks) > 10
+    assert not [
+        str(path) for path in locks if re.search(r"^(pytest|jiwer|hypothesis)\b", path.read_text(), re.MULTILINE)
+    ]
+    shipped = [path for path in ROOT.glob("services/**/voxmesh_*/**/*.py") if "testing" not in str(path)]
+    assert len(shipped) > 100
+    assert not [str(path) for path in shipped if "import pytest" in path.read_text()]

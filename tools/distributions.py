@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,25 @@ class Distribution:
     """Extras that its container holds, for an image cannot be given them later."""
     leave_out: tuple[str, ...] = ()
     """Packages that a dependency asks for and that it works without."""
+    overrides: tuple[str, ...] = ()
+    """Requirements that stand for whatever a dependency asks of the same package."""
+    environment: str = ""
+    """Engines that name one environment are tested together; one that names none, alone."""
+
+    @property
+    def is_engine(self) -> bool:
+        """True for an engine of a service."""
+        return self.path.parent.name == "engines"
+
+    @property
+    def image_requirements(self) -> set[str]:
+        """What its container holds on top of its dependencies."""
+        return {line for name in self.image_extras for line in self.extras[name]}
+
+    @property
+    def test_requirements(self) -> set[str]:
+        """What its tests alone need."""
+        return set(self.extras.get("test", ()))
 
 
 def read(path: Path) -> Distribution:
@@ -46,6 +66,8 @@ def read(path: Path) -> Distribution:
         tuple(own.get("source-only", ())),
         tuple(own.get("image-extras", ())),
         tuple(own.get("leave-out", ())),
+        tuple(own.get("overrides", ())),
+        own.get("environment", ""),
     )
 
 
@@ -55,28 +77,39 @@ def distributions() -> dict[str, Distribution]:
     return {found.name: found for found in map(read, (file.parent for file in files))}
 
 
-def requirements(wanted: list[Distribution], known: dict[str, Distribution]) -> set[str]:
+def requirements(wanted: Iterable[Distribution], known: Mapping[str, Distribution]) -> set[str]:
     """What `wanted` need from outside the project, through the project's own distributions."""
-    own = {found.name: found for distribution in wanted for found in with_own_distributions(distribution, known)}
-    return {line for found in own.values() for line in found.dependencies if _name(line) not in known}
+    own = with_own_distributions(wanted, known)
+    return foreign({line for found in own for line in found.dependencies}, known)
+
+
+def foreign(lines: Iterable[str], known: Mapping[str, Distribution]) -> set[str]:
+    """The requirements among `lines` that are no distribution of the project."""
+    return {line for line in lines if package(line) not in known}
 
 
 def with_own_distributions(
-    distribution: Distribution, known: dict[str, Distribution] | None = None
+    wanted: Iterable[Distribution], known: Mapping[str, Distribution], *, tested: bool = False
 ) -> list[Distribution]:
-    """A distribution after all distributions of the project that it needs."""
-    known = distributions() if known is None else known
+    """Distributions after all distributions of the project that they need; if `tested`, that their tests need too."""
     found: dict[str, Distribution] = {}
-    queue = [distribution]
-    while queue:
-        one = queue.pop()
-        if one.name not in found:
-            found[one.name] = one
-            queue += [known[name] for name in map(_name, one.dependencies) if name in known]
-    return list(reversed(found.values()))
+    entered: set[str] = set()
+
+    def visit(one: Distribution, lines: Iterable[str]) -> None:
+        entered.add(one.name)
+        for name in map(package, lines):
+            if name in known and name not in entered:
+                visit(known[name], known[name].dependencies)
+        found[one.name] = one
+
+    for one in wanted:
+        if one.name not in entered:
+            visit(one, (*one.dependencies, *(sorted(one.test_requirements) if tested else ())))
+    return list(found.values())
 
 
-def _name(requirement: str) -> str:
+def package(requirement: str) -> str:
+    """The package that a requirement is of."""
     return re.split(r"[\s<>=!~\[;]", requirement, maxsplit=1)[0]
 
 

@@ -31,8 +31,11 @@ class Dockerfile:
         text = (root / "services" / service / "Dockerfile").read_text()
         lines = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ").splitlines()
         pairs = tuple((word, rest.strip()) for word, _, rest in (line.partition(" ") for line in lines if line))
-        defaults = [rest.partition("=") for word, rest in pairs if word == "ARG"]
-        return cls(pairs, {name: value for name, _, value in defaults})
+        arguments: dict[str, str] = {}
+        for name, _, value in (rest.partition("=") for word, rest in pairs if word == "ARG"):
+            # A stage that only names an argument takes the default from before the first stage.
+            arguments[name] = value or arguments.get(name, "")
+        return cls(pairs, arguments)
 
     def all(self, word: str) -> list[str]:
         """What follows each `word`, with the arguments filled in."""

@@ -18,16 +18,16 @@ from voxmesh_client.bench.machine import Machine, load
 from voxmesh_client.bench.measuring import Pass, rounds
 from voxmesh_client.bench.problems import BenchUsage
 from voxmesh_client.bench.processes import NOT_MEASURED, Memory
-from voxmesh_client.bench.report import write_report
-from voxmesh_client.bench.results import Run, TargetResult, figures
+from voxmesh_client.bench.results import Run, TargetResult, figures, findings_of, metrics
 from voxmesh_client.bench.soak import Look, Soak
+from voxmesh_client.bench.stt_report import stt_report
 from voxmesh_client.bench.tables import Table
-from voxmesh_client.bench.verdicts import Verdict, exit_status, judge
+from voxmesh_client.bench.verdicts import Judgement, Verdict, exit_status, judge
 from voxmesh_client.bench.words import Score, score
 
 pytestmark = pytest.mark.unit
 
-SEED = read_gates("seed")
+SEED = read_gates("seed", metrics())
 SAID = "one two three four five six seven eight nine ten"
 CLIP = Clip(Path("clip.wav"), SAID, "here:1", "de", duration_s=10.0)
 MEMORY = Memory(rss_mib=1200.0, pss_mib=1000.0)
@@ -57,8 +57,12 @@ def result(name: str, *passes: Pass, device: str = "cpu") -> TargetResult:
 BASELINE = result("old", one_pass(heard(SAID.replace("one two", "x y"))))  # a fifth is wrong
 
 
+def judge_run(run: Run, gates: Gates) -> list[Judgement]:
+    return judge(findings_of(run), run.baseline, gates)
+
+
 def judged(candidate: TargetResult, gates: Gates | None = None) -> tuple[Verdict, list[bool]]:
-    judgement = judge(run_of(BASELINE, candidate), gates or SEED)[-1]
+    judgement = judge_run(run_of(BASELINE, candidate), gates or SEED)[-1]
     return judgement.verdict, [each.is_met for each in judgement.gates]
 
 
@@ -69,7 +73,7 @@ def test_all_criteria_of_the_seed_met_is_go() -> None:
 
 def test_a_gain_of_just_a_fifth_is_not_more_than_a_fifth() -> None:
     ten_wrong, eight_wrong = ([heard(SAID.replace("one", "x"))] * count + [heard()] * (20 - count) for count in (10, 8))
-    (judgement,) = judge(run_of(result("old", one_pass(*ten_wrong)), result("new", one_pass(*eight_wrong))), SEED)
+    (judgement,) = judge_run(run_of(result("old", one_pass(*ten_wrong)), result("new", one_pass(*eight_wrong))), SEED)
     gain = next(each for each in judgement.gates if each.gate.gain_above is not None)
     assert gain.value == pytest.approx(0.2)
     assert judged(result("new", one_pass(heard(SAID.replace("one two", "x y")))))[1][2] is False
@@ -108,7 +112,7 @@ def test_what_a_service_tells_of_itself_fills_in_for_what_cannot_be_seen() -> No
 def gates_of(tmp_path: Path, text: str) -> Gates:
     path = tmp_path / "gates.toml"
     path.write_text(text)
-    return read_gates(str(path))
+    return read_gates(str(path), metrics())
 
 
 def test_the_worst_pass_counts_unless_the_gate_names_one(tmp_path: Path) -> None:
@@ -121,7 +125,7 @@ def test_the_worst_pass_counts_unless_the_gate_names_one(tmp_path: Path) -> None
 
 def test_without_a_relative_gate_the_baseline_is_judged_too(tmp_path: Path) -> None:
     gates = gates_of(tmp_path, '[[gates]]\nmetric = "wer"\nat_most = 0.1\n')
-    judgements = judge(run_of(BASELINE, result("new", one_pass(heard()))), gates)
+    judgements = judge_run(run_of(BASELINE, result("new", one_pass(heard()))), gates)
     assert [each.verdict for each in judgements] == [Verdict.NO_GO, Verdict.GO]
     assert exit_status(judgements) == 1
     assert exit_status(judgements[1:]) == 0
@@ -129,7 +133,7 @@ def test_without_a_relative_gate_the_baseline_is_judged_too(tmp_path: Path) -> N
 
 def test_a_conditional_verdict_has_a_status_of_its_own() -> None:
     slow = result("new", one_pass(heard(taken_s=11.0)))
-    assert exit_status(judge(run_of(BASELINE, slow), SEED)) == 3
+    assert exit_status(judge_run(run_of(BASELINE, slow), SEED)) == 3
 
 
 @pytest.mark.parametrize(
@@ -137,7 +141,7 @@ def test_a_conditional_verdict_has_a_status_of_its_own() -> None:
     [
         ("gates = [", "is no TOML"),
         ("conditional_from = 2\n", "gates: Field required"),
-        ('[[gates]]\nmetric = "speed"\nbelow = 1', "gates.0: Value error, no metric 'speed'; known: wer, cer"),
+        ('[[gates]]\nmetric = "speed"\nbelow = 1', "gates.0.metric: Value error, no metric 'speed'; known: wer, cer"),
         ('[[gates]]\nmetric = "wer"', "exactly one of below, at_most"),
         ('[[gates]]\nmetric = "wer"\nbelow = 1\nabove = 0', "exactly one of below, at_most"),
         ('[[gates]]\nmetric = "wer"\nbelow = 1\npace = "slow"', "gates.0.pace"),
@@ -151,8 +155,8 @@ def test_wrong_gates_are_named(tmp_path: Path, text: str, complaint: str) -> Non
 
 
 def test_a_gates_file_that_is_missing_is_told_with_those_that_ship() -> None:
-    with pytest.raises(BenchUsage, match="give a file or one of: seed"):
-        read_gates("none.toml")
+    with pytest.raises(BenchUsage, match="give a file or one of: embed, seed, tts, vlm"):
+        read_gates("none.toml", metrics())
 
 
 def test_figures_of_a_pass() -> None:
@@ -212,7 +216,7 @@ def test_a_report_holds_every_figure_and_every_failure(tmp_path: Path) -> None:
     new = result("new", one_pass(heard(), heard(failure="stt: full")), one_pass(heard(delay_s=0.25), real_time=True))
     new.soak = soak_of([300, 310, 320, 330, 340, 350])
     run = run_of(BASELINE, new, TargetResult("none", problem="ended with status 1"))
-    markdown, data, plot = write_report(tmp_path, run, judge(run, SEED), SEED)
+    markdown, data, plot = stt_report(run, judge_run(run, SEED), SEED).write(tmp_path)
     text = markdown.read_text()
     assert "new, fast, 1 streams: 1 of 2 clips failed: stt: full" in text
     assert "- none: ended with status 1" in text

@@ -66,7 +66,7 @@ def test_wrong_targets_are_named(targets: list[str], engines: list[str], pythons
     assert complaint in str(caught.value)
 
 
-@pytest.mark.parametrize("verb", ["stt", "biasing"])
+@pytest.mark.parametrize("verb", ["stt", "biasing", "tts", "vlm", "embed"])
 def test_help_tells_exit_status_and_examples(verb: str) -> None:
     done = CliRunner().invoke(app, ["bench", verb, "--help"])
     assert done.exit_code == 0
@@ -87,6 +87,17 @@ def test_the_command_lists_bench() -> None:
         (("stt", "clips", "--engine", "moonshine", "--streams", "0"), "--streams 0: must be numbers"),
         (("stt", "clips", "--engine", "moonshine", "--baseline", "x"), "--baseline x: is none of the targets"),
         (("stt", "clips", "--engine", "moonshine", "--gates", "seed"), "give a second --engine or --target"),
+        (("tts", "--engine", "no_such"), "no .venvs/no_such"),
+        (("tts", "none.toml", "--engine", "hibari"), "give a file or one of: de, en, es, fr, hi, kn, zh"),
+        (("tts", "--engine", "hibari", "--streams", "x"), "--streams x: must be numbers"),
+        (("tts", "--engine", "hibari", "--voice", "kokoro=af_sky"), "'kokoro' is none of the targets: hibari"),
+        (("tts", "--engine", "hibari", "--recognizer", "no_such"), "--recognizer no_such: not installed here"),
+        (("tts", "--engine", "hibari", "--python", "kokoro=/x"), "--python names kokoro"),
+        (("embed", "--engine", "minilm", "--batch", "257"), "--batch 257: must be numbers from 1 to 256"),
+        (("embed", "none", "--engine", "minilm"), "give a file or one of: en"),
+        (("embed", "--engine", "minilm", "--gates", "tts"), "no metric 'real_time_factor'; known: texts_per_s"),
+        (("vlm", "none", "--engine", "rapidocr"), "give a file or one of: seed"),
+        (("vlm", "--engine", "minilm"), "--engine minilm: not installed here"),
         (("biasing", "none.toml", "--engine", "moonshine"), "none.toml: No such file or directory; give a file or one"),
         (("biasing", "--engine", "moonshine", "--expect", "poor=1"), "no context 'poor'; known: none, sparse"),
         (("biasing", "--engine", "moonshine", "--expect", "rich=2"), "must be CONTEXT=SHARE"),

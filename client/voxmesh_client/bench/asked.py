@@ -18,12 +18,11 @@ class Pace(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What both benchmarks share."""
+    """What the benchmarks of all slots share."""
 
     engines: Sequence[str]
     targets: Sequence[str]
     pythons: Sequence[str]
-    send_language: bool
     load_timeout_s: float
     out: Path | None
     json: bool
@@ -34,6 +33,7 @@ class SttAsked(Asked):
     """`voxmesh bench stt`."""
 
     corpus: Path
+    send_language: bool
     streams: str
     pace: Pace
     language: str
@@ -49,4 +49,47 @@ class BiasingAsked(Asked):
     """`voxmesh bench biasing`."""
 
     cases: str
+    send_language: bool
     expect: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparingAsked(Asked):
+    """Benchmarks of several targets beside one another, at several numbers of streams."""
+
+    streams: str
+    baseline: str | None
+    gates: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TtsAsked(ComparingAsked):
+    """`voxmesh bench tts`."""
+
+    texts: str
+    voices: Sequence[str]
+    rate: float | None
+    limit: int | None
+    recognizer: str
+    keep: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedAsked(ComparingAsked):
+    """`voxmesh bench embed`."""
+
+    pairs: str
+    batch: str
+    rounds: int
+    least_texts: int
+    direct: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VlmAsked(Asked):
+    """`voxmesh bench vlm`."""
+
+    cases: str
+    repeat: int
+    baseline: str | None
+    gates: str | None

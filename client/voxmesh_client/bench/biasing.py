@@ -9,8 +9,8 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh_client.bench.case_file import Cases
 from voxmesh_client.bench.clip import Clip
 from voxmesh_client.bench.corpus import read_samples
+from voxmesh_client.bench.each_target import View
 from voxmesh_client.bench.listening import Heard, Manner, listen
-from voxmesh_client.bench.runner import View
 from voxmesh_client.bench.server import Limits, NotLoaded, Server, serving
 from voxmesh_client.bench.targets import Target
 from voxmesh_client.bench.words import normalizer
@@ -90,7 +90,7 @@ async def _hear_all(result: BiasingResult, server: Server, clips: CaseClips, man
         done_s = 0.0
         with view.step(f"{result.name}: context {name}", seconds) as show:
             for clip in (*clips.clips, *clips.controls):
-                heard = await listen(server.service, clip, read_samples(clip), manner, context.biasing())
+                heard = await listen(server.mesh.speech_to_text, clip, read_samples(clip), manner, context.biasing())
                 (hearing.clips if len(hearing.clips) < len(clips.clips) else hearing.controls).append(heard)
                 done_s += clip.duration_s
                 show(done_s)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_client.bench.clip import Clip
 from voxmesh_client.bench.corpus import complete
-from voxmesh_client.bench.gate_file import problems_of
-from voxmesh_client.bench.problems import BenchUsage
+from voxmesh_client.bench.data_file import read_data
 
 SHIPPED = Path(__file__).with_name("cases")
 """Folder of the files that `voxmesh bench biasing` knows by name."""
@@ -98,19 +95,4 @@ def read_cases(name: str) -> tuple[Cases, Path]:
     Raises:
         BenchUsage: there is no such file, or it is wrong; the message names the place in it.
     """
-    shipped = SHIPPED / f"{name}.toml"
-    path = shipped if shipped.is_file() else Path(name)
-    try:
-        return Cases.model_validate(_parsed(path)), path
-    except OSError as error:
-        known = ", ".join(sorted(each.stem for each in SHIPPED.glob("*.toml")))
-        raise BenchUsage(f"{name}: {error.strerror}; give a file or one of: {known}") from None
-    except ValidationError as error:
-        raise BenchUsage(f"{path}: {'; '.join(problems_of(error))}") from None
-    except ValueError as error:  # TOML, JSON or UTF-8
-        raise BenchUsage(f"{path}: is no {'JSON' if path.suffix == '.json' else 'TOML'}: {error}") from None
-
-
-def _parsed(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8")
-    return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    return read_data(name, SHIPPED, Cases)

@@ -1,15 +1,14 @@
-"""Files of go/no-go gates: which figure must keep which limit."""
+"""Files of go/no-go gates: which figure of a benchmark must keep which limit."""
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from voxmesh_client.bench.problems import BenchUsage
-from voxmesh_client.bench.results import metrics
+from voxmesh_client.bench.data_file import read_data
 
 SHIPPED = Path(__file__).with_name("gates")
 """Folder of the files that `--gates` knows by name."""
@@ -31,11 +30,18 @@ class Gate(BaseModel):
     gain_above: float | None = None
     streams: int | None = Field(default=None, ge=1)
     pace: Literal["fast", "real-time"] | None = None
+    batch: int | None = Field(default=None, ge=1)
+
+    @field_validator("metric")
+    @classmethod
+    def _is_known(cls, metric: str, info: ValidationInfo) -> str:
+        known: Sequence[str] = info.context or ()
+        if metric not in known:
+            raise ValueError(f"no metric {metric!r}; known: {', '.join(known)}")
+        return metric
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.metric not in (known := metrics()):
-            raise ValueError(f"no metric {self.metric!r}; known: {', '.join(known)}")
         if sum(getattr(self, limit) is not None for limit in _LIMITS) != 1:
             raise ValueError(f"must have exactly one of {', '.join(_LIMITS)}")
         return self
@@ -44,6 +50,12 @@ class Gate(BaseModel):
     def limit(self) -> tuple[str, float]:
         """Its kind and its value."""
         return next((kind, value) for kind in _LIMITS if (value := getattr(self, kind)) is not None)
+
+    @property
+    def where(self) -> Mapping[str, int | str]:
+        """Which passes it is about, as `Measured.where`; empty is about all."""
+        told = {"streams": self.streams, "pace": self.pace, "batch": self.batch}
+        return {name: value for name, value in told.items() if value is not None}
 
     def keeps(self, value: float) -> bool:
         """True when a figure, or a gain, keeps the limit."""
@@ -64,8 +76,7 @@ class Gate(BaseModel):
 
     def __str__(self) -> str:
         kind, value = self.limit
-        where = [f"{self.streams} streams"] if self.streams else []
-        where += [self.pace] if self.pace else []
+        where = [value if isinstance(value, str) else f"{value} {name}" for name, value in self.where.items()]
         return " ".join([self.metric, kind.replace("_", " "), f"{value:g}", *(f"({each})" for each in where)])
 
 
@@ -84,25 +95,14 @@ class Gates(BaseModel):
         return any(gate.gain_above is not None for gate in self.gates)
 
 
-def read_gates(name: str) -> Gates:
+def read_gates(name: str, metrics: Sequence[str]) -> Gates:
     """The gates of a file, or of one that ships with the client, by its name.
+
+    Args:
+        name: of the file.
+        metrics: figures that the benchmark has.
 
     Raises:
         BenchUsage: there is no such file, or it is wrong; the message names the place in it.
     """
-    shipped = SHIPPED / f"{name}.toml"
-    path = shipped if shipped.is_file() else Path(name)
-    try:
-        return Gates.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        known = ", ".join(sorted(each.stem for each in SHIPPED.glob("*.toml")))
-        raise BenchUsage(f"--gates {name}: {error.strerror}; give a file or one of: {known}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BenchUsage(f"--gates {path}: is no TOML: {error}") from None
-    except ValidationError as error:
-        raise BenchUsage(f"--gates {path}: {'; '.join(problems_of(error))}") from None
-
-
-def problems_of(error: ValidationError) -> list[str]:
-    """What is wrong in a file, each with its place."""
-    return [f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors()]
+    return read_data(name, SHIPPED, Gates, option="--gates", context=tuple(metrics))[0]

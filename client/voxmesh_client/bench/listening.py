@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.stt.v1 import stt_pb2
+from voxmesh.tts.v1 import tts_pb2
 from voxmesh_client.bench.clip import Clip
 from voxmesh_client.bench.interims import Shown
 from voxmesh_client.errors import MeshError
 from voxmesh_client.sound import pcm
 from voxmesh_client.speech_to_text import Request, SpeechToText
 from voxmesh_runtime.audio import Encoder, Samples
+from voxmesh_runtime.clock import seconds_of
 
 _PATIENCE_S = 60.0
 _PATIENCE_RATIO = 20.0
@@ -31,6 +33,22 @@ class Manner:
     interim_results: bool = False
     send_language: bool = True
     """Tell the service the clip's language; else it detects."""
+    word_time_offsets: bool = False
+    """Ask where each word lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedWord:
+    """A word and where it lies, from the beginning of the audio."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+    @classmethod
+    def of(cls, word: stt_pb2.Word | tts_pb2.WordTiming) -> TimedWord:
+        """A word as a service tells it."""
+        return cls(word.text, seconds_of(word.start_offset), seconds_of(word.end_offset))
 
 
 @dataclass(slots=True)
@@ -45,6 +63,8 @@ class Heard:
     first_interim_s: float | None = None
     """From the beginning of the audio to the first interim result that has words."""
     results: list[Shown] = field(default_factory=list[Shown])
+    words: list[TimedWord] = field(default_factory=list[TimedWord])
+    """Of final results, where they were asked for and are known."""
     outcomes: Sequence[common_pb2.OptionOutcome] = ()
     """What `ready` told of each option."""
     failure: str = ""
@@ -98,6 +118,7 @@ async def listen(
             async for kind, response in stream.exchange(_requests(samples, rate_hertz, manner, clock)):
                 if kind == "result":
                     heard.results.append(_shown(response.result, clock.now_s))
+                    heard.words += map(TimedWord.of, response.result.words)
         _take_times(heard, clock.now_s, duration_s if manner.real_time else None)
     except MeshError as error:
         heard.failure = str(error)
@@ -109,6 +130,7 @@ def _config(clip: Clip, rate_hertz: int, manner: Manner, biasing: stt_pb2.Biasin
         audio_format=pcm(rate_hertz).to_proto(),
         language_codes=[clip.language] if manner.send_language and clip.language else [],
         interim_results=manner.interim_results,
+        word_time_offsets=manner.word_time_offsets,
         biasing=biasing,
     )
 

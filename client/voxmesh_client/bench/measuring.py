@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,8 @@ from voxmesh_client.bench.clip import Clip
 from voxmesh_client.bench.corpus import Corpus, read_samples
 from voxmesh_client.bench.interims import Stability, stability
 from voxmesh_client.bench.listening import Heard, Manner, listen
-from voxmesh_client.bench.processes import NOT_MEASURED, Memory, Watch
+from voxmesh_client.bench.metering import metered
+from voxmesh_client.bench.processes import NOT_MEASURED, Memory
 from voxmesh_client.bench.server import Server
 from voxmesh_client.bench.words import Score, score, total
 from voxmesh_client.health import Health, check_health
@@ -114,18 +114,12 @@ async def measure(
     """
     waiting = deque([*corpus.clips] * rounds(len(corpus.clips), streams))
     heard: list[Heard] = []
-    watch = Watch(server.watch.pid)
-    cpu_s, began = watch.cpu_s(), time.monotonic()
-    async with watch.watching(), asyncio.TaskGroup() as tasks:
+    async with metered(server) as cost, asyncio.TaskGroup() as tasks:
         for _ in range(streams):
             tasks.create_task(_hear_all(server, waiting, manner, heard, on_done))
-    taken_s = time.monotonic() - began
-    spent_s = _difference(watch.cpu_s(), cpu_s)
-    await asyncio.to_thread(watch.look)
-    memory = await server.memory(watch.peak)
     scores = await asyncio.to_thread(lambda: [score(each.clip.text, each.text, each.clip.language) for each in heard])
     steadiness = sum((stability(each.results) for each in heard if not each.failure), Stability())
-    return Pass(manner, streams, heard, scores, taken_s, spent_s, memory, steadiness)
+    return Pass(manner, streams, heard, scores, cost.taken_s, cost.cpu_s, cost.memory, steadiness)
 
 
 async def _hear_all(
@@ -149,8 +143,4 @@ async def warm_up(server: Server, corpus: Corpus, streams: int) -> None:
 
 async def _hear(server: Server, clip: Clip, manner: Manner) -> Heard:
     audio = await asyncio.to_thread(read_samples, clip)
-    return await listen(server.service, clip, audio, manner)
-
-
-def _difference(after: float | None, before: float | None) -> float | None:
-    return None if after is None or before is None else after - before
+    return await listen(server.mesh.speech_to_text, clip, audio, manner)

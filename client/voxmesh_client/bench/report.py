@@ -1,64 +1,67 @@
-"""A run written down: Markdown for people, JSON for programs, a plot for both."""
+"""A benchmark written down: tables for the terminal, Markdown for people, JSON for programs, a plot."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from voxmesh_client.bench.gate_file import Gates
-from voxmesh_client.bench.plot import write_plot
-from voxmesh_client.bench.results import Run, to_json
-from voxmesh_client.bench.stt_tables import failures, stt_tables
-from voxmesh_client.bench.tables import MISSING
+from voxmesh_client.bench.machine import Machine
+from voxmesh_client.bench.tables import Table
 from voxmesh_client.bench.verdicts import Judgement
 
-_METHOD = f"""## How it was measured
 
-- Targets one after another, each alone; a new stream for each clip; the first clip once on each stream beforehand, not
-  counted. A corpus that is short for its streams is heard several times, always whole.
-- WER and CER by jiwer over all words of a pass, after Whisper's normaliser (English for `en`, else the basic one with
-  marks kept; without spaces in the language each character is a word). A clip that failed counts as one of which
-  nothing was heard.
-- Real-time factor: seconds a stream takes for a second of its audio, first sample to final, when sent as fast as the
-  service takes it. Throughput: seconds of audio heard in a second by all streams.
-- Final: from the moment the audio ends, at the pace of a microphone, to the final result; `finalize` is sent at the
-  last sample. First interim: from the first sample of the audio, its silence included.
-- Interim words changed: words that a later result replaced, moved or removed, of all that were shown; case and
-  punctuation do not count. A promise is an interim result's `stable_character_count`; none may be broken.
-- Memory and CPU: of the server and its children, the most seen, where it was started here. RSS counts shared pages in
-  each process, PSS divides them, anonymous memory has none; the long stream goes by the last. GPU memory by NVML. For
-  the rest of the memory, what the service told of itself after the pass.
-- One long stream: the corpus over and over with 0.5 s of silence between clips, no finalize. Growth is the median slope
-  over all pairs of looks after the first fifth; up to 5 % an hour, or 8 MiB, is flat.
-- `{MISSING}` is not measured, or does not apply.
-"""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that a benchmark has to say."""
+
+    title: str
+    machine: Machine
+    about: Sequence[str]
+    """What was measured, a line each, for the Markdown."""
+    tables: Sequence[Table]
+    wrong: Sequence[str]
+    """A sentence for everything that went wrong."""
+    method: str
+    """How it was measured, in Markdown."""
+    data: dict[str, Any]
+    """Everything, for a program, but for the machine."""
+    draw: Callable[[Path], None] | None = None
+    """Draws the plot at a path."""
+    plot_text: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole report as JSON has it."""
+        return {"machine": asdict(self.machine), **self.data}
+
+    def to_markdown(self) -> str:
+        """The whole report for people."""
+        picture = [f"![{self.plot_text}](plot.png)", ""] if self.draw is not None else []
+        tables = [table.markdown() + "\n" for table in self.tables]
+        problems = ["## What went wrong", "", *(f"- {line}" for line in self.wrong), ""] if self.wrong else []
+        head = [f"# {self.title}", "", *self.machine.lines(), "", *self.about, "", *picture]
+        return "\n".join([*head, *tables, *problems, self.method])
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write `report.md`, `report.json` and, where there is one, `plot.png`; gives their paths."""
+        folder.mkdir(parents=True, exist_ok=True)
+        markdown, data, plot = (folder / name for name in ("report.md", "report.json", "plot.png"))
+        markdown.write_text(self.to_markdown(), encoding="utf-8")
+        data.write_text(json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        if self.draw is None:
+            return [markdown, data]
+        self.draw(plot)
+        return [markdown, data, plot]
 
 
-def to_markdown(run: Run, judgements: Sequence[Judgement]) -> str:
-    """The whole report."""
-    corpus = run.corpus
-    left_out = f" {corpus.without_text} audio files without text are left out." if corpus.without_text else ""
-    head = [
-        "# Speech recognition",
-        "",
-        *run.machine.lines(),
-        "",
-        f"{len(corpus.clips)} clips, {corpus.seconds:.1f} s, {', '.join(corpus.languages)}: `{corpus.path}`.{left_out}",
-        "",
-        "![word error rate and wait, cost and streams](plot.png)",
-        "",
-    ]
-    tables = [table.markdown() + "\n" for table in stt_tables(run, judgements)]
-    wrong = failures(run)
-    problems = ["## What went wrong", "", *(f"- {line}" for line in wrong), ""] if wrong else []
-    return "\n".join([*head, *tables, *problems, _METHOD])
-
-
-def to_dict(run: Run, judgements: Sequence[Judgement], gates: Gates | None) -> dict[str, Any]:
-    """The whole report as JSON has it."""
-    verdicts = [
+def verdicts_json(judgements: Sequence[Judgement], gates: Gates | None) -> list[dict[str, Any]] | None:
+    """Judgements for a program; None without gates."""
+    if gates is None:
+        return None
+    return [
         {
             "target": judgement.target,
             "verdict": judgement.verdict.value,
@@ -69,14 +72,3 @@ def to_dict(run: Run, judgements: Sequence[Judgement], gates: Gates | None) -> d
         }
         for judgement in judgements
     ]
-    return {**to_json(run), "verdicts": None if gates is None else verdicts}
-
-
-def write_report(folder: Path, run: Run, judgements: Sequence[Judgement], gates: Gates | None) -> list[Path]:
-    """Write `report.md`, `report.json` and `plot.png`; gives their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    markdown, data, plot = (folder / name for name in ("report.md", "report.json", "plot.png"))
-    markdown.write_text(to_markdown(run, judgements), encoding="utf-8")
-    data.write_text(json.dumps(to_dict(run, judgements, gates), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    write_plot(run, plot)
-    return [markdown, data, plot]

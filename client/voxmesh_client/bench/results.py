@@ -4,31 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
-from google.protobuf.json_format import MessageToDict
-
-from voxmesh.common.v1 import common_pb2
 from voxmesh_client.bench.corpus import Corpus
+from voxmesh_client.bench.findings import Figures, Findings, Measured, TargetOutcome, waits
 from voxmesh_client.bench.listening import Heard
 from voxmesh_client.bench.machine import Machine
 from voxmesh_client.bench.measuring import Pass
 from voxmesh_client.bench.soak import Soak
 
-Figures: TypeAlias = "dict[str, float | None]"
-"""Values by name with units in the names; None is not measured."""
-
 
 @dataclass(slots=True)
-class TargetResult:
+class TargetResult(TargetOutcome):
     """What was found of one target."""
 
-    name: str
-    model: common_pb2.ModelInfo = field(default_factory=common_pb2.ModelInfo)
-    load_s: float | None = None
-    problem: str = ""
-    """Why it does not serve; empty when it does."""
     passes: list[Pass] = field(default_factory=list[Pass])
     soak: Soak | None = None
 
@@ -71,10 +60,8 @@ def figures(each: Pass, device: str) -> Figures:
         "real_time_factor": each.real_time_factor,
         "throughput": each.throughput,
         "cpu_s_per_s": each.cpu_ratio,
-        "final_delay_p50_s": _percentile(delays, 50),
-        "final_delay_p95_s": _percentile(delays, 95),
-        "first_interim_p50_s": _percentile(interims, 50),
-        "first_interim_p95_s": _percentile(interims, 95),
+        **waits("final_delay", delays),
+        **waits("first_interim", interims),
         "interim_changed_share": each.stability.changed_share,
         "promises_broken_share": each.stability.broken_share,
         "rss_mib": each.memory.rss_mib,
@@ -88,8 +75,7 @@ def figures(each: Pass, device: str) -> Figures:
 def target_figures(result: TargetResult) -> Figures:
     """The figures of a target over everything that was done with it."""
     return {
-        "loads": 0 if result.problem else 1,
-        "load_s": result.load_s,
+        **result.load_figures,
         "failures": None if result.problem else result.failures,
         "soak_growth_mib_per_hour": None if result.soak is None else result.soak.growth_mib_per_hour,
     }
@@ -100,10 +86,24 @@ def metrics() -> list[str]:
     return list({**figures(Pass.nothing(), ""), **target_figures(TargetResult(""))})
 
 
+def findings_of(run: Run) -> list[Findings]:
+    """The figures of all targets, for gates."""
+    return [
+        Findings(
+            result.name,
+            target_figures(result),
+            [
+                Measured({"streams": each.streams, "pace": each.pace}, figures(each, result.model.device))
+                for each in result.passes
+            ],
+        )
+        for result in run.results
+    ]
+
+
 def to_json(run: Run) -> dict[str, Any]:
-    """Everything, for a program."""
+    """Everything, for a program, but for the machine."""
     return {
-        "machine": asdict(run.machine),
         "corpus": {
             "path": str(run.corpus.path),
             "clips": len(run.corpus.clips),
@@ -117,11 +117,8 @@ def to_json(run: Run) -> dict[str, Any]:
 
 
 def _target_json(result: TargetResult) -> dict[str, Any]:
-    model = MessageToDict(result.model, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     return {
-        "name": result.name,
-        "model": model,
-        "problem": result.problem,
+        **result.to_json(),
         **target_figures(result),
         "passes": [_pass_json(each, result.model.device) for each in result.passes],
         "soak": None if result.soak is None else _soak_json(result.soak),
@@ -164,7 +161,3 @@ def _soak_json(soak: Soak) -> dict[str, Any]:
         "failure": soak.failure,
         "looks": [asdict(look) for look in soak.looks],
     }
-
-
-def _percentile(values: Sequence[float], percent: float) -> float | None:
-    return float(np.percentile(values, percent)) if values else None

@@ -1,28 +1,19 @@
-"""The order of a run: target after target, each alone on the machine, each in all its passes."""
+"""The order of a run of `voxmesh bench stt`: each target in all its passes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from voxmesh_client.bench.corpus import Corpus
+from voxmesh_client.bench.each_target import View, measure_target
 from voxmesh_client.bench.listening import Heard, Manner
 from voxmesh_client.bench.machine import Machine, load
 from voxmesh_client.bench.measuring import measure, rounds, warm_up
 from voxmesh_client.bench.results import Run, TargetResult
-from voxmesh_client.bench.server import Limits, NotLoaded, Server, serving
+from voxmesh_client.bench.server import Limits, Server
 from voxmesh_client.bench.soak import soak
 from voxmesh_client.bench.targets import Target
-
-
-class View(Protocol):
-    """Shows how far a run is."""
-
-    def step(self, title: str, seconds: float) -> AbstractContextManager[Callable[[float], None]]:
-        """A step over that much audio, for the time of a block; gives what takes the seconds that are done."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +40,12 @@ async def run_stt(targets: Sequence[Target], corpus: Corpus, plan: Plan, view: V
 
 async def _measured(target: Target, corpus: Corpus, plan: Plan, view: View) -> TargetResult:
     result = TargetResult(target.name)
-    try:
-        async with _shown_loading(target, plan.limits, view) as server:
-            result.model, result.load_s = server.model, server.load_s
-            await _Steps(result, server, corpus, view).run(plan)
-    except NotLoaded as problem:
-        result.problem = str(problem)
+
+    async def work(server: Server) -> None:
+        await _Steps(result, server, corpus, view).run(plan)
+
+    await measure_target(result, target, plan.limits, view, work)
     return result
-
-
-@asynccontextmanager
-async def _shown_loading(target: Target, limits: Limits, view: View) -> AsyncGenerator[Server]:
-    async with AsyncExitStack() as stack:
-        with view.step(f"{target.name}: load", 0):
-            server = await stack.enter_async_context(serving(target, limits))
-        yield server
 
 
 @dataclass(frozen=True, slots=True)

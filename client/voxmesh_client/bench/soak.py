@@ -101,7 +101,7 @@ async def soak(server: Server, corpus: Corpus, minutes: float, on_second: Callab
     texts: list[str] = []
     failure = ""
     try:
-        async with server.service.open(config, 60 + minutes * 60 * _TIMEOUT_RATIO) as stream:
+        async with server.mesh.speech_to_text.open(config, 60 + minutes * 60 * _TIMEOUT_RATIO) as stream:
             async for kind, response in stream.exchange(feed.requests()):
                 if kind == "result" and response.result.is_final:
                     texts.append(response.result.transcript)

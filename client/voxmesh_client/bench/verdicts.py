@@ -1,4 +1,4 @@
-"""Go, conditional or no-go: a run's figures against its gates."""
+"""Go, conditional or no-go: the figures of targets against gates."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from voxmesh_client.bench.findings import Findings, Measured
 from voxmesh_client.bench.gate_file import Gate, Gates
-from voxmesh_client.bench.measuring import Pass
-from voxmesh_client.bench.results import Run, TargetResult, figures, target_figures
 
 
 class Verdict(enum.Enum):
@@ -42,11 +41,17 @@ class Judgement:
     gates: Sequence[Judged]
 
 
-def judge(run: Run, gates: Gates) -> list[Judgement]:
-    """A judgement of every target; of the baseline too when no gate compares with it."""
-    judged = [each for each in run.results if not gates.needs_baseline or each.name != run.baseline]
-    baseline = run.result(run.baseline)
-    return [_judge_one(each, baseline, gates) for each in judged]
+def judge(found: Sequence[Findings], baseline: str, gates: Gates) -> list[Judgement]:
+    """A judgement of every target; of the baseline too when no gate compares with it.
+
+    Args:
+        found: the figures of all targets.
+        baseline: name of the target that the others are compared with.
+        gates: what must be kept.
+    """
+    judged = [each for each in found if not gates.needs_baseline or each.name != baseline]
+    compared = next(each for each in found if each.name == baseline)
+    return [_judge_one(each, compared, gates) for each in judged]
 
 
 def exit_status(judgements: Sequence[Judgement]) -> int:
@@ -57,7 +62,7 @@ def exit_status(judgements: Sequence[Judgement]) -> int:
     return 3 if Verdict.CONDITIONAL in verdicts else 0
 
 
-def _judge_one(result: TargetResult, baseline: TargetResult, gates: Gates) -> Judgement:
+def _judge_one(result: Findings, baseline: Findings, gates: Gates) -> Judgement:
     judged = [Judged(gate, _worst(gate, list(_values(gate, result, baseline)))) for gate in gates.gates]
     met = sum(each.is_met for each in judged)
     if met == len(judged):
@@ -73,18 +78,16 @@ def _worst(gate: Gate, values: Sequence[float]) -> float | None:
     return (max if gate.wants_less else min)(values, default=None)
 
 
-def _values(gate: Gate, result: TargetResult, baseline: TargetResult) -> Iterator[float]:
+def _values(gate: Gate, result: Findings, baseline: Findings) -> Iterator[float]:
     """The figure wherever it was measured; as a gain where the baseline has it too."""
-    own = target_figures(result).get(gate.metric)
-    if own is not None and gate.streams is None and gate.pace is None:
-        yield from _gained(gate, own, target_figures(baseline).get(gate.metric))
+    own = result.figures.get(gate.metric)
+    if own is not None and not gate.where:
+        yield from _gained(gate, own, baseline.figures.get(gate.metric))
     for each in result.passes:
-        if (gate.streams in {None, each.streams}) and (gate.pace in {None, each.pace}):
-            value = figures(each, result.model.device).get(gate.metric)
-            other = _same(each, baseline)
-            compared = None if other is None else figures(other, baseline.model.device).get(gate.metric)
-            if value is not None:
-                yield from _gained(gate, value, compared)
+        value = each.figures.get(gate.metric)
+        if value is not None and gate.where.items() <= each.where.items():
+            other = same_pass(each, baseline)
+            yield from _gained(gate, value, None if other is None else other.figures.get(gate.metric))
 
 
 def _gained(gate: Gate, value: float, baseline: float | None) -> Iterator[float]:
@@ -94,7 +97,6 @@ def _gained(gate: Gate, value: float, baseline: float | None) -> Iterator[float]
         yield 1 - value / baseline
 
 
-def _same(each: Pass, baseline: TargetResult) -> Pass | None:
-    """The baseline's pass in the same manner over as many streams."""
-    alike = (other for other in baseline.passes if (other.streams, other.pace) == (each.streams, each.pace))
-    return next(alike, None)
+def same_pass(each: Measured, baseline: Findings) -> Measured | None:
+    """The baseline's pass in the same manner, such as over as many streams."""
+    return next((other for other in baseline.passes if other.where == each.where), None)

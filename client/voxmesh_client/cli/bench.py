@@ -1,4 +1,4 @@
-"""`voxmesh bench`: recognisers compared on accuracy, waits, cost and biasing; the exit status is a verdict."""
+"""`voxmesh bench`: services compared on what they get right, waits and cost; the exit status is a verdict."""
 
 from __future__ import annotations
 
@@ -10,34 +10,27 @@ import typer
 from voxmesh_client.bench.asked import BiasingAsked, Pace, SttAsked
 from voxmesh_client.bench.extra import require_extra
 from voxmesh_client.cli.bench_conversation import conversation
+from voxmesh_client.cli.bench_embed import embed
+from voxmesh_client.cli.bench_options import (
+    BaselineOption,
+    EngineOption,
+    LoadTimeoutOption,
+    OutOption,
+    PythonOption,
+    RunningOption,
+    StreamsOption,
+)
+from voxmesh_client.cli.bench_tts import tts
+from voxmesh_client.cli.bench_vlm import vlm
 from voxmesh_client.cli.console import JsonOption
 from voxmesh_client.cli.examples import help_of
 from voxmesh_client.cli.languages import language_option
 
-EngineOption = Annotated[
-    list[str] | None,
-    typer.Option(help="Engine to start and stop, as NAME or NAME=MODEL; may be given several times."),
-]
-RunningOption = Annotated[
-    list[str] | None,
-    typer.Option(help="Service that runs, as NAME=HOST:PORT; may be given several times."),
-]
-PythonOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="ENGINE=PATH",
-        help="Interpreter that has an engine. [default: this one, else .venvs/ENGINE/bin/python here or above]",
-    ),
-]
 LanguageOption = Annotated[str, language_option("clips that name none")]
 DetectOption = Annotated[bool, typer.Option("--detect-language", help="Do not tell the service the language.")]
-OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Folder for the report in Markdown and JSON, and the plot.")
-]
-LoadTimeoutOption = Annotated[float, typer.Option(min=1, help="Longest wait for an engine to load, in seconds.")]
 
 bench = typer.Typer(
-    help="Measure services: accuracy, waits, cost, memory and biasing, with go/no-go gates.",
+    help="Measure services: what they get right, waits, cost and memory, with go/no-go gates.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -54,13 +47,13 @@ def stt(
     engine: EngineOption = None,
     target: RunningOption = None,
     python: PythonOption = None,
-    streams: Annotated[str, typer.Option(help="Streams at once, separated by commas.")] = "1",
+    streams: StreamsOption = "1",
     pace: Annotated[Pace, typer.Option(help="Send audio as fast as it is taken, in real time, or both.")] = Pace.BOTH,
     language: LanguageOption = "en",
     detect_language: DetectOption = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Take this many clips from the start.")] = None,
     chunk: Annotated[float, typer.Option(min=0.01, max=0.5, help="Audio of a message, in seconds.")] = 0.1,
-    baseline: Annotated[str | None, typer.Option(help="Target to compare with. [default: the first]")] = None,
+    baseline: BaselineOption = None,
     gates: Annotated[str | None, typer.Option(help="TOML file of go/no-go gates, or `seed`.")] = None,
     soak: Annotated[float | None, typer.Option(min=0.5, help="Then one stream of that many minutes.")] = None,
     load_timeout: LoadTimeoutOption = 600.0,
@@ -157,5 +150,5 @@ def biasing(
     )
 
 
-for _verb in (stt, biasing, conversation):
+for _verb in (stt, biasing, tts, vlm, embed, conversation):
     bench.command(help=help_of(_verb))(_verb)

@@ -15,8 +15,7 @@ from voxmesh_client.bench.machine import Machine, load
 from voxmesh_client.bench.problems import BenchUsage
 from voxmesh_client.bench.server import Limits
 from voxmesh_client.bench.targets import read_targets
-from voxmesh_client.cli.bench_stt import logs_folder
-from voxmesh_client.cli.bench_view import ProgressView
+from voxmesh_client.cli.bench_view import ProgressView, logs_folder
 from voxmesh_client.cli.console import err, out, print_json, run
 
 

@@ -17,6 +17,7 @@ from voxmesh_client.bench.conversations.scoreboard import slips, tables
 from voxmesh_client.bench.conversations.script import SHIPPED, Scenario, read_scenarios
 from voxmesh_client.bench.conversations.sounds import LIST, read_sounds
 from voxmesh_client.bench.machine import Machine, load
+from voxmesh_client.bench.plan import counts
 from voxmesh_client.bench.problems import BenchUsage
 from voxmesh_client.cli.bench_view import ProgressView
 from voxmesh_client.cli.console import JsonOption, err, out, print_json, run
@@ -77,7 +78,7 @@ def conversation(
         _list(scenarios, json=json)
         return
     speculation = (None,) if compare is None else (True, False)
-    plan = Plan(scenarios, sounds, _counts(sessions), speculation, repeat)
+    plan = Plan(scenarios, sounds, counts("--sessions", sessions, _MAX_SESSIONS), speculation, repeat)
     found = run(_measured(plan, target, ProgressView(shown=not json)))
     written = [] if to is None else write_report(to, found)
     if json:
@@ -94,13 +95,6 @@ def _chosen(scenarios: Sequence[Scenario], names: Sequence[str]) -> list[Scenari
     if unknown:
         raise BenchUsage(f"--scenario {unknown[0]}: there is none; known: {', '.join(known)}")
     return [known[name] for name in dict.fromkeys(names or known)]
-
-
-def _counts(text: str) -> list[int]:
-    pieces = [piece.strip() for piece in text.split(",")]
-    if not all(piece.isdecimal() and 1 <= int(piece) <= _MAX_SESSIONS for piece in pieces):
-        raise BenchUsage(f"--sessions {text}: must be numbers from 1 to {_MAX_SESSIONS}, separated by commas")
-    return list(dict.fromkeys(map(int, pieces)))
 
 
 def _list(scenarios: Sequence[Scenario], *, json: bool) -> None:

@@ -41,7 +41,7 @@ class EmbedService(embed_pb2_grpc.EmbeddingServiceServicer):
         """Load and warm up the model."""
         await self._host.start()
         self._scheduler.max_batch_size = self._host.info.max_batch_size
-        self._stepping = [asyncio.create_task(self._scheduler.run()) for _ in range(self._host.facts.parallel)]
+        self._stepping = [asyncio.create_task(self._scheduler.run()) for _ in range(self._host.parallel)]
 
     async def stop(self) -> None:
         """Free the model."""

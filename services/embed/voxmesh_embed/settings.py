@@ -10,7 +10,5 @@ from voxmesh_runtime.settings import EngineSettings
 class EmbedSettings(EngineSettings):
     """See the strings below the fields; `--help` prints them."""
 
-    engine: str = "minilm"
-    """Name of an installed engine."""
     max_pending_batches: int = Field(default=4, ge=1)
     """Batches of one stream that may wait for the model; a faster client is held back."""

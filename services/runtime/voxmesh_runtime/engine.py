@@ -45,6 +45,10 @@ class EngineContext:
         return cls(settings.model, settings.device, settings.threads, settings.cache_dir)
 
 
+NO_LIMIT = 1_000_000
+"""As many streams as the service takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
     """What every engine tells of its loaded model."""
@@ -55,8 +59,8 @@ class ModelFacts:
     device_reason: str = ""
     language_codes: tuple[str, ...] = ()
     parallel: int = 1
-    """Streams whose work may run at once, each on a thread of its own; above 1 for engines that
-    wait for another server, or whose library shares a model among threads."""
+    """Streams whose work may run at once, each on a thread of its own; above 1 for an engine whose
+    library shares a model among threads, `NO_LIMIT` for one that waits for another server."""
 
     def require_model(self, wanted: str) -> None:
         """Refuse a config that asks for another model than the loaded one.

@@ -42,21 +42,25 @@ class Loaded:
     """Why it is not the operator's first choice; "" if it is."""
 
 
-def find_engine(slot: str, name: str) -> EntryPoint:
-    """The entry point of the engine called `name`, of the group `voxmesh.<slot>.engines`.
+def find_engine(slot: str, name: str = "") -> EntryPoint:
+    """The entry point of the engine called `name`, of the group `voxmesh.<slot>.engines`; of the only one without.
 
     Raises:
-        NotFound: no installed distribution has it; the message lists those that are there.
+        NotFound: no installed distribution has it, or several might be meant; the message lists those that are there.
     """
     found = {point.name: point for point in entry_points(group=f"voxmesh.{slot}.engines")}
+    if not name and len(found) == 1:
+        return next(iter(found.values()))
+    installed = f"installed: {listed(sorted(found)) or 'none'}"
+    if not name:
+        raise NotFound("engine", name, f"choose a {slot} engine with --engine ({installed})")
     if name not in found:
-        message = f"{slot} engine {quote(name)} is not installed (installed: {listed(sorted(found))})"
-        raise NotFound("engine", name, message)
+        raise NotFound("engine", name, f"{slot} engine {quote(name)} is not installed ({installed})")
     return found[name]
 
 
-def load_engine(slot: str, name: str) -> Callable[[EngineContext], Any]:
-    """The `create` function of the engine called `name`.
+def load_engine(slot: str, name: str = "") -> Callable[[EngineContext], Any]:
+    """The `create` function of the engine called `name`, or of the only one that is installed.
 
     Raises:
         NotFound: no installed distribution has it.
@@ -65,14 +69,14 @@ def load_engine(slot: str, name: str) -> Callable[[EngineContext], Any]:
 
 
 def candidate(slot: str, name: str, context: EngineContext) -> Candidate:
-    """The engine called `name`, for a model of the operator's choice.
+    """The engine called `name`, or the only one that is installed, for a model of the operator's choice.
 
     Raises:
         NotFound: no installed distribution has it.
     """
     point = find_engine(slot, name)
     version = point.dist.version if point.dist is not None else ""
-    return Candidate(name, version, lambda: point.load()(context))
+    return Candidate(point.name, version, lambda: point.load()(context))
 
 
 def candidates(slot: str, settings: EngineSettings) -> list[Candidate]:

@@ -106,6 +106,11 @@ class EngineHost(Generic[EngineT, InfoT]):
         """What a span of the model's work says of it."""
         return {names.ENGINE: self.name, names.GEN_AI_REQUEST_MODEL: self.facts.model}
 
+    @property
+    def parallel(self) -> int:
+        """Streams whose work may run at once; no more than the service takes."""
+        return min(self.facts.parallel, self._settings.max_streams)
+
     async def start(self) -> None:
         """Load and warm up the first engine that can be, whenever its model is to be unloaded later."""
         await self._load()
@@ -201,8 +206,8 @@ class EngineHost(Generic[EngineT, InfoT]):
     def _make_threads(self) -> None:
         if self._steppers:
             return
-        parallel, batch = self.facts.parallel, getattr(self.info, "max_batch_size", 1)
-        threads = [self.thread] if parallel == 1 else self._threads(parallel)
+        batch = getattr(self.info, "max_batch_size", 1)
+        threads = [self.thread] if self.facts.parallel == 1 else self._threads(self.parallel)
         step = getattr(self.engine, "step", None) if batch > 1 else None
         self._steppers = {Stepper(thread, step, batch): 0 for thread in threads}
 

@@ -64,8 +64,8 @@ class ServerSettings(BaseSettings):
 class EngineSettings(ServerSettings):
     """Settings of a service that has engines to choose from."""
 
-    engine: str
-    """Name of an installed engine."""
+    engine: str = ""
+    """Name of an installed engine; unset takes the one that is installed."""
     fallback_engines: tuple[str, ...] = ()
     """Engines to serve in its place, first choice first, where it cannot load on any device: NAME or NAME=MODEL."""
     unload_after_s: float | None = Field(default=None, ge=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from voxmesh_runtime.batcher import Batcher, SomeFailed
@@ -25,7 +25,6 @@ class Run(Generic[T]):
     def __init__(self, begin: Callable[[], Iterator[T]]) -> None:
         self._begin = begin
         self._iterator: Iterator[T] | None = None
-        self._left = False
 
     def begun(self) -> Iterator[T]:
         """The iterator."""
@@ -44,6 +43,26 @@ class Run(Generic[T]):
         close = getattr(self._iterator, "close", None)
         if close is not None:
             close()
+
+
+class Interruptible(Iterator[T]):
+    """A generator with a way to end the step that it is in.
+
+    Args:
+        generator: makes the outputs.
+        interrupt: called on another thread, at any time, once or more often.
+    """
+
+    def __init__(self, generator: Generator[T], interrupt: Callable[[], object]) -> None:
+        self._generator = generator
+        self.interrupt = interrupt
+
+    def __next__(self) -> T:
+        return next(self._generator)
+
+    def close(self) -> None:
+        """Close the generator."""
+        self._generator.close()
 
 
 class Stepper:

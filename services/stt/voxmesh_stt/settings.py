@@ -10,7 +10,5 @@ from voxmesh_runtime.settings import EngineSettings
 class SttSettings(EngineSettings):
     """See the strings below the fields; `--help` prints them."""
 
-    engine: str = "moonshine"
-    """Name of an installed engine."""
     max_pending_audio_s: float = Field(default=30.0, gt=0)
     """Audio in seconds that may wait for the model; a faster client is held back."""

@@ -50,7 +50,7 @@ class KeptLoaded:
 
 def hosting(slot: str, engine: Any, settings: EngineSettings) -> EngineHost[Any, Any]:
     """The host of an engine that is no distribution's."""
-    return EngineHost(slot, [Candidate(settings.engine, "0", lambda: engine)], settings)
+    return EngineHost(slot, [Candidate("under_test", "0", lambda: engine)], settings)
 
 
 class EngineConformance(StreamConformance):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from voxmesh.tts.v1 import tts_pb2
@@ -11,7 +15,7 @@ from voxmesh_runtime.language_tags import best_match, canonical, checked
 from voxmesh_runtime.outcomes import Outcome, applied, approximated, ignored
 from voxmesh_runtime.quoting import listed, quote
 from voxmesh_runtime.refusals import check_range, not_among
-from voxmesh_tts.engine import EngineInfo, SynthesisOptions, Voice, VoiceReference
+from voxmesh_tts.engine import EngineInfo, Gender, SynthesisOptions, Voice, VoiceReference
 from voxmesh_tts.texts import check_text
 
 MIN_SPEAKING_RATE = 0.25
@@ -21,6 +25,7 @@ MAX_TRANSCRIPT_CHARACTERS = 1_000
 MIN_REFERENCE_S = 1.0
 MAX_REFERENCE_S = 30.0
 _MAX_REFERENCE_BYTES = 4 * 1024 * 1024
+MAX_BLENDED_VOICES = 8
 _LANGUAGE = "config.language_code"
 
 
@@ -81,6 +86,8 @@ def _voice(config: tts_pb2.SynthesisConfig, tag: str, info: EngineInfo) -> Voice
     voices = info.voices
     if config.voice:
         named = [voice for voice in voices if voice.name == config.voice]
+        if not named and info.voice_blends and "+" in config.voice:
+            named = [_blend(config.voice, voices)]
         if not named:
             names = listed(voice.name for voice in voices)
             raise NotFound("voice", config.voice, f"config.voice: {quote(config.voice)} is not here; voices: {names}")
@@ -93,6 +100,31 @@ def _voice(config: tts_pb2.SynthesisConfig, tag: str, info: EngineInfo) -> Voice
         who = f"voice {config.voice} speaks" if config.voice else "the model speaks"
         raise InvalidArgument(_LANGUAGE, not_among(tag, known, who))
     return next(voice for voice in voices if spoken in voice.language_codes)
+
+
+def _blend(text: str, voices: Sequence[Voice]) -> Voice:
+    """The voice that a blend makes, as "af_heart:0.7+bf_emma:0.3"; weights are 1 unless written.
+
+    It speaks what its first voice speaks.
+    """
+    field = "config.voice"
+    by_name = {voice.name: voice for voice in voices}
+    parts = [part.partition(":") for part in text.split("+")]
+    if len(parts) > MAX_BLENDED_VOICES:
+        raise InvalidArgument(field, f"blends {len(parts)} voices, more than {MAX_BLENDED_VOICES}")
+    for name, colon, weight in parts:
+        if name not in by_name:
+            raise NotFound("voice", name, f"{field}: {quote(name)} is not here; voices: {listed(by_name)}")
+        if colon and not _is_weight(weight):
+            raise InvalidArgument(field, f"{quote(weight)} is no weight; write one such as af_heart:0.7+bf_emma:0.3")
+    return replace(by_name[parts[0][0]], name=text, gender=Gender.UNKNOWN)
+
+
+def _is_weight(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False
 
 
 def _language_outcome(asked: str, spoken: str) -> Outcome:

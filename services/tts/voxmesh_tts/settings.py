@@ -10,7 +10,5 @@ from voxmesh_runtime.settings import EngineSettings
 class TtsSettings(EngineSettings):
     """See the strings below the fields; `--help` prints them."""
 
-    engine: str = "hibari"
-    """Name of an installed engine."""
     max_queued_segments: int = Field(default=8, ge=1)
     """Segments of one stream that may wait behind the one being spoken."""

@@ -7,6 +7,3 @@ from voxmesh_runtime.settings import EngineSettings
 
 class TurnSettings(EngineSettings):
     """See the strings below the fields; `--help` prints them."""
-
-    engine: str = "silero_smart_turn"
-    """Name of an installed engine."""

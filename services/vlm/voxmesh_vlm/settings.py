@@ -10,8 +10,6 @@ from voxmesh_runtime.settings import EngineSettings
 class VlmSettings(EngineSettings):
     """See the strings below the fields; `--help` prints them."""
 
-    engine: str = "rapidocr"
-    """Name of an installed engine."""
     max_analyses: int = Field(default=2, ge=1)
     """Analyses that hold decoded pictures at once; more wait their turn."""
     max_pending_analyses: int = Field(default=2, ge=1)

@@ -10,6 +10,7 @@ from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_testing.tts import END, Request, TtsConformance, text
+from voxmesh_tts.engine import SynthesisOptions
 from voxmesh_tts_kokoro.engine import KokoroEngine
 from voxmesh_tts_kokoro.settings import KokoroSettings
 
@@ -42,6 +43,15 @@ class TestKokoro(TtsConformance):
         assert bounds == sorted(bounds)
         assert 0 <= bounds[0] < bounds[-1] <= self.lengths(responses)[0]
 
-    async def test_a_blend_is_a_voice(self) -> None:
-        responses = await self.spoken(text(self.sentence), END, voice="af_heart:0.6+bf_emma:0.4")
+    @pytest.mark.parametrize("voice", ["af_heart:0.6+bf_emma:0.4", "af_bella+am_adam", "bm_george:3+bf_emma"])
+    async def test_a_blend_is_a_voice(self, voice: str) -> None:
+        responses = await self.spoken(text(self.sentence), END, voice=voice)
         assert self.lengths(responses)[0] > self.least_s
+
+    async def test_a_step_that_nobody_waits_for_ends_early(self) -> None:
+        self.loaded.load()
+        words = " ".join(["A very long sentence that goes on and on without an end"] * 8)
+        clause: Any = self.loaded.open(SynthesisOptions("af_heart", "en-US")).synthesize(f"{words}.")
+        clause.interrupt()
+        with pytest.raises(Exception, match="terminate"):
+            next(clause)

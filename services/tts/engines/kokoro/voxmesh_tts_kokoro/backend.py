@@ -7,7 +7,7 @@ Backend
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +35,26 @@ class Spoken:
     """How many frames each phoneme lasts, with the marks before the first and after the last; None if not known."""
 
 
+class Stop:
+    """Ends what a backend speaks, from any thread."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._end: Callable[[], None] | None = None
+
+    def set(self) -> None:
+        """End it now, or as soon as it begins."""
+        self.is_set = True
+        if self._end is not None:
+            self._end()
+
+    def ends_with(self, end: Callable[[], None]) -> None:
+        """What ends the call that begins now."""
+        self._end = end
+        if self.is_set:
+            end()
+
+
 class Backend(Protocol):
     """The loaded model."""
 
@@ -48,6 +68,10 @@ class Backend(Protocol):
         """Whether `Spoken.frames` is set."""
         ...
 
-    def speak(self, phonemes: str, style: Style, rate: float) -> Spoken:
-        """Speak 1 to `MAX_PHONEMES` phonemes, all of the vocabulary, `rate` times as fast as usual."""
+    def speak(self, phonemes: str, style: Style, rate: float, stop: Stop | None = None) -> Spoken:
+        """Speak 1 to `MAX_PHONEMES` phonemes, all of the vocabulary, `rate` times as fast as usual.
+
+        Raises:
+            Exception: it was stopped.
+        """
         ...

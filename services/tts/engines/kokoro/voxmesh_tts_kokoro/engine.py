@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.devices import OnDevice
 from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.outcomes import Outcome, applied, approximated
+from voxmesh_runtime.stepper import Interruptible
 from voxmesh_tts.engine import ClauseLimits, EngineInfo, SpokenWord, SynthesisOptions
 from voxmesh_tts.silence import audible, joined
-from voxmesh_tts_kokoro.backend import HERTZ, Backend
+from voxmesh_tts_kokoro.backend import HERTZ, Backend, Stop
 from voxmesh_tts_kokoro.loading import MODEL, load_backend
 from voxmesh_tts_kokoro.reading import Reader
 from voxmesh_tts_kokoro.settings import KokoroSettings
@@ -61,6 +62,7 @@ class KokoroEngine:
             sample_rate_hertz=HERTZ,
             voices=loaded.voices.listed,
             word_time_offsets=loaded.backend.model.has_durations,
+            voice_blends=True,
             clause_limits=CLAUSES,
         )
 
@@ -118,11 +120,15 @@ class KokoroSession:
 
     def synthesize(self, clause: str) -> Iterator[Samples | SpokenWord]:
         """Speak one clause; one piece unless it is long, none when there is nothing to say."""
+        stop = Stop()
+        return Interruptible(self._pieces(clause, stop), stop.set)
+
+    def _pieces(self, clause: str, stop: Stop) -> Generator[Samples | SpokenWord]:
         readings = self._reader.read(clause)
         offset_s = 0.0
         for count, reading in enumerate(readings, 1):
             style = self._loaded.voices.style(self._options.voice, len(reading.phonemes))
-            spoken = self._loaded.backend.model.speak(reading.phonemes, style, self._rate)
+            spoken = self._loaded.backend.model.speak(reading.phonemes, style, self._rate, stop)
             heard = audible(spoken.samples, HERTZ)
             if self._options.word_time_offsets:
                 played_s = (heard.stop - heard.start) / HERTZ

@@ -11,7 +11,7 @@ import onnxruntime
 from hibari.tts import ASSETS
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
-from voxmesh_tts_kokoro.backend import Spoken, Style
+from voxmesh_tts_kokoro.backend import Spoken, Stop, Style
 
 DURATIONS = "/encoder/Clip_output_0"
 """What the graph rounds durations to; its export names no output for it."""
@@ -35,11 +35,16 @@ class OnnxBackend:
         self.has_durations = len(self._session.get_outputs()) > 1
         self.vocabulary = vocabulary()
 
-    def speak(self, phonemes: str, style: Style, rate: float) -> Spoken:
+    def speak(self, phonemes: str, style: Style, rate: float, stop: Stop | None = None) -> Spoken:
         """See `voxmesh_tts_kokoro.backend.Backend.speak`."""
         numbers = np.array([[0, *(self.vocabulary[phoneme] for phoneme in phonemes), 0]], np.int64)
         values = (numbers, style[np.newaxis], np.array([rate], np.float32))
-        samples, *durations = map(np.asarray, self._session.run(None, dict(zip(self._inputs, values, strict=True))))
+        options = onnxruntime.RunOptions()
+        if stop is not None:
+            # Between two nodes of the graph.
+            stop.ends_with(lambda: setattr(options, "terminate", True))
+        outputs = self._session.run(None, dict(zip(self._inputs, values, strict=True)), options)
+        samples, *durations = map(np.asarray, outputs)
         frames = durations[0].ravel().astype(np.int64) if durations else None
         return Spoken(samples.ravel(), frames)
 

@@ -18,7 +18,7 @@ import torch
 
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.stand_ins import stand_ins
-from voxmesh_tts_kokoro.backend import Spoken, Style
+from voxmesh_tts_kokoro.backend import Spoken, Stop, Style
 
 # The token's type is named by the annotations of the pipeline that is not used.
 _MISAKI: dict[str, dict[str, Any]] = {"misaki": {}, "misaki.en": {"MToken": object}, "misaki.espeak": {}}
@@ -49,14 +49,22 @@ class TorchBackend:
             raise FailedPrecondition("model", str(folder), problem)
         model = read_model(config, weights[0])
         self._model = model.to(device).eval()
+        self._stop: Stop | None = None
+        for module in self._model.modules():
+            module.register_forward_pre_hook(self._check)
         self.vocabulary: Mapping[str, int] = json.loads(config.read_text("utf-8"))["vocab"]
 
-    def speak(self, phonemes: str, style: Style, rate: float) -> Spoken:
-        """See `voxmesh_tts_kokoro.backend.Backend.speak`."""
+    def speak(self, phonemes: str, style: Style, rate: float, stop: Stop | None = None) -> Spoken:
+        """See `voxmesh_tts_kokoro.backend.Backend.speak`; stops between two layers."""
+        self._stop = stop
         # The voice's breath is noise; the same text is to sound the same.
         torch.manual_seed(0)
         output = self._model(phonemes, torch.from_numpy(style[np.newaxis]), rate, return_output=True)
         return Spoken(output.audio.numpy(), output.pred_dur.numpy().reshape(-1))
+
+    def _check(self, *_: object) -> None:
+        if self._stop is not None and self._stop.is_set:
+            raise InterruptedError
 
 
 def read_model(config: Path, weights: Path) -> KModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import as_file, files
 
 import numpy as np
@@ -47,6 +48,8 @@ class Voices:
         self._languages = {name: _LANGUAGES[name[0]] for name in self._styles}
         for blend in blends:
             self._add(blend)
+        # Those that callers make up; as many as may be spoken at once.
+        self._blend = lru_cache(maxsize=64)(lambda blend: self._mixed(parse_blend(blend)))
 
     @property
     def listed(self) -> tuple[Voice, ...]:
@@ -55,12 +58,13 @@ class Voices:
 
     def style(self, voice: str, phonemes: int) -> Style:
         """How `voice` speaks a text of so many phonemes."""
-        styles = self._styles[voice]
+        styles = self._styles[voice] if voice in self._styles else self._blend(voice)
         return styles[min(phonemes, len(styles)) - 1].astype(np.float32)
 
     def is_british(self, voice: str) -> bool:
         """Whether it reads as in Britain."""
-        return self._languages[voice] == "en-GB"
+        known = voice if voice in self._languages else parse_blend(voice)[0].voice
+        return self._languages[known] == "en-GB"
 
     def _add(self, blend: str) -> None:
         shares = parse_blend(blend)
@@ -68,10 +72,13 @@ class Voices:
         if unknown:
             known = ", ".join(self._styles)
             raise FailedPrecondition("blends", blend, f"voice {unknown[0]!r} of blend {blend!r} is not of: {known}")
+        self._styles[blend] = self._mixed(shares)
+        self._languages[blend] = self._languages[max(shares, key=lambda share: share.weight).voice]
+
+    def _mixed(self, shares: Iterable[Share]) -> Styles:
         whole = sum(share.weight for share in shares)
         mixed = sum(self._styles[share.voice].astype(np.float32) * (share.weight / whole) for share in shares)
-        self._styles[blend] = np.asarray(mixed, np.float16)
-        self._languages[blend] = self._languages[max(shares, key=lambda share: share.weight).voice]
+        return np.asarray(mixed, np.float16)
 
 
 def parse_blend(text: str) -> list[Share]:

@@ -1,21 +1,15 @@
-"""Requests of all streams on an event loop of their own: bounded, each with deadlines, tried again before any audio.
-
-The engine's thread takes up what has come and never waits long for one stream while another has audio.
-"""
+"""Requests of all streams on an event loop of their own: bounded, each with deadlines, tried again before any audio."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import aclosing
 from dataclasses import dataclass, field
-
-import numpy as np
+from queue import SimpleQueue
 
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.errors import Overloaded, Unavailable, VoxmeshError
@@ -25,29 +19,6 @@ from voxmesh_tts_openai_speech.server import Server, Wish
 from voxmesh_tts_openai_speech.settings import OpenAiSpeechSettings
 
 log = logging.getLogger(__name__)
-
-_LOOK_S = 0.05
-"""Longest time in which a stream without audio holds the engine's thread; a cancel waits as long."""
-_NOTHING = np.zeros(0, np.float32)
-
-
-class Arrivals:
-    """Counts what has come for any stream, so that one without audio lets the others go first."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self.count = 0
-
-    def tell(self) -> None:
-        """Something came."""
-        with self._changed:
-            self.count += 1
-            self._changed.notify_all()
-
-    def wait(self, seen: int) -> None:
-        """Return as soon as the count is not `seen`, or after a moment."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.count != seen, _LOOK_S)
 
 
 @dataclass(slots=True)
@@ -95,6 +66,11 @@ class Calls:
             # Right for what cannot be spoken; a sign of trouble for all else.
             log.warning("the server gave no audio", extra={"characters": len(text)})
 
+    async def speak_all(self, texts: Sequence[str], wish: Wish, give: Callable[[Samples], None]) -> None:
+        """Speak texts one after another; see `speak`."""
+        for text in texts:
+            await self.speak(text, wish, give)
+
     async def _try(
         self, text: str, wish: Wish, give: Callable[[Samples], None], progress: _Progress, limit: asyncio.Timeout
     ) -> None:
@@ -138,36 +114,37 @@ class Calls:
         return Unavailable(f"{problem}; try again, or raise VOXMESH_OPENAI_SPEECH_FIRST_AUDIO_TIMEOUT_S")
 
 
-class Inbox:
-    """One request's audio between the loop, which puts, and the engine's thread, which takes."""
+class Answer(Iterator[Samples]):
+    """The audio of one clause between the loop, which puts it, and a stream's thread, which waits for it.
 
-    def __init__(self, arrivals: Arrivals) -> None:
-        self._arrivals = arrivals
-        self._samples: deque[Samples] = deque()
+    Args:
+        begin: starts a request that puts its audio with the function that it is given.
 
-    def put(self, samples: Samples) -> None:
-        """Add what has come; all of a clause is never more than `incoming.MAX_CLAUSE_S`."""
-        self._samples.append(samples)
-        self._arrivals.tell()
+    Raises:
+        VoxmeshError: the request failed; what came before is given first.
+    """
 
-    def pieces(self, call: Future[None]) -> Iterator[Samples]:
-        """All that comes until `call` is over; an empty piece whenever there is nothing, so that others get their turn.
+    def __init__(self, begin: Callable[[Callable[[Samples], None]], Future[None]]) -> None:
+        # All of a clause is never more than `incoming.MAX_CLAUSE_S`.
+        self._arrived = SimpleQueue[Samples | None]()
+        self._call = begin(self._arrived.put)
+        self._call.add_done_callback(lambda _: self._arrived.put(None))
 
-        Raises:
-            VoxmeshError: the request failed; what came before is given first.
-        """
-        call.add_done_callback(lambda _: self._arrivals.tell())
-        while True:
-            seen, is_over = self._arrivals.count, call.done()
-            if self._samples:
-                yield np.concatenate([self._samples.popleft() for _ in range(len(self._samples))])
-            elif is_over:
-                _raise_failure(call)
-                return
-            else:
-                self._arrivals.wait(seen)
-                if not self._samples:
-                    yield _NOTHING
+    def __next__(self) -> Samples:
+        samples = self._arrived.get()
+        if samples is None:
+            self._arrived.put(None)
+            _raise_failure(self._call)
+            raise StopIteration
+        return samples
+
+    def interrupt(self) -> None:
+        """Close the request; whoever waits for its audio gets the end."""
+        self._call.cancel()
+
+    def close(self) -> None:
+        """The same, when nobody waits."""
+        self._call.cancel()
 
 
 def _raise_failure(call: Future[None]) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from voxmesh_runtime.audio import Samples
-from voxmesh_runtime.engine import EngineContext, ModelFacts
+from voxmesh_runtime.engine import NO_LIMIT, EngineContext, ModelFacts
 from voxmesh_runtime.loop_thread import LoopThread
 from voxmesh_runtime.outcomes import Outcome, applied, approximated, ignored
 from voxmesh_runtime.upstreams import check_address
 from voxmesh_tts.engine import ClauseLimits, EngineInfo, SynthesisOptions
-from voxmesh_tts_openai_speech.calls import Arrivals, Calls, Inbox
+from voxmesh_tts_openai_speech.calls import Answer, Calls
 from voxmesh_tts_openai_speech.probe import Abilities, connect
 from voxmesh_tts_openai_speech.server import Server, Wish
 from voxmesh_tts_openai_speech.settings import OpenAiSpeechSettings
@@ -24,16 +24,10 @@ class _Connection:
     loop: LoopThread
     calls: Calls
     abilities: Abilities
-    arrivals: Arrivals
 
-    def speak(self, text: str, wish: Wish) -> Iterator[Samples]:
-        """The audio of a text as it comes; closing the generator ends the request."""
-        inbox = Inbox(self.arrivals)
-        call = self.loop.submit(self.calls.speak(text, wish, inbox.put))
-        try:
-            yield from inbox.pieces(call)
-        finally:
-            call.cancel()
+    def speak(self, texts: Sequence[str], wish: Wish) -> Answer:
+        """The audio of texts as it comes."""
+        return Answer(lambda give: self.loop.submit(self.calls.speak_all(texts, wish, give)))
 
     def close(self) -> None:
         """Give up what is under way and close all connections."""
@@ -65,6 +59,7 @@ class OpenAiSpeechEngine:
             license=self._settings.license,
             device="upstream",
             device_reason="the model runs behind another server",
+            parallel=NO_LIMIT,
             language_codes=tuple(dict.fromkeys(tag for voice in abilities.voices for tag in voice.language_codes)),
         )
         return EngineInfo(
@@ -92,7 +87,7 @@ class OpenAiSpeechEngine:
             loop.close()
             raise
         server.sample_rate_hertz = abilities.sample_rate_hertz
-        self._connection = _Connection(loop, Calls(server, self._settings), abilities, Arrivals())
+        self._connection = _Connection(loop, Calls(server, self._settings), abilities)
 
     def warm_up(self) -> None:
         """Done by `load`: the server has spoken, and its connection is open."""
@@ -128,8 +123,7 @@ class OpenAiSpeechSession:
         Raises:
             VoxmeshError: the server failed; see `Calls.speak`.
         """
-        for part in _parts(clause, self._max_characters):
-            yield from self._connection.speak(part, self._wish)
+        return self._connection.speak(tuple(_parts(clause, self._max_characters)), self._wish)
 
     def close(self) -> None:
         """Nothing to free: requests end with their clause."""

@@ -1,0 +1,1 @@
+"""`voxmesh bench embed`: embeddings compared on throughput, latency, and whether texts find their answers."""
