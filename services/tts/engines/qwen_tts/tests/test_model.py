@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,11 @@ def test_what_the_package_prints_goes_nowhere(
     QwenTts(checkpoints["custom_voice"], "cpu", SHORT)
     list(models["base"].speak(OTHER, manner_of(models["base"])))
     assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_stays_behind_of_what_stood_in_for_other_libraries() -> None:
+    standing_in = [name for name in ("torchaudio", "sox", "onnxruntime") if name in sys.modules]
+    assert all(hasattr(sys.modules[name], "__file__") for name in standing_in)
 
 
 @pytest.mark.parametrize(

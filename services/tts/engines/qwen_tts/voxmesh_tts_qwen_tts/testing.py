@@ -20,7 +20,7 @@ from voxmesh_tts_qwen_tts.settings import QwenTtsSettings
 _models: Any = import_module("qwen_tts.core.models")
 _codec: Any = import_module("qwen_tts.core.tokenizer_12hz.modeling_qwen3_tts_tokenizer_v2")
 
-SHORT = QwenTtsSettings(max_frames_per_token=1, max_extra_frames=6)
+SHORT = QwenTtsSettings(max_frames_per_token=1, max_extra_frames=6, max_clause_s=4)
 """Random weights seldom end by themselves: what they say is as long as their text allows."""
 TEXTS = ("Paris is the capital of France. No, it is not.",)
 """Their words are one token each."""
