@@ -11,7 +11,7 @@ from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Outcome, applied, approximated
-from voxmesh_tts.engine import ClauseLimits, EngineInfo, SynthesisOptions, Voice
+from voxmesh_tts.engine import PROSODY_RATE, ClauseLimits, EngineInfo, SynthesisOptions, Voice
 from voxmesh_tts.silence import joined
 from voxmesh_tts_indic_f5.checkpoint import HERTZ, HOP_SAMPLES, find_checkpoint
 from voxmesh_tts_indic_f5.references import Reference, UnusableReference
@@ -112,6 +112,7 @@ class IndicF5Engine:
             sample_rate_hertz=HERTZ,
             voices=tuple(Voice(entry.name, entry.language_codes, entry.sounds_like) for entry in loaded.entries),
             voice_cloning=True,
+            ssml_elements=frozenset({PROSODY_RATE}),
             clause_limits=CLAUSES,
         )
 
@@ -136,9 +137,9 @@ class IndicF5Session:
             outcomes.append(_reference_outcome(self._reference))
         return outcomes
 
-    def synthesize(self, clause: str) -> Speech:
+    def synthesize(self, clause: str, pace: float = 1.0) -> Speech:
         """Speak one clause; one piece unless it is long, none when there is nothing to say."""
-        return Speech(self._model, self._reference, clause, self._rate)
+        return Speech(self._model, self._reference, clause, min(MAX_RATE, max(MIN_RATE, self._rate * pace)))
 
     def close(self) -> None:
         """Nothing to free."""
