@@ -12,20 +12,26 @@ from voxmesh_runtime.models import Checkpoint, HubSnapshot, LocalPath, Published
 pytestmark = pytest.mark.unit
 
 FILES = ("*.json",)
-PUBLISHED = Published(("maker/small", "maker/large"), "Apache-2.0", FILES)
+PUBLISHED = Published("Maker", ("maker/small", "maker/large"), "Apache-2.0", FILES)
 
 
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
-        (None, Checkpoint("maker/small", "Apache-2.0", HubSnapshot("maker/small", allow_patterns=FILES))),
-        ("maker/large", Checkpoint("maker/large", "Apache-2.0", HubSnapshot("maker/large", allow_patterns=FILES))),
+        (None, Checkpoint("maker/small", "Apache-2.0", HubSnapshot("maker/small", allow_patterns=FILES), PUBLISHED)),
+        (
+            "maker/large",
+            Checkpoint("maker/large", "Apache-2.0", HubSnapshot("maker/large", allow_patterns=FILES), PUBLISHED),
+        ),
         (
             "hub:maker/large@abc",
-            Checkpoint("maker/large", "Apache-2.0", HubSnapshot("maker/large", "abc", allow_patterns=FILES)),
+            Checkpoint("maker/large", "Apache-2.0", HubSnapshot("maker/large", "abc", allow_patterns=FILES), PUBLISHED),
         ),
-        ("hub:other/one", Checkpoint("other/one", "unknown", HubSnapshot("other/one", allow_patterns=FILES))),
-        ("path:/models/mine", Checkpoint("mine", "unknown", LocalPath(Path("/models/mine")))),
+        (
+            "hub:other/one",
+            Checkpoint("other/one", "unknown", HubSnapshot("other/one", allow_patterns=FILES), PUBLISHED),
+        ),
+        ("path:/models/mine", Checkpoint("mine", "unknown", LocalPath(Path("/models/mine")), PUBLISHED)),
     ],
 )
 def test_models_are_found_by_name_hub_or_path(wanted: str | None, found: Checkpoint) -> None:

@@ -15,9 +15,11 @@ from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import Checkpoint, Published
 
 PUBLISHED = Published(
+    "cross-encoder",
     ("cross-encoder/ms-marco-MiniLM-L6-v2", "cross-encoder/ms-marco-MiniLM-L12-v2"),
     "Apache-2.0",
     ("config.json", "tokenizer.json", "model.onnx*", "onnx/model.onnx*"),
+    needed=("tokenizer.json",),
 )
 _NETWORKS = ("model.onnx", "onnx/model.onnx")
 
@@ -42,7 +44,7 @@ class CrossEncoder:
         """
         if self._network is not None:
             return
-        folder = self._checkpoint.fetch(self._context.cache_dir, ["tokenizer.json"])
+        folder = self._checkpoint.fetch(self._context.cache_dir)
         max_tokens = min(self._settings.max_tokens, _positions(folder))
         try:
             pairs = Pairs(folder / "tokenizer.json", max_tokens)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from voxmesh_embed_qwen_embedding.loading import Loaded
 
 PUBLISHED = Published(
+    "Qwen3-Embedding",
     ("Qwen/Qwen3-Embedding-0.6B", "Qwen/Qwen3-Embedding-4B", "Qwen/Qwen3-Embedding-8B"),
     "Apache-2.0",
     ("*.json", "*.safetensors", "*.txt"),

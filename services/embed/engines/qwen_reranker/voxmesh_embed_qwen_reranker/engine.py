@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from voxmesh_embed_qwen_reranker.loading import Loaded
 
 PUBLISHED = Published(
+    "Qwen3-Reranker",
     ("Qwen/Qwen3-Reranker-0.6B", "Qwen/Qwen3-Reranker-4B", "Qwen/Qwen3-Reranker-8B"),
     "Apache-2.0",
     ("*.json", "*.safetensors", "*.txt"),

@@ -21,7 +21,7 @@ from voxmesh_stt.engine import Phrase, RecognitionOptions, Step
 from voxmesh_stt_qwen_asr import create, loading
 from voxmesh_stt_qwen_asr.backend import Speech
 from voxmesh_stt_qwen_asr.biasing import context_of
-from voxmesh_stt_qwen_asr.checkpoint import find_checkpoint
+from voxmesh_stt_qwen_asr.checkpoint import PUBLISHED
 from voxmesh_stt_qwen_asr.encoder import token_count
 from voxmesh_stt_qwen_asr.engine import QwenAsrEngine
 from voxmesh_stt_qwen_asr.languages import ALL_NAMES, language_name, tag_of, tags_of
@@ -147,7 +147,7 @@ def test_a_context_that_is_too_long_is_cut_and_that_is_told(words_backend: Trans
 def test_a_model_is_found_by_name_hub_or_path(
     wanted: str | None, name: str, license_name: str, source: type[object]
 ) -> None:
-    found = find_checkpoint(wanted)
+    found = PUBLISHED.find(wanted)
     assert (found.name, found.license) == (name, license_name)
     assert isinstance(found.source, source)
     assert not isinstance(found.source, HubSnapshot) or "*.safetensors" in found.source.allow_patterns
@@ -156,7 +156,7 @@ def test_a_model_is_found_by_name_hub_or_path(
 @pytest.mark.parametrize("wanted", ["", "wheel:a==1/b#sha256=" + "0" * 64, "hub:no-slash"])
 def test_what_is_no_model_is_refused(wanted: str) -> None:
     with pytest.raises(FailedPrecondition):
-        find_checkpoint(wanted)
+        PUBLISHED.find(wanted)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:

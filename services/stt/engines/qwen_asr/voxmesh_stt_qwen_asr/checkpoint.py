@@ -1,68 +1,12 @@
-"""Which model to load and where its files come from."""
+"""Which models there are, and which of their files are needed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from voxmesh_runtime.models import Published
 
-from voxmesh_runtime.errors import FailedPrecondition
-from voxmesh_runtime.models import (
-    HubSnapshot,
-    InvalidSourceError,
-    LocalPath,
-    ModelSource,
-    ModelStore,
-    WheelMember,
-    parse_source,
+PUBLISHED = Published(
+    "Qwen3-ASR",
+    ("Qwen/Qwen3-ASR-0.6B", "Qwen/Qwen3-ASR-1.7B", "Qwen/Qwen3-ForcedAligner-0.6B"),
+    "Apache-2.0",
+    ("*.json", "*.safetensors", "*.txt", "*.jinja"),
 )
-
-DEFAULT_MODEL = "Qwen/Qwen3-ASR-0.6B"
-PUBLISHED = (DEFAULT_MODEL, "Qwen/Qwen3-ASR-1.7B", "Qwen/Qwen3-ForcedAligner-0.6B")
-
-_FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja")
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A model by the name it is served under."""
-
-    name: str
-    license: str
-    source: ModelSource
-
-    def fetch(self, cache_dir: Path) -> Path:
-        """The folder of its files; blocks while it downloads.
-
-        Raises:
-            ModelError: they are not to be had.
-            FailedPrecondition: the folder holds no model of this kind.
-        """
-        folder = ModelStore(cache_dir).fetch(self.source)
-        if not (folder / "config.json").is_file():
-            raise FailedPrecondition("model", self.name, f"{folder} holds no config.json; name the folder of a model")
-        return folder
-
-
-def find_checkpoint(wanted: str | None) -> Checkpoint:
-    """The model that the operator asked for; None takes the default.
-
-    Raises:
-        FailedPrecondition: it is not written as a model's source, or names a single file.
-    """
-    name = DEFAULT_MODEL if wanted is None else wanted
-    if name in PUBLISHED:
-        return Checkpoint(name, "Apache-2.0", HubSnapshot(name, allow_patterns=_FILES))
-    try:
-        source = parse_source(name)
-    except InvalidSourceError as error:
-        raise FailedPrecondition("model", name, str(error)) from error
-    match source:
-        case WheelMember():
-            problem = "Qwen3-ASR needs a folder; name a path, a hub repository or one of"
-            raise FailedPrecondition("model", name, f"{problem} {', '.join(PUBLISHED)}")
-        case HubSnapshot():
-            of_qwen = source.repo in PUBLISHED
-            snapshot = HubSnapshot(source.repo, source.revision, allow_patterns=_FILES)
-            return Checkpoint(source.repo, "Apache-2.0" if of_qwen else "unknown", snapshot)
-        case LocalPath():
-            return Checkpoint(source.path.expanduser().resolve().name, "unknown", source)

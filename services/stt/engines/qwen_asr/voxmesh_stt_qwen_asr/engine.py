@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voxmesh_runtime.engine import EngineContext, ModelFacts
+from voxmesh_runtime.models import Checkpoint
 from voxmesh_runtime.outcomes import Outcome, approximated, ignored
 from voxmesh_stt.engine import EngineInfo, RecognitionOptions, Step, Transcript, Word
 from voxmesh_stt.utterances import DecodeRequest, Hypothesis, Utterances, UtteranceSession, latency_outcome
 from voxmesh_stt_qwen_asr.backend import LONGEST_ALIGNED_S, SAMPLE_RATE_HERTZ, Speech, Spoken, Track
 from voxmesh_stt_qwen_asr.biasing import context_of, refuse_added_tokens
-from voxmesh_stt_qwen_asr.checkpoint import Checkpoint, find_checkpoint
+from voxmesh_stt_qwen_asr.checkpoint import PUBLISHED
 from voxmesh_stt_qwen_asr.languages import language_name, tag_of, tags_of
 from voxmesh_stt_qwen_asr.settings import QwenAsrSettings
 
@@ -38,8 +39,8 @@ class QwenAsrEngine:
     def __init__(self, context: EngineContext, settings: QwenAsrSettings) -> None:
         self._context = context
         self._settings = settings
-        self._checkpoint = find_checkpoint(context.model)
-        self._aligner = None if settings.aligner is None else find_checkpoint(settings.aligner)
+        self._checkpoint = PUBLISHED.find(context.model)
+        self._aligner = None if settings.aligner is None else PUBLISHED.find(settings.aligner)
         self._model: Loaded | None = None
         self._utterances = Utterances[Stream](self._decode, settings, settings.max_batch_size)
         self.info = EngineInfo(_facts(self._checkpoint))

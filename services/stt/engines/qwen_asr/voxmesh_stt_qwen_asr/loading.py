@@ -10,9 +10,9 @@ import torch
 from voxmesh_runtime.devices import CPU, OnDevice, load_on_first
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_runtime.models import Checkpoint
 from voxmesh_stt_qwen_asr.aligner import Aligner
 from voxmesh_stt_qwen_asr.backend import Backend
-from voxmesh_stt_qwen_asr.checkpoint import Checkpoint
 from voxmesh_stt_qwen_asr.settings import QwenAsrSettings
 from voxmesh_stt_qwen_asr.transformers_backend import load_transformers
 from voxmesh_stt_qwen_asr.vllm_backend import is_installed, load_vllm

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import HubSnapshot, ModelUnavailableError
-from voxmesh_tts_indic_f5.checkpoint import PUBLISHED, VOCABULARY, WEIGHTS, find_checkpoint
+from voxmesh_tts_indic_f5.checkpoint import PUBLISHED, VOCABULARY, WEIGHTS
 from voxmesh_tts_indic_f5.engine import IndicF5Engine
 from voxmesh_tts_indic_f5.library import CFM, ISTFTHead, VocosBackbone
 from voxmesh_tts_indic_f5.settings import IndicF5Settings
@@ -20,6 +20,8 @@ from voxmesh_tts_indic_f5.testing import write_random_checkpoint
 from voxmesh_tts_indic_f5.weights import Models, old_transformer, read_models
 
 pytestmark = pytest.mark.engine
+
+MODEL = PUBLISHED.names[0]
 
 Tensors = dict[str, torch.Tensor]
 PREFIX = "ema_model._orig_mod.transformer."
@@ -115,7 +117,7 @@ def _changed(folder: Path, change: Callable[[Tensors], Tensors]) -> Path:
 
 
 def test_a_folder_without_the_files_and_a_missing_one_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(FailedPrecondition, match=r"has no model\.safetensors"):
+    with pytest.raises(FailedPrecondition, match=r"holds no model\.safetensors"):
         IndicF5Engine(EngineContext(model=str(tmp_path)), IndicF5Settings()).load()
     with pytest.raises(ModelUnavailableError):
         IndicF5Engine(EngineContext(model=str(tmp_path / "none")), IndicF5Settings()).load()
@@ -124,20 +126,20 @@ def test_a_folder_without_the_files_and_a_missing_one_are_refused(tmp_path: Path
 @pytest.mark.parametrize(
     ("wanted", "name", "license_"),
     [
-        (None, PUBLISHED, "MIT"),
-        (PUBLISHED, PUBLISHED, "MIT"),
-        (f"hub:{PUBLISHED}@abc123", PUBLISHED, "MIT"),
+        (None, MODEL, "MIT"),
+        (MODEL, MODEL, "MIT"),
+        (f"hub:{MODEL}@abc123", MODEL, "MIT"),
         ("hub:someone/tuned", "someone/tuned", "unknown"),
         ("/models/indic", "indic", "unknown"),
     ],
 )
 def test_a_model_is_named_as_it_is_served(wanted: str | None, name: str, license_: str) -> None:
-    found = find_checkpoint(wanted)
+    found = PUBLISHED.find(wanted)
     assert (found.name, found.license) == (name, license_)
 
 
 def test_no_code_of_the_repository_is_fetched() -> None:
-    source = find_checkpoint(None).source
+    source = PUBLISHED.find(None).source
     assert isinstance(source, HubSnapshot)
     assert source.allow_patterns == (WEIGHTS, VOCABULARY, "voices/*")
     assert not source.allow_code
@@ -146,4 +148,4 @@ def test_no_code_of_the_repository_is_fetched() -> None:
 @pytest.mark.parametrize("wanted", ["", "ftp:x", f"wheel:a==1/b#sha256={'0' * 64}"])
 def test_what_is_no_source_of_such_a_model_is_refused(wanted: str) -> None:
     with pytest.raises(FailedPrecondition):
-        find_checkpoint(wanted)
+        PUBLISHED.find(wanted)

@@ -13,7 +13,7 @@ from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Outcome, applied, approximated
 from voxmesh_tts.engine import PROSODY_RATE, ClauseLimits, EngineInfo, SynthesisOptions, Voice
 from voxmesh_tts.silence import joined
-from voxmesh_tts_indic_f5.checkpoint import HERTZ, HOP_SAMPLES, find_checkpoint
+from voxmesh_tts_indic_f5.checkpoint import HERTZ, HOP_SAMPLES, PUBLISHED
 from voxmesh_tts_indic_f5.references import Reference, UnusableReference
 from voxmesh_tts_indic_f5.settings import IndicF5Settings
 from voxmesh_tts_indic_f5.sounds import pieces, sayable, sounds
@@ -43,7 +43,7 @@ class IndicF5Engine:
     def __init__(self, context: EngineContext, settings: IndicF5Settings) -> None:
         self._context = context
         self._settings = settings
-        self._checkpoint = find_checkpoint(context.model)
+        self._checkpoint = PUBLISHED.find(context.model)
         self._loaded: Loaded | None = None
         self._info: EngineInfo | None = None
 

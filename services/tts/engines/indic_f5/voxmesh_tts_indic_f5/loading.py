@@ -11,7 +11,8 @@ import torch
 from voxmesh_runtime.devices import OnDevice, load_on_first
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
-from voxmesh_tts_indic_f5.checkpoint import VOICES, Checkpoint
+from voxmesh_runtime.models import Checkpoint
+from voxmesh_tts_indic_f5.checkpoint import VOICES
 from voxmesh_tts_indic_f5.model import CHOSEN_STEPS, IndicF5
 from voxmesh_tts_indic_f5.references import Recording, Reference, References, UnusableReference, prepared
 from voxmesh_tts_indic_f5.settings import IndicF5Settings

@@ -17,7 +17,7 @@ import torch
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
-from voxmesh_tts_qwen_tts.checkpoint import find_checkpoint
+from voxmesh_tts_qwen_tts.checkpoint import PUBLISHED
 from voxmesh_tts_qwen_tts.codec import ChunkDecoder, chunk_sizes
 from voxmesh_tts_qwen_tts.library import quiet
 from voxmesh_tts_qwen_tts.loading import load_model
@@ -195,7 +195,7 @@ def test_a_checkpoint_of_another_kind_is_refused(
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | change))
     with pytest.raises(FailedPrecondition, match=problem):
-        load_model(find_checkpoint(str(folder)), EngineContext(device="cpu"), SHORT)
+        load_model(PUBLISHED.find(str(folder)), EngineContext(device="cpu"), SHORT)
 
 
 def test_a_damaged_file_is_refused(checkpoints: dict[str, Path], tmp_path: Path) -> None:
@@ -204,4 +204,4 @@ def test_a_damaged_file_is_refused(checkpoints: dict[str, Path], tmp_path: Path)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(FailedPrecondition, match="damaged' cannot be loaded"):
-        load_model(find_checkpoint(str(folder)), EngineContext(device="cpu"), SHORT)
+        load_model(PUBLISHED.find(str(folder)), EngineContext(device="cpu"), SHORT)

@@ -15,7 +15,7 @@ from voxmesh_runtime.models import ModelUnavailableError
 from voxmesh_tts.engine import Gender
 from voxmesh_tts.silence import joined
 from voxmesh_tts_qwen_tts import create
-from voxmesh_tts_qwen_tts.checkpoint import DEFAULT_MODEL, PUBLISHED, find_checkpoint
+from voxmesh_tts_qwen_tts.checkpoint import PUBLISHED
 from voxmesh_tts_qwen_tts.codec import chunk_sizes
 from voxmesh_tts_qwen_tts.recordings import RecordedVoices, checked
 from voxmesh_tts_qwen_tts.settings import QwenTtsSettings
@@ -194,15 +194,15 @@ def test_a_recording_that_is_too_loud_is_clipped() -> None:
 @pytest.mark.parametrize(
     ("wanted", "name", "license_"),
     [
-        (None, DEFAULT_MODEL, "Apache-2.0"),
-        (PUBLISHED[3], PUBLISHED[3], "Apache-2.0"),
-        (f"hub:{PUBLISHED[1]}@v1", PUBLISHED[1], "Apache-2.0"),
+        (None, PUBLISHED.names[0], "Apache-2.0"),
+        (PUBLISHED.names[3], PUBLISHED.names[3], "Apache-2.0"),
+        (f"hub:{PUBLISHED.names[1]}@v1", PUBLISHED.names[1], "Apache-2.0"),
         ("hub:someone/else", "someone/else", "unknown"),
         ("/models/mine", "mine", "unknown"),
     ],
 )
 def test_a_model_is_named_by_what_it_is(wanted: str | None, name: str, license_: str) -> None:
-    found = find_checkpoint(wanted)
+    found = PUBLISHED.find(wanted)
     assert (found.name, found.license) == (name, license_)
 
 

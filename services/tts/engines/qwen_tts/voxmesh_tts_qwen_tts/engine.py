@@ -13,7 +13,7 @@ from voxmesh_runtime.engine import EngineContext, ModelFacts
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Outcome, applied, approximated, ignored
 from voxmesh_tts.engine import ClauseLimits, EngineInfo, SynthesisOptions, VoiceReference
-from voxmesh_tts_qwen_tts.checkpoint import find_checkpoint
+from voxmesh_tts_qwen_tts.checkpoint import PUBLISHED
 from voxmesh_tts_qwen_tts.recordings import FIELD, checked
 from voxmesh_tts_qwen_tts.settings import QwenTtsSettings
 from voxmesh_tts_qwen_tts.trimming import Trimmer
@@ -33,7 +33,7 @@ class QwenTtsEngine:
     def __init__(self, context: EngineContext, settings: QwenTtsSettings | None = None) -> None:
         self._context = context
         self._settings = QwenTtsSettings() if settings is None else settings
-        self._checkpoint = find_checkpoint(context.model)
+        self._checkpoint = PUBLISHED.find(context.model)
         self._loaded: OnDevice[QwenTts] | None = None
 
     @property

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from voxmesh_runtime.devices import OnDevice, load_on_first
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
-from voxmesh_tts_qwen_tts.checkpoint import Checkpoint
+from voxmesh_runtime.models import Checkpoint
 from voxmesh_tts_qwen_tts.model import QwenTts
 from voxmesh_tts_qwen_tts.settings import QwenTtsSettings
 

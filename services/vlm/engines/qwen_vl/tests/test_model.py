@@ -270,8 +270,8 @@ def test_weights_that_are_missing_are_not_made_up(checkpoint: Path, tmp_path: Pa
     ("config", "told"),
     [
         (None, "holds no config.json"),
-        ('{"model_type": "llava"}', "of the kind 'llava'"),
-        ("[1]", "holds no config.json"),
+        ('{"model_type": "llava"}', "is a model of type llava"),
+        ("[1]", "has a config.json that cannot be read"),
     ],
 )
 def test_a_folder_of_another_kind_is_refused(tmp_path: Path, config: str | None, told: str) -> None:

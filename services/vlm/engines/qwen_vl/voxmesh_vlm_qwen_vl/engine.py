@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voxmesh_runtime.engine import EngineContext, ModelFacts
+from voxmesh_runtime.models import Checkpoint
 from voxmesh_vlm.engine import Analysis, AnalysisRequest, EngineInfo, Task
-from voxmesh_vlm_qwen_vl.checkpoint import Checkpoint, find_checkpoint
+from voxmesh_vlm_qwen_vl.checkpoint import PUBLISHED
 from voxmesh_vlm_qwen_vl.settings import QwenVlSettings
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class QwenVlEngine:
     def __init__(self, context: EngineContext, settings: QwenVlSettings) -> None:
         self._context = context
         self._settings = settings
-        self._checkpoint = find_checkpoint(context.model)
+        self._checkpoint = PUBLISHED.find(context.model)
         self._seeing: Seeing | None = None
         self.info = _info(self._checkpoint)
 

@@ -13,7 +13,7 @@ from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageP
 from voxmesh_runtime.devices import CPU, OnDevice, load_on_first
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition
-from voxmesh_vlm_qwen_vl.checkpoint import Checkpoint
+from voxmesh_runtime.models import Checkpoint
 from voxmesh_vlm_qwen_vl.decoder import Decoder
 from voxmesh_vlm_qwen_vl.grammar import Grammars
 from voxmesh_vlm_qwen_vl.pixels import Patcher
