@@ -60,16 +60,28 @@ class HttpUpstream:
         Raises:
             ServerFailure: the server does not answer, or has no list.
         """
-        async with self.answered("GET", "/models") as response:
-            body = await whole_body(response)
-        try:
-            listed = json.loads(body)
-        except (ValueError, RecursionError):
-            raise ServerFailure(f"the server answered {kind_of_body(response)} that is no JSON") from None
+        return tuple(str(model["id"]) for model in await self.listed())
+
+    async def listed(self) -> list[dict[str, Any]]:
+        """The entries of that list; each has an `id`.
+
+        Raises:
+            ServerFailure: the server does not answer, or has no list.
+        """
+        listed = await self.asked("GET", "/models")
         data = listed.get("data") if isinstance(listed, dict) else None
         if not isinstance(data, list):
             raise ServerFailure("the server answered no list of models")
-        return tuple(str(model["id"]) for model in data if isinstance(model, dict) and "id" in model)
+        return [model for model in data if isinstance(model, dict) and "id" in model]
+
+    async def asked(self, method: str, path: str, *, most_bytes: int = MAX_BODY_BYTES, **content: Any) -> Any:
+        """The JSON of an answer with status 200.
+
+        Raises:
+            ServerFailure: there is none, or it breaks off.
+        """
+        async with self.answered(method, path, **content) as response:
+            return json_of(response, await whole_body(response, most_bytes))
 
     @asynccontextmanager
     async def answered(self, method: str, path: str, **content: Any) -> AsyncGenerator[httpx2.Response]:
@@ -94,18 +106,39 @@ class HttpUpstream:
             raise ServerFailure(f"the answer broke off ({type(error).__name__})", is_transient=True) from None
 
 
-async def whole_body(response: httpx2.Response) -> bytes:
-    """The body of an answer, at most `MAX_BODY_BYTES` of it.
+async def parts_of_body(response: httpx2.Response, most_bytes: int = MAX_BODY_BYTES) -> AsyncGenerator[bytes]:
+    """The body of an answer as it comes.
 
     Raises:
-        ServerFailure: it is longer.
+        ServerFailure: it is longer than `most_bytes`.
     """
-    body = b""
+    size = 0
     async for part in response.aiter_bytes():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise ServerFailure(f"the server answered more than {MAX_BODY_BYTES} bytes")
-    return body
+        size += len(part)
+        if size > most_bytes:
+            raise ServerFailure(f"the server answered more than {most_bytes} bytes")
+        yield part
+
+
+async def whole_body(response: httpx2.Response, most_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """The body of an answer.
+
+    Raises:
+        ServerFailure: it is longer than `most_bytes`.
+    """
+    return b"".join([part async for part in parts_of_body(response, most_bytes)])
+
+
+def json_of(response: httpx2.Response, body: bytes) -> Any:
+    """What a body holds.
+
+    Raises:
+        ServerFailure: it is no JSON.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise ServerFailure(f"the server answered {kind_of_body(response)} that is no JSON") from None
 
 
 def kind_of_body(response: httpx2.Response) -> str:

@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import httpx
+import httpx2
 import jiwer
 import numpy as np
 import psutil
@@ -71,7 +71,7 @@ def direct(clips: Sequence[Clip], url: str) -> Outcome:
     texts: list[str] = []
     waits_s: list[float] = []
     cpu_s = time.process_time()
-    with httpx.Client(timeout=60) as client:
+    with httpx2.Client(timeout=60) as client:
         for clip in clips:
             began = time.monotonic()
             files = {"file": ("speech.wav", wav_bytes(clip.samples, RATE_HERTZ), "audio/wav")}
