@@ -344,3 +344,12 @@ def test_what_tests_need_is_in_no_container() -> None:
     shipped = [path for path in ROOT.glob("services/**/voxmesh_*/**/*.py") if "testing" not in str(path)]
     assert len(shipped) > 100
     assert not [str(path) for path in shipped if "import pytest" in path.read_text()]
+
+
+def test_engines_that_others_name_are_engines_of_the_project() -> None:
+    there = {path.parent.name for path in ROOT.glob("services/*/engines/*/pyproject.toml")}
+    named: set[str] = set()
+    for path in ROOT.glob("services/*/engines/*/voxmesh_*/*.py"):
+        for found in re.findall(r"\b(?:alternatives|readers)=\(([^)]*)\)", path.read_text()):
+            named |= set(re.findall(r'"(\w+)"', found))
+    assert {"qwen_vl", "tesseract"} <= named <= there
