@@ -42,7 +42,7 @@ async def only_recording(recordings: Path) -> Path:
     def complete() -> list[Path]:
         return [path.parent for path in recordings.glob("*/session.json") if json.loads(path.read_text())["complete"]]
 
-    await wait_until(lambda: len(complete()) == 1, 10)
+    await wait_until(lambda: len(complete()) == 1, 60)
     return complete()[0]
 
 

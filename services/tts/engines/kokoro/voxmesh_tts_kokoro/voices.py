@@ -49,7 +49,7 @@ class Voices:
         for blend in blends:
             self._add(blend)
         # Those that callers make up; as many as may be spoken at once.
-        self._blend = lru_cache(maxsize=64)(lambda blend: self._mixed(parse_blend(blend)))
+        self._blend = lru_cache(maxsize=64)(self._blended)
 
     @property
     def listed(self) -> tuple[Voice, ...]:
@@ -74,6 +74,9 @@ class Voices:
             raise FailedPrecondition("blends", blend, f"voice {unknown[0]!r} of blend {blend!r} is not of: {known}")
         self._styles[blend] = self._mixed(shares)
         self._languages[blend] = self._languages[max(shares, key=lambda share: share.weight).voice]
+
+    def _blended(self, blend: str) -> Styles:
+        return self._mixed(parse_blend(blend))
 
     def _mixed(self, shares: Iterable[Share]) -> Styles:
         whole = sum(share.weight for share in shares)
