@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -41,7 +40,7 @@ class TestNemotron(SttConformance):
 
     engine = "nemotron"
     least_likeness = 0.6
-    context: ClassVar[EngineContext] = EngineContext(model=str(DATA / "words.nemo"))
+    context = EngineContext(model=str(DATA / "words.nemo"))
 
     def clips(self) -> tuple[Clip, Clip]:
         # The second is said for a minute: after a pause the little model loses fewest words of this one.
