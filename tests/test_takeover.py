@@ -45,6 +45,8 @@ ToolCall = conversation_pb2.ToolCall
 
 TYPED = Request(config=conversation_pb2.ConversationConfig(text_replies_only=True))
 HEARD = stt_pb2.RecognitionConfig(audio_format=S16)
+STILL_S = 150.0
+"""Longest time of a test, in seconds; the run's own limit would end the process in the middle of its loop."""
 STORY = [f"This is sentence number {number}. " for number in ("one", "two", "three", "four", "five", "six")]
 
 
@@ -73,8 +75,8 @@ class Stage:
 
 @asynccontextmanager
 async def stage(settings: MeshSettings, store: str, **environment: str) -> AsyncGenerator[Stage]:
-    """The replicas share a store."""
-    async with recorded_upstream() as upstream, llm_proxy(upstream) as proxy:
+    """The replicas share a store; a test that stands still fails where it stands."""
+    async with asyncio.timeout(STILL_S), recorded_upstream() as upstream, llm_proxy(upstream) as proxy:
         targets = {f"VOXMESH_{name.upper()}": target for name, target in targets_of(settings).items()}
         shared = {**targets, "VOXMESH_LLM_TARGET": proxy, "VOXMESH_SESSION_STORE": store, **environment}
         replicas = (Replica("one", shared), Replica("two", shared))
