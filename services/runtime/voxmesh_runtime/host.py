@@ -21,7 +21,7 @@ from voxmesh_runtime.engine import EngineInfo, ModelFacts
 from voxmesh_runtime.engines import Candidate, Loaded, candidates, load_first
 from voxmesh_runtime.errors import Unavailable, VoxmeshError
 from voxmesh_runtime.memory import accelerator_bytes, give_back, resident_bytes
-from voxmesh_runtime.outcomes import Outcome
+from voxmesh_runtime.outcomes import Outcome, ready
 from voxmesh_runtime.settings import EngineSettings
 from voxmesh_runtime.stepper import Stepper
 from voxmesh_runtime.streams import Streams
@@ -145,8 +145,7 @@ class EngineHost(Generic[EngineT, InfoT]):
 
     def ready(self, outcomes: Iterable[Outcome]) -> common_pb2.Ready:
         """The acknowledgement of a config."""
-        host, options = self._settings.host_name, [outcome.to_proto() for outcome in outcomes]
-        return common_pb2.Ready(model=self.facts.model, engine=self.name, host=host, options=options)
+        return ready(self.facts.model, self.name, self._settings.host_name, outcomes)
 
     def model_info(self, streams: Streams) -> common_pb2.ModelInfo:
         """The model with the state of the server's streams."""
