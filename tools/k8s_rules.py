@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from voxmesh_coordinator.backend_settings import parse_backends
+from voxmesh_coordinator.routing.settings import parse_backends
 
 Document = dict[str, Any]
 
@@ -157,7 +157,7 @@ def backends(mesh: Mesh) -> Iterator[str]:
 
 
 def _headless(mesh: Mesh) -> set[str]:
-    """Targets of all headless Services."""
+    """Targets of all headless BackendRegistry."""
     return {
         f"dns:///{service['metadata']['name']}:{port['port']}"
         for service in mesh.kind("Service")
