@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_runtime.clock import duration
@@ -24,6 +24,8 @@ class FakeRecognizer(stt_pb2_grpc.SpeechToTextServiceServicer, FakeService):
         FakeService.__init__(self, engine, host, languages)
         self.language_code = ""
         """The language that it says it hears."""
+        self.understands: Callable[[str], str] = lambda words: words
+        """What it makes of the words."""
         self.interim_s, self.finalize_s = 0.04, 0.1
         """Time that an interim and a final transcript take, in seconds."""
 
@@ -106,7 +108,7 @@ class _Recognition:
     def _result(self, text: str, *, is_final: bool) -> stt_pb2.RecognitionResult:
         return stt_pb2.RecognitionResult(
             utterance_index=self._utterance_index,
-            transcript=text,
+            transcript=self._service.understands(text),
             is_final=is_final,
             stable_character_count=len(text),
             language_code=self._service.language_code,
