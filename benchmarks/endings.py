@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.figures import Spread
 from benchmarks.result import Result, Table
-from benchmarks.voices import ESPEAK, HIBARI, PERSON_DB, RATE_HERTZ, ReplyParts, leveled, noise, trimmed
+from benchmarks.voices import ESPEAK, HIBARI, PERSON_DB, RATE_HERTZ, Voices, leveled, noise, trimmed
 from voxmesh_coordinator.turn.endpointing import is_sure
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.engine import EngineContext
@@ -116,7 +116,7 @@ class Ears:
 
 def measure_endings(*, quick: bool = False) -> Result:
     """Speak all texts with each synthesiser, and count what is called over; a few of them when it is to be quick."""
-    voices, ears = ReplyParts(), Ears()
+    voices, ears = Voices(), Ears()
     random = np.random.default_rng(1)
     judgements = [
         ears.judge(text, voice, _heard(voices.say(text.words, voice), random))

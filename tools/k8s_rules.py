@@ -157,7 +157,7 @@ def backends(mesh: Mesh) -> Iterator[str]:
 
 
 def _headless(mesh: Mesh) -> set[str]:
-    """Targets of all headless BackendRegistry."""
+    """Targets of all headless Services."""
     return {
         f"dns:///{service['metadata']['name']}:{port['port']}"
         for service in mesh.kind("Service")

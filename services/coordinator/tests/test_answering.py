@@ -107,7 +107,7 @@ class Scene:
             note=self.notes.append,
         )
         turn = UserTurn(texts=["Book it."])
-        turn.clock.turn_index = 3
+        turn.metrics.turn_index = 3
         checkpoint = ReplyCheckpoint(saved)
         checkpoint.fill(self.playout)
         self.answering = Answering(

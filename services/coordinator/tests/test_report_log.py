@@ -27,11 +27,11 @@ TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("tests")
 def over(index: int) -> UserTurn:
     """A turn with a hop whose service is 3 s ahead."""
     turn = UserTurn(span=TRACER.start_span("turn"))
-    turn.clock.turn_index = index
+    turn.metrics.turn_index = index
     ahead = [timestamp((at_ms + 3_000) * MS) for at_ms in (1_010, 1_020, 1_090, 1_095)]
     names = ("received_time", "started_time", "first_output_time", "finished_time")
     timing = common_pb2.Timing(**dict(zip(names, ahead, strict=True)))
-    turn.clock.hops = [UpstreamCallTiming("stt/x", "titan", 1_000 * MS, 1_100 * MS, 1_105 * MS, timing)]
+    turn.metrics.hops = [UpstreamCallTiming("stt/x", "titan", 1_000 * MS, 1_100 * MS, 1_105 * MS, timing)]
     return turn
 
 

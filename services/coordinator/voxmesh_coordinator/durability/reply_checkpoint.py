@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 from voxmesh.conversation.v1 import conversation_pb2
@@ -60,7 +59,7 @@ class ReplyCheckpoint:
         for word in self._words():
             playout.timed(word.text, word.start_s)
         if self._saved.pieces:
-            playout.began_before((time.time_ns() - self._saved.pieces[0].sent_time_ns) / 1e9)
+            playout.began_before((playout.clock.wall_ns() - self._saved.pieces[0].sent_time_ns) / 1e9)
 
     def pending(self) -> list[llm_pb2.ToolCall]:
         """Tools whose answers are awaited."""

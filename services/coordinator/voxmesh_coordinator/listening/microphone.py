@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable
 from copy import copy
@@ -71,7 +70,7 @@ class Microphone:
         place: session_pb2.Microphone,
         may_skip: bool,
     ) -> None:
-        settings = services.settings
+        settings, self._process_clock = services.settings, services.clock
         self._on_event = on_event
         self._format = AudioFormat.from_proto(config.audio_format, "config.recognition.audio_format")
         self._decoder = Decoder(self._format, "audio.data")
@@ -79,7 +78,7 @@ class Microphone:
         self._pre_roll_s = settings.pre_roll_s
         self.pause_s = pause_s
         self.clock = AudioClock(place.offset_s)
-        self.last_audio_at = time.monotonic()
+        self.last_audio_at = self._process_clock.now()
         self.turn = FailoverStream[TurnRequest, TurnResponse](
             services.turn,
             lambda channel: turn_pb2_grpc.TurnDetectionServiceStub(channel).StreamingDetect(),
@@ -91,6 +90,7 @@ class Microphone:
             on_response=self._on_turn,
             on_failure=lambda failure: on_event(ListeningFailed(failure)),
             settings=settings,
+            clock=services.clock,
         )
         self.stt = FailoverStream[SttRequest, SttResponse](
             services.stt,
@@ -99,6 +99,7 @@ class Microphone:
             on_response=self._on_stt,
             on_failure=lambda failure: on_event(ListeningFailed(failure)),
             settings=settings,
+            clock=services.clock,
             languages=list(config.language_codes),
         )
         self._sending = asyncio.Lock()
@@ -250,9 +251,9 @@ class Microphone:
 
     async def _forward(self, data: bytes) -> None:
         async with self._sending:
-            self.last_audio_at = time.monotonic()
+            self.last_audio_at = self._process_clock.now()
             begin_s = self.clock.offset_s
-            self.clock.arrived(self._seconds(data), time.time_ns())
+            self.clock.arrived(self._seconds(data), self._process_clock.wall_ns())
             self._needed.arrived(self._next_sequence - 1, self.clock.offset_s)
             piece = Heard(begin_s, self.clock.offset_s, data)
             self._recent.append(piece)

@@ -6,13 +6,12 @@ theirs                    received  input  queue  started  compute  first output
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.metrics.clock_offset import Answer, Bounds, Exchange, ServiceClock
-from voxmesh_runtime.clock import duration, seconds_of, timestamp
+from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock, duration, seconds_of, timestamp
 
 NS = 1_000_000_000
 DRIFT_PPM = 50.0
@@ -27,27 +26,32 @@ nothing tells it apart. Their last answer, which says what it answers, counts as
 class UpstreamCallTiming:
     """Our stamps of one call to a service, in nanoseconds since the epoch.
 
-    SynthesisProgress, or `sent_ns` set, before the request is sent: the bounds of the service's clock rest on it.
+    Made, or `sent_ns` set, before the request is sent: the bounds of the service's clock rest on it. Without
+    `sent_ns` that is now.
     """
 
     service: str
     host: str
-    sent_ns: int = field(default_factory=time.time_ns)
+    sent_ns: int = 0
     first_output_ns: int | None = None
     finished_ns: int | None = None
     timing: common_pb2.Timing | None = None
     is_listening: bool = False
     """Part of hearing the person out, which is done whatever follows."""
+    clock: Clock = SYSTEM_CLOCK
+
+    def __post_init__(self) -> None:
+        self.sent_ns = self.sent_ns or self.clock.wall_ns()
 
     def output(self) -> None:
         """An answer came; only the first is kept."""
         if self.first_output_ns is None:
-            self.first_output_ns = time.time_ns()
+            self.first_output_ns = self.clock.wall_ns()
 
     def finish(self, timing: common_pb2.Timing) -> None:
         """The last answer came, with the service's own stamps."""
         self.output()
-        self.finished_ns = time.time_ns()
+        self.finished_ns = self.clock.wall_ns()
         self.timing = timing
 
     def served_by(self, ready: common_pb2.Ready) -> None:
@@ -64,7 +68,7 @@ class UpstreamCallTiming:
         """What the service computed, as it says, or else how long it has been at it."""
         if self.timing is not None:
             return seconds_of(self.timing.compute_duration)
-        return (time.time_ns() - self.sent_ns) / NS
+        return (self.clock.wall_ns() - self.sent_ns) / NS
 
     @property
     def exchange(self) -> Exchange | None:

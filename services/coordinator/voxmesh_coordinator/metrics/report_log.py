@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterable
 
@@ -11,7 +10,7 @@ from voxmesh_coordinator.metrics import hop_span
 from voxmesh_coordinator.metrics.clock_offset import Clocks
 from voxmesh_coordinator.turn.user_turn import UserTurn
 from voxmesh_runtime import names
-from voxmesh_runtime.clock import timestamp
+from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock, timestamp
 from voxmesh_runtime.errors import InvalidArgument
 
 Request = conversation_pb2.ListTurnReportsRequest
@@ -27,9 +26,11 @@ class ReportLog:
         host: of the coordinator, for the reports.
         size: reports kept.
         drift_ppm: the most by which a service's clock drifts from ours, in millionths.
+        clock: ours.
     """
 
-    def __init__(self, host: str, size: int, drift_ppm: float) -> None:
+    def __init__(self, host: str, size: int, drift_ppm: float, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
         self.clocks = Clocks(drift_ppm)
         self._host = host
         self._turns: deque[ReportedTurn] = deque(maxlen=size)
@@ -41,13 +42,13 @@ class ReportLog:
 
     def make(self, turn: UserTurn, session_id: str) -> conversation_pb2.TurnReport:
         """The report of a turn that is over, kept and exported; the turn's span is to end after it."""
-        report = turn.clock.to_proto(turn.trace_id, self.clocks)
+        report = turn.metrics.to_proto(turn.trace_id, self.clocks)
         report.host = self._host
-        now_ns = self._last_ns = max(time.time_ns(), self._last_ns + 1)
+        now_ns = self._last_ns = max(self._clock.wall_ns(), self._last_ns + 1)
         turn.span.set_attribute(names.GEN_AI_CONVERSATION_ID, session_id)
         for hop in report.hops:
             hop_span.export(hop, turn.span, now_ns)
-        for gone in turn.clock.discarded_hops:
+        for gone in turn.metrics.discarded_hops:
             hop = gone.to_proto(self.clocks.of(gone.service, gone.host))
             hop_span.export(hop, turn.span, now_ns, discarded=True)
         self._turns.append(ReportedTurn(session_id=session_id, report_time=timestamp(now_ns), report=report))

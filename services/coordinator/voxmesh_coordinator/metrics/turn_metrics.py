@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.metrics.call_timing import DRIFT_PPM, UpstreamCallTiming
 from voxmesh_coordinator.metrics.clock_offset import Clocks
-from voxmesh_runtime.clock import duration, timestamp
+from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock, duration, timestamp
 
 
 @dataclass(slots=True)
 class TurnMetrics:
     """The stamps of one turn and of its hops."""
 
+    clock: Clock = SYSTEM_CLOCK
     turn_index: int = -1
     speech_ended_ns: int | None = None
     turn_endable_ns: int | None = None
@@ -29,9 +29,9 @@ class TurnMetrics:
 
     def hop(self, service: str, host: str) -> UpstreamCallTiming:
         """Start a hop now."""
-        clock = UpstreamCallTiming(service, host)
-        self.hops.append(clock)
-        return clock
+        hop = UpstreamCallTiming(service, host, clock=self.clock)
+        self.hops.append(hop)
+        return hop
 
     def discard(self, hops: Iterable[UpstreamCallTiming]) -> None:
         """A reply that was prepared is thrown away, with what it cost."""
@@ -44,7 +44,7 @@ class TurnMetrics:
     def audio_sent(self) -> None:
         """Reply audio goes to the client; only the first time is kept."""
         if self.first_audio_ns is None:
-            self.first_audio_ns = time.time_ns()
+            self.first_audio_ns = self.clock.wall_ns()
 
     def to_proto(self, trace_id: str, clocks: Clocks | None = None) -> conversation_pb2.TurnReport:
         """The report as far as the turn got; `clocks` learn from its exchanges, then correct them."""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import queue
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,6 +16,7 @@ from voxmesh_coordinator.recording.folder import About, RecordingFolder, Request
 from voxmesh_coordinator.reply.parts import REPLY_FORMAT
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.audio import AudioFormat
+from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +49,19 @@ class Recording:
         max_bytes: longest recording.
     """
 
-    def __init__(self, folder: RecordingFolder, max_bytes: int, max_waiting_bytes: int = MAX_WAITING_BYTES) -> None:
+    def __init__(
+        self,
+        folder: RecordingFolder,
+        max_bytes: int,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._clock = clock
         self.path = folder.path
         self._folder = folder
         self._max_bytes = max_bytes
         self._max_waiting_bytes = max_waiting_bytes
-        self._began_at = time.monotonic()
+        self._began_at = self._clock.now()
         self._entries = queue.SimpleQueue[Entry | None]()
         # Each counter has one writer: the event loop's thread, and the recording's.
         self._taken_bytes = self._written_bytes = 0
@@ -69,6 +76,7 @@ class Recording:
         session_id: str,
         config: conversation_pb2.ConversationConfig,
         services: list[common_pb2.Ready],
+        clock: Clock = SYSTEM_CLOCK,
     ) -> Self:
         """Make the files and begin.
 
@@ -84,7 +92,7 @@ class Recording:
         except (OSError, TimeoutError) as error:
             log.warning("a recording could not be begun", extra={"error": type(error).__name__})
             raise NotRecorded("this coordinator could not make the recording's files; its log says more") from error
-        recording = cls(folder, settings.recording_max_bytes)
+        recording = cls(folder, settings.recording_max_bytes, clock=clock)
         recording.start()
         return recording
 
@@ -96,7 +104,7 @@ class Recording:
         """A message was received or sent."""
         if self._is_closed or self._truncated is not None:
             return
-        entry = Entry(time.monotonic() - self._began_at, message, message.ByteSize() + _MESSAGE_BYTES)
+        entry = Entry(self._clock.now() - self._began_at, message, message.ByteSize() + _MESSAGE_BYTES)
         if self._taken_bytes - self._written_bytes + entry.size_bytes > self._max_waiting_bytes:
             self._stop("the disk was too slow")
             return
@@ -128,7 +136,7 @@ class Recording:
             log.exception("recording failed")
             self._stop("internal error")
         try:
-            self._folder.close(time.monotonic() - self._began_at, self._truncated)
+            self._folder.close(self._clock.now() - self._began_at, self._truncated)
         except OSError as error:
             # What is there stays, as incomplete.
             log.warning("a recording could not be completed", extra={"error": type(error).__name__})

@@ -122,7 +122,7 @@ class Answering:
     async def _use_tools(self, wanted: Sequence[llm_pb2.ToolCall]) -> None:
         if len(wanted) > MAX_CALLS:
             log.warning("calls are left out of an answer", extra={"called": len(wanted), "most": MAX_CALLS})
-        calls = own_calls(wanted, self._turn.clock.turn_index, self._rounds)
+        calls = own_calls(wanted, self._turn.metrics.turn_index, self._rounds)
         before = len(self._playout.text)
         self._rounds.append(session_pb2.ToolRound(text_characters=before, calls=calls))
         await self._note(Record(tool_calls=calls, text_before_calls=before))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -23,7 +22,7 @@ class LanguageModel:
     """Answers of the language model; leaving a generation before its end cancels it upstream."""
 
     def __init__(self, services: BackendRegistry, model: str) -> None:
-        settings = services.settings
+        settings, self._clock = services.settings, services.clock
         sampling = llm_pb2.Sampling(max_output_tokens=settings.max_reply_tokens, temperature=settings.temperature)
         self.link = FailoverStream[Request, Response](
             services.llm,
@@ -32,6 +31,7 @@ class LanguageModel:
             on_response=self._deliver,
             on_failure=self._fail,
             settings=settings,
+            clock=services.clock,
         )
         self._boxes: dict[tuple[int, int], ResponseQueue[Response]] = {}
         self._epoch = 0
@@ -51,7 +51,7 @@ class LanguageModel:
         """
         await self.link.open()
         key = self._take_number()
-        box = self._boxes[key] = ResponseQueue[Response]()
+        box = self._boxes[key] = ResponseQueue[Response](clock=self._clock)
         box.patience_s = self.link.patience_s
         try:
             generate = llm_pb2.Generate(messages=messages, tools=tools, trace_context=parent)
@@ -90,7 +90,7 @@ class LanguageModel:
         if box is None:
             return
         if box.first_wait_s is None:
-            box.first_wait_s = time.monotonic() - box.made_at
+            box.first_wait_s = self._clock.now() - box.made_at
             self.link.backend.answered(box.first_wait_s)
         if kind == "finished":
             del self._boxes[key]

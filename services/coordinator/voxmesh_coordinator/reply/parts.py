@@ -55,15 +55,15 @@ class ReplyAudioStream:
         """The next piece of a turn's reply, about to be sent."""
         audio = conversation_pb2.ReplyAudio(
             sequence=self._next_sequence,
-            turn_index=turn.clock.turn_index,
+            turn_index=turn.metrics.turn_index,
             offset=duration(offset_s),
             data=data,
             is_last=is_last,
         )
         self._next_sequence += 1
         if data:
-            turn.clock.audio_sent()
-            self.sent.add(turn.clock.turn_index, offset_s, data)
+            turn.metrics.audio_sent()
+            self.sent.add(turn.metrics.turn_index, offset_s, data)
         return Response(reply_audio=audio)
 
 

@@ -74,7 +74,7 @@ class ReplyPipeline:
     ) -> None:
         self.turn = turn
         self.text_answered = turn.words
-        self.playout = PlayoutTracker()
+        self.playout = PlayoutTracker(turn.metrics.clock)
         self.gate = gate
         self.hops: list[UpstreamCallTiming] = []
         self._parts = parts
@@ -110,7 +110,7 @@ class ReplyPipeline:
         return self.end.HasField("failed")
 
     async def run(self, services: BackendRegistry) -> None:
-        """ReplyPipeline to the end; a failing language model is told by `end`.
+        """Reply to the end; a failing language model is told by `end`.
 
         Raises:
             ServiceFailed: in a group, when the voice refused or broke.
@@ -187,7 +187,7 @@ class ReplyPipeline:
         await segment.take_up(checkpoint.text, clause.text_start if clause else 0, clause.offset_s if clause else 0.0)
 
     def _hop(self, service: str, host: str) -> UpstreamCallTiming:
-        hop = self.turn.clock.hop(service, host)
+        hop = self.turn.metrics.hop(service, host)
         self.hops.append(hop)
         return hop
 
@@ -268,7 +268,7 @@ class ReplyPipeline:
 
         def message() -> Response:
             self.playout.sent(piece)
-            self._parts.note(Record(piece=piece.to_proto()))
+            self._parts.note(Record(piece=piece.to_proto(self.turn.metrics.clock.wall_ns())))
             return voice.message(self.turn, piece.offset_s, data)
 
         await self.gate.put(message, piece.duration_s)

@@ -27,7 +27,7 @@ class Text:
 
     def __call__(self) -> Response:
         """The message."""
-        return Response(reply_text=conversation_pb2.ReplyText(turn_index=self.turn.clock.turn_index, delta=self.text))
+        return Response(reply_text=conversation_pb2.ReplyText(turn_index=self.turn.metrics.turn_index, delta=self.text))
 
 
 class PlayoutGate:

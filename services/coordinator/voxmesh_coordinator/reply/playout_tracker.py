@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from voxmesh.session.v1 import session_pb2
+from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 
 _AHEAD_S = 1.0
 """How far ahead of the client's word a reply's echo is looked for, in seconds."""
@@ -22,14 +22,14 @@ class SpokenPiece:
     text_start: int
     text_end: int
 
-    def to_proto(self) -> session_pb2.SpokenPiece:
-        """The piece as it is kept, sent just now."""
+    def to_proto(self, sent_ns: int) -> session_pb2.SpokenPiece:
+        """The piece as it is kept, sent at a time of the wall clock."""
         return session_pb2.SpokenPiece(
             text_start=self.text_start,
             text_end=self.text_end,
             offset_s=self.offset_s,
             duration_s=self.duration_s,
-            sent_time_ns=time.time_ns(),
+            sent_time_ns=sent_ns,
         )
 
 
@@ -44,7 +44,8 @@ class SpokenWord:
 class PlayoutTracker:
     """The audio sent for one reply; the client's playback positions, or else time, say what was played."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.clock = clock
         self.text = ""
         self.is_shown = False
         """It is read, not heard: no voice speaks it, or not all of it."""
@@ -62,12 +63,12 @@ class PlayoutTracker:
     def sent(self, piece: SpokenPiece) -> None:
         """A piece of audio was sent to the client."""
         if self._began_at is None:
-            self._began_at = time.monotonic()
+            self._began_at = self.clock.now()
         self._pieces.append(piece)
 
     def began_before(self, elapsed_s: float) -> None:
         """Its first audio was sent so long ago, by another coordinator."""
-        self._began_at = time.monotonic() - max(0.0, elapsed_s)
+        self._began_at = self.clock.now() - max(0.0, elapsed_s)
 
     def timed(self, word: str, start_s: float) -> None:
         """The speech service says where the next word lies."""
@@ -78,7 +79,7 @@ class PlayoutTracker:
     def played(self, offset_s: float) -> None:
         """The client has played up to `offset_s`."""
         self._played_s = min(max(offset_s, self._played_s or 0.0), self.sent_s)
-        self._told_at = time.monotonic()
+        self._told_at = self.clock.now()
 
     def position_s(self) -> float:
         """How far the reply has been played: as the client says, else as time has passed."""
@@ -86,18 +87,18 @@ class PlayoutTracker:
             return self._played_s
         if self._began_at is None:
             return 0.0
-        return min(time.monotonic() - self._began_at, self.sent_s)
+        return min(self.clock.now() - self._began_at, self.sent_s)
 
     def sounding_s(self) -> float:
         """Where the client is in the reply just now: it has gone on since it told so."""
         if self._played_s is None:
             return self.position_s()
-        return min(self._played_s + time.monotonic() - self._told_at, self.sent_s)
+        return min(self._played_s + self.clock.now() - self._told_at, self.sent_s)
 
     @property
     def is_followed(self) -> bool:
         """The client tells where it is in the reply, and told so a moment ago."""
-        return self._played_s is not None and time.monotonic() - self._told_at < _LATELY_S
+        return self._played_s is not None and self.clock.now() - self._told_at < _LATELY_S
 
     @property
     def is_playing(self) -> bool:

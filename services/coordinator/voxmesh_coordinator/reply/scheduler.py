@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.history import History
 from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
 from voxmesh_coordinator.listening.microphone import Microphone
+from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.reply.ending import CUT, Reason, ReplyFinished, failure_end
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.pipeline import ReplyPipeline
@@ -112,7 +112,7 @@ class ReplyScheduler:
     def played(self, position: conversation_pb2.PlaybackPosition) -> None:
         """The client has played a reply so far."""
         given = self._given
-        if given is not None and position.turn_index == given.reply.turn.clock.turn_index:
+        if given is not None and position.turn_index == given.reply.turn.metrics.turn_index:
             given.reply.playout.played(seconds_of(position.offset))
 
     # Preparing.
@@ -183,7 +183,7 @@ class ReplyScheduler:
         await _stop(draft.task)
         turn = draft.reply.turn
         turn.seen = ""
-        turn.clock.discard(draft.reply.hops)
+        turn.metrics.discard(draft.reply.hops)
 
     # Giving.
 
@@ -200,7 +200,7 @@ class ReplyScheduler:
         seen = turn.seen or None
         images = turn.images if seen is None else ()
         self._parts.note(session_pb2.Record(images=images, seen=seen, trace_context=turn.trace_context))
-        ended = conversation_pb2.TurnEnded(turn_index=turn.clock.turn_index, text=turn.text)
+        ended = conversation_pb2.TurnEnded(turn_index=turn.metrics.turn_index, text=turn.text)
         await self._send(Response(turn_ended=ended))
         await draft.reply.gate.open()
         if draft.is_done:
@@ -208,15 +208,17 @@ class ReplyScheduler:
 
     def number(self, turn: UserTurn) -> None:
         """Give a turn that is over its index."""
-        turn.clock.turn_index, self._next_index = self._next_index, self._next_index + 1
+        turn.metrics.turn_index, self._next_index = self._next_index, self._next_index + 1
 
     async def take_over(self, state: session_pb2.State) -> None:
         """Give the reply that another coordinator began from where that stopped, or know what it gave."""
         self._next_index, saved = state.next_turn_index, state.reply
         if state.HasField("reply"):
             span = start_span(names.SPAN_TURN, saved.trace_context)
-            turn = UserTurn(span, texts=[saved.said], images=list(saved.images), seen=saved.seen)
-            turn.clock.turn_index, turn.clock.turn_ended_ns = saved.turn_index, time.time_ns()
+            turn = UserTurn(
+                span, TurnMetrics(self._services.clock), texts=[saved.said], images=list(saved.images), seen=saved.seen
+            )
+            turn.metrics.turn_index, turn.metrics.turn_ended_ns = saved.turn_index, self._services.clock.wall_ns()
             self._given = self._start(turn, is_open=True, saved=saved)
             if self._given.is_done and not saved.is_done:
                 # It was over, and not all of that was told.
@@ -264,7 +266,7 @@ class ReplyScheduler:
             reply.end.reason = reason
             self._parts.note(session_pb2.Record(end=reply.end))
         heard = reply.playout.heard_text()
-        interrupted = conversation_pb2.Interrupted(turn_index=reply.turn.clock.turn_index, heard_text=heard)
+        interrupted = conversation_pb2.Interrupted(turn_index=reply.turn.metrics.turn_index, heard_text=heard)
         await self._send(Response(interrupted=interrupted))
         if was_ducked:
             await self._send(Response(duck=conversation_pb2.Duck(gain=1.0)))
@@ -312,7 +314,7 @@ class ReplyScheduler:
             self._given = None
         if not told.is_finished:
             self._parts.note(session_pb2.Record(end=end))
-            finished = ReplyFinished(turn_index=turn.clock.turn_index, reason=end.reason)
+            finished = ReplyFinished(turn_index=turn.metrics.turn_index, reason=end.reason)
             await self._send(Response(reply_finished=finished))
         if reply.has_failed and not told.is_failed:
             await self._send_failed(turn, end.failed)
@@ -325,7 +327,7 @@ class ReplyScheduler:
     async def _send_failed(self, turn: UserTurn, why: conversation_pb2.TurnFailed) -> None:
         failed = conversation_pb2.TurnFailed()
         failed.CopyFrom(why)
-        failed.turn_index = turn.clock.turn_index
+        failed.turn_index = turn.metrics.turn_index
         await self._send(Response(turn_failed=failed))
 
 

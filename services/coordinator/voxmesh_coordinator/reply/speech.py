@@ -104,6 +104,7 @@ class Speech:
             on_response=self._deliver,
             on_failure=self._fail,
             settings=services.settings,
+            clock=services.clock,
         )
         self._segment: Segment | None = None
         self._index: int | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 import grpc
@@ -82,18 +81,16 @@ async def _analyze(
             for begin in range(0, len(image), CHUNK_BYTES):
                 chunk = vlm_pb2.ImageChunk(image_index=index, data=image[begin : begin + CHUNK_BYTES])
                 await call.write(Request(image_chunk=chunk))
-        sent_ns = time.time_ns()
+        hop = new_hop("vlm", "")
         await call.write(Request(analyze=analyze))
         await call.half_close()
-        return await _read(call, new_hop, sent_ns)
+        return await _read(call, hop)
     finally:
         call.cancel()
 
 
-async def _read(call: DuplexCall[Request, vlm_pb2.StreamingAnalyzeResponse], new_hop: NewHop, sent_ns: int) -> str:
+async def _read(call: DuplexCall[Request, vlm_pb2.StreamingAnalyzeResponse], hop: UpstreamCallTiming) -> str:
     pieces: list[str] = []
-    hop = new_hop("vlm", "")
-    hop.sent_ns = sent_ns
     while (response := await call.read()) is not None:
         match response.WhichOneof("streaming_response"):
             case "ready":

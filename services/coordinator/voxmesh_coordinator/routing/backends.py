@@ -25,6 +25,9 @@ from voxmesh_runtime.language_tags import primary
 
 log = logging.getLogger(__name__)
 
+Connect = Callable[[str], grpc.aio.Channel]
+"""Opens a channel to a target."""
+
 REMEMBERED = 20
 """Answers that count in what a backend usually takes."""
 ENOUGH = 5
@@ -39,10 +42,16 @@ LOOK_TIMEOUT_S = 1.0
 class Backend:
     """One backend of one slot, shared by all sessions; `on_change` is called when it is well again."""
 
-    def __init__(self, slot: str, settings: BackendSettings, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        slot: str,
+        settings: BackendSettings,
+        on_change: Callable[[], None] = lambda: None,
+        connect: Connect = open_channel,
+    ) -> None:
         self.settings = settings
         self.label = f"{slot} at {settings.target}"
-        self.channel = open_channel(settings.target)
+        self.channel = connect(settings.target)
         self.problem = ""
         """Why it is left; empty while it is well."""
         self._on_change = on_change
@@ -124,11 +133,11 @@ class Backend:
 class Slot:
     """The backends of one slot, as conversations with one purpose prefer them; at first those with none."""
 
-    def __init__(self, name: str, backends: Sequence[BackendSettings]) -> None:
+    def __init__(self, name: str, backends: Sequence[BackendSettings], connect: Connect = open_channel) -> None:
         self.name = name
         self.listeners = set[Callable[[], None]]()
         """Called when one of its backends is well again."""
-        self.backends = [Backend(name, settings, self._tell) for settings in backends]
+        self.backends = [Backend(name, settings, self._tell, connect) for settings in backends]
         self.purpose = ""
 
     def for_purpose(self, purpose: str) -> Slot:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -16,6 +15,7 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh_coordinator.routing.backends import Backend, Slot
 from voxmesh_coordinator.routing.failures import ServiceFailed
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 from voxmesh_runtime.duplex import CallOver, DuplexCall
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class FailoverStream(Generic[Request, Response]):
         on_failure: called when the stream breaks by itself.
         settings: time-outs.
         languages: that are spoken, as in `Slot.candidates`.
+        clock: of the process.
 
     `epoch` counts the times it was opened: numbers and offsets that the service gives begin anew with each.
     """
@@ -56,7 +57,9 @@ class FailoverStream(Generic[Request, Response]):
         on_failure: Callable[[ServiceFailed], None],
         settings: CoordinatorSettings,
         languages: Sequence[str] = (),
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._clock = clock
         self.slot = slot.name
         self.ready = common_pb2.Ready()
         self.is_going_away = False
@@ -112,7 +115,7 @@ class FailoverStream(Generic[Request, Response]):
         """
         if self.is_open:
             return
-        if self.failure is not None and time.monotonic() - self._failed_at < TRY_GAP_S:
+        if self.failure is not None and self._clock.now() - self._failed_at < TRY_GAP_S:
             raise self.failure.with_traceback(None)
         if self.failure is not None or (not self.epoch and self._slot.is_down):
             await self._open(0.0, TRY_S)
@@ -132,7 +135,7 @@ class FailoverStream(Generic[Request, Response]):
             try:
                 call = await attempts(self._connect_to_first, connect_timeout_s)
             except ServiceFailed as failure:
-                self.failure, self._failed_at = failure, time.monotonic()
+                self.failure, self._failed_at = failure, self._clock.now()
                 self.on_opening(failure)
                 raise
             self._call = call

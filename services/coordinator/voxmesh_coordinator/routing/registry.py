@@ -6,20 +6,31 @@ import asyncio
 from copy import copy
 
 from voxmesh_coordinator.metrics.report_log import ReportLog
-from voxmesh_coordinator.routing.backends import Slot
+from voxmesh_coordinator.routing.backends import Connect, Slot
 from voxmesh_coordinator.routing.slot_status import SlotStatus
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_runtime.channels import open_channel
+from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 
 
 class BackendRegistry:
-    """The backends of each slot; streams of all sessions spread over the addresses of a backend's target."""
+    """The backends of each slot; streams of all sessions spread over the addresses of a backend's target.
 
-    def __init__(self, settings: CoordinatorSettings) -> None:
+    Args:
+        settings: of the coordinator.
+        clock: of the process; all sessions read it.
+        connect: opens the channels.
+    """
+
+    def __init__(
+        self, settings: CoordinatorSettings, clock: Clock = SYSTEM_CLOCK, connect: Connect = open_channel
+    ) -> None:
         self.settings = settings
-        self.reports = ReportLog(settings.host_name, settings.turn_reports_kept, settings.clock_drift_ppm)
+        self.clock = clock
+        self.reports = ReportLog(settings.host_name, settings.turn_reports_kept, settings.clock_drift_ppm, clock)
         # In the order of a turn.
         self.turn, self.stt, self.llm, self.tts, self.vlm = self.slots = [
-            Slot(name, settings.backends(name)) for name in ("turn", "stt", "llm", "tts", "vlm")
+            Slot(name, settings.backends(name), connect) for name in ("turn", "stt", "llm", "tts", "vlm")
         ]
 
     def for_purpose(self, purpose: str) -> BackendRegistry:

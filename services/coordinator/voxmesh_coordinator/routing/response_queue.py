@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
 from voxmesh_coordinator.routing.failures import ServiceFailed
+from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 
 T = TypeVar("T")
 
@@ -15,10 +15,10 @@ T = TypeVar("T")
 class ResponseQueue(Generic[T]):
     """Answers to one unit of work; `put` waits while it is full, and drops once it is closed."""
 
-    def __init__(self, size: int = 64) -> None:
+    def __init__(self, size: int = 64, clock: Clock = SYSTEM_CLOCK) -> None:
         self._queue: asyncio.Queue[T | ServiceFailed] = asyncio.Queue(size)
         self._closed = False
-        self.made_at = time.monotonic()
+        self.made_at = clock.now()
         self.first_wait_s: float | None = None
         """Time to the first answer, in seconds, once that is there."""
         self.patience_s: float | None = None

@@ -11,7 +11,6 @@ and noise let the reply go on where it stopped, anything else takes the turn.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -23,6 +22,7 @@ from voxmesh_coordinator.durability.history import History
 from voxmesh_coordinator.listening.microphone import Microphone
 from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
 from voxmesh_coordinator.metrics.report_log import SessionReports
+from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.scheduler import ReplyScheduler
 from voxmesh_coordinator.routing.failures import ServiceFailed
@@ -74,7 +74,7 @@ class TurnController:
     ) -> None:
         self._events = asyncio.Queue[Event](MAX_EVENTS)
         self.microphone = microphone(self.put)
-        self._settings = services.settings
+        self._settings, self._clock = services.settings, services.clock
         self._reports = reports
         self._parts = parts
         self._endpointing = endpointing
@@ -170,14 +170,16 @@ class TurnController:
         turn = self._turn
         is_news = turn is None or turn.pause is not None
         if turn is None:
-            turn = self._turn = UserTurn(began_s=offset_s, is_over_reply=self._replies.is_audible)
+            turn = self._turn = UserTurn(
+                metrics=TurnMetrics(self._clock), began_s=offset_s, is_over_reply=self._replies.is_audible
+            )
             if turn.is_over_reply:
                 await self._replies.hold()
         elif turn.pause is not None:
             believed = self._endpointing.believed(turn.pause.verdict(turn.latest_words), turn.words)
             self._endpointing.went_on(believed, max(0.0, offset_s - turn.pause.offset_s))
         turn.pause, turn.needs_finalize, turn.interim_hop = None, True, None
-        turn.clock.turn_endable_ns = None
+        turn.metrics.turn_endable_ns = None
         if is_news:
             await self._send(Response(speech_started=duration(offset_s)))
             await self._replies.heard(turn)
@@ -198,9 +200,9 @@ class TurnController:
         if pause.hop is None and judged.is_of_sound:
             # The sound is judged once; those that follow tell of longer silence, and of words.
             ready = self.microphone.turn.ready
-            pause.hop = UpstreamCallTiming(f"turn/{ready.engine}", ready.host, is_listening=True)
+            pause.hop = UpstreamCallTiming(f"turn/{ready.engine}", ready.host, is_listening=True, clock=self._clock)
             told_s = pause.offset_s + self.microphone.pause_s
-            pause.hop.sent_ns = judged.sent_ns or self.microphone.clock.time_ns(told_s) or time.time_ns()
+            pause.hop.sent_ns = judged.sent_ns or self.microphone.clock.time_ns(told_s) or self._clock.wall_ns()
             pause.hop.finish(judged.timing)
 
     def _notice_stall(self) -> None:
@@ -208,7 +210,7 @@ class TurnController:
         turn, microphone = self._turn, self.microphone
         if turn is None or turn.pause is not None or microphone is None:
             return
-        silence_s = time.monotonic() - microphone.last_audio_at
+        silence_s = self._clock.now() - microphone.last_audio_at
         if silence_s >= self._endpointing.max_wait_s:
             turn.pauses_at(microphone.clock, microphone.clock.offset_s, silence_s)
 
@@ -252,7 +254,7 @@ class TurnController:
         if turn.stt_hop is not None and self.microphone is not None:
             turn.stt_hop.served_by(self.microphone.stt.ready)
             turn.stt_hop.finish(event.timing)
-            self.microphone.stt.backend.answered((time.time_ns() - turn.stt_hop.sent_ns) / 1e9)
+            self.microphone.stt.backend.answered((self._clock.wall_ns() - turn.stt_hop.sent_ns) / 1e9)
 
     # The turn in progress.
 
@@ -263,8 +265,8 @@ class TurnController:
             return
         pause = turn.pause
         outlook = self._endpointing.outlook(pause, turn)
-        if not outlook.is_over or turn.clock.turn_endable_ns is None:
-            turn.clock.turn_endable_ns = time.time_ns() if outlook.is_over else None
+        if not outlook.is_over or turn.metrics.turn_endable_ns is None:
+            turn.metrics.turn_endable_ns = self._clock.wall_ns() if outlook.is_over else None
         if not turn.is_over_reply:
             if outlook.is_doubtful:
                 await self._replies.give_up_early(turn)
@@ -284,11 +286,11 @@ class TurnController:
 
     async def _finalize(self, turn: UserTurn, microphone: Microphone) -> None:
         if turn.stt_hop is not None:
-            turn.clock.hops = [hop for hop in turn.clock.hops if hop is not turn.stt_hop]
+            turn.metrics.hops = [hop for hop in turn.metrics.hops if hop is not turn.stt_hop]
         turn.needs_finalize = False
         turn.finalizing += 1
         self._finalizing.append(turn)
-        turn.stt_hop = turn.clock.hop(f"stt/{microphone.stt.ready.engine}", microphone.stt.ready.host)
+        turn.stt_hop = turn.metrics.hop(f"stt/{microphone.stt.ready.engine}", microphone.stt.ready.host)
         await microphone.finalize(turn.trace_context)
 
     async def _go_ahead(self, turn: UserTurn, pause: Pause, *, is_over: bool) -> None:
@@ -319,9 +321,11 @@ class TurnController:
     async def _give(self, turn: UserTurn, pause: Pause) -> None:
         self._turn = None
         self._endpointing.ended(pause.probability)
-        clock = turn.clock
-        clock.turn_ended_ns = time.time_ns() if self._replies.prepared(turn) is not None else clock.turn_endable_ns
-        clock.hops += [hop for hop in (pause.hop, turn.interim_hop) if hop is not None]
+        metrics = turn.metrics
+        metrics.turn_ended_ns = (
+            self._clock.wall_ns() if self._replies.prepared(turn) is not None else metrics.turn_endable_ns
+        )
+        metrics.hops += [hop for hop in (pause.hop, turn.interim_hop) if hop is not None]
         if self.microphone is not None:
             await self.microphone.end_turn()
         await self._answer(turn)
@@ -356,8 +360,8 @@ class TurnController:
 
     async def _typed(self, text: str) -> None:
         await self._replies.drop_prepared()
-        turn = UserTurn(texts=[text])
-        turn.clock.turn_ended_ns = time.time_ns()
+        turn = UserTurn(metrics=TurnMetrics(self._clock), texts=[text])
+        turn.metrics.turn_ended_ns = self._clock.wall_ns()
         await self._answer(turn)
 
     async def _answer(self, turn: UserTurn) -> None:
@@ -380,7 +384,7 @@ class TurnController:
         turn = self._turn
         if turn is None and not self.is_deaf:
             # Nobody spoke yet, but nobody would be heard either.
-            turn = UserTurn()
+            turn = UserTurn(metrics=TurnMetrics(self._clock))
         self.is_deaf, self._turn = True, None
         self._finalizing.clear()
         await self._replies.drop_prepared()

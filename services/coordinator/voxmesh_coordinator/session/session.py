@@ -250,7 +250,7 @@ class Session:
             return
         settings, services = self._services.settings, [link.ready for link in self._links if link.is_open]
         try:
-            self._recording = await Recording.begin(settings, self.id, self._config, services)
+            self._recording = await Recording.begin(settings, self.id, self._config, services, self._services.clock)
         except NotRecorded as why:
             self._not_recorded = str(why)
 

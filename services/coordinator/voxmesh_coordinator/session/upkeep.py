@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -76,9 +75,9 @@ async def fail_over_slow_stt(turn: UserTurn, microphone: Microphone) -> None:
     patience_s = microphone.stt.patience_s
     if patience_s is None or turn.stt_hop is None or not turn.finalizing:
         return
-    if time.time_ns() - turn.stt_hop.sent_ns > patience_s * 1e9:
+    if turn.metrics.clock.wall_ns() - turn.stt_hop.sent_ns > patience_s * 1e9:
         label = microphone.stt.backend.label
         problem = "takes far longer than it usually does"
         await microphone.stt.leave(ServiceFailed(label, grpc.StatusCode.DEADLINE_EXCEEDED, problem))
-        turn.stt_hop.sent_ns = time.time_ns()
+        turn.stt_hop.sent_ns = turn.metrics.clock.wall_ns()
         await microphone.recover()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import unicodedata
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.turn.events import WordsHeard
 from voxmesh_runtime import names
+from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 from voxmesh_runtime.telemetry import start_span, trace_context
 
 LATEST_CHARACTERS = 1000
@@ -49,12 +49,16 @@ class Pause:
     judged_words: str | None = None
     """The words that were judged; None where the sound alone is."""
     hop: UpstreamCallTiming | None = None
-    told_at: float = field(default_factory=time.monotonic)
+    clock: Clock = SYSTEM_CLOCK
+    told_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.told_at = self.clock.now()
 
     @property
     def silence_s(self) -> float:
         """Its length by now."""
-        return self.least_s + time.monotonic() - self.told_at
+        return self.least_s + self.clock.now() - self.told_at
 
     def verdict(self, words: str) -> float | None:
         """The probability that a turn with these latest words is over; None until they are judged."""
@@ -64,7 +68,7 @@ class Pause:
     def lasts(self, silence_s: float) -> None:
         """The turn detector tells its length anew."""
         if silence_s > self.silence_s:
-            self.least_s, self.told_at = silence_s, time.monotonic()
+            self.least_s, self.told_at = silence_s, self.clock.now()
 
 
 @dataclass(slots=True)
@@ -72,7 +76,7 @@ class UserTurn:
     """A turn while it is spoken, awaits its transcript, or is answered; the root of its own trace."""
 
     span: Span = field(default_factory=_span)
-    clock: TurnMetrics = field(default_factory=TurnMetrics)
+    metrics: TurnMetrics = field(default_factory=TurnMetrics)
     texts: list[str] = field(default_factory=list[str])
     images: list[bytes] = field(default_factory=list[bytes])
     seen: str = ""
@@ -140,16 +144,18 @@ class UserTurn:
         """An interim transcript came in a pause: how the recogniser spent the time is known of the latest."""
         if self.pause is None or event.result.is_final or event.sent_ns is None or event.timing is None:
             return
-        self.interim_hop = UpstreamCallTiming(f"stt/{by.engine}", by.host, event.sent_ns, is_listening=True)
+        self.interim_hop = UpstreamCallTiming(
+            f"stt/{by.engine}", by.host, event.sent_ns, is_listening=True, clock=self.metrics.clock
+        )
         self.interim_hop.finish(event.timing)
 
     def pauses_at(self, clock: AudioClock, offset_s: float, silence_s: float) -> Pause:
         """Silence since `offset_s` of the microphone's audio, so long by now."""
-        self.clock.speech_ended_ns = clock.time_ns(offset_s)
-        self.pause = Pause(offset_s, silence_s)
+        self.metrics.speech_ended_ns = clock.time_ns(offset_s)
+        self.pause = Pause(offset_s, silence_s, clock=self.metrics.clock)
         return self.pause
 
     def end(self) -> None:
         """The turn is over, answered or not."""
-        self.span.set_attribute(names.TURN_INDEX, self.clock.turn_index)
+        self.span.set_attribute(names.TURN_INDEX, self.metrics.turn_index)
         self.span.end()
