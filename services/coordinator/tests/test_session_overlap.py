@@ -86,11 +86,10 @@ async def test_the_replys_own_echo_does_not_interrupt_it(*, misheard: bool) -> N
         await begin_story(call)
         await call.until(SpeechStarted)
         await call.until(Duck, 2)
-        await call.until(TurnReport)
-        await asyncio.sleep(30)
+        await call.until(SpeechStarted, 2)
+        await call.until(Duck, 4)
     assert not call.events(Interrupted)
     assert len(call.events(TurnEnded)) == 1
-    assert heard_in(call.reply_audio(0)) == "".join(SENTENCES).strip()
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.25])

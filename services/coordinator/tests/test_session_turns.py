@@ -65,7 +65,7 @@ async def test_a_short_answer_ends_the_turn_long_before_the_longest_wait() -> No
         report = await call.until(TurnReport)
     waited_s = (report.turn_ended_time.ToNanoseconds() - report.speech_ended_time.ToNanoseconds()) / 1e9
     # The shorter wait of the two, 0.4 s.
-    assert waited_s == pytest.approx(0.4, abs=0.1)
+    assert 0.4 <= waited_s < 0.6
 
 
 async def test_a_turn_that_trails_off_is_held_open() -> None:
@@ -186,7 +186,8 @@ async def test_the_language_model_reads_what_is_said_while_it_is_said() -> None:
         (answered,) = there.llm.asked
     assert answered.messages[-1].text == ended.text == words
     assert [message.role for message in before[0].messages] == [Role.ROLE_SYSTEM]
-    parts = [generate.messages[-1].text for generate in before[1:]]
+    last = [generate.messages[-1] for generate in before]
+    parts = [message.text for message in last if message.role == Role.ROLE_USER]
     assert parts[0] != parts[-1]
     assert all(words.startswith(part) for part in parts)
     assert len(parts[0]) < len(words)

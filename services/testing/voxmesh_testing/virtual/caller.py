@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-import numpy as np
-
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2
@@ -99,7 +97,7 @@ class Caller:
 
     async def said(self) -> None:
         """Wait until all is said."""
-        while self.is_speaking:
+        while self.is_speaking:  # noqa: ASYNC110 # every frame takes some of it
             await asyncio.sleep(self._frame_s)
 
     def events(self, kind: type[T]) -> list[T]:
@@ -122,7 +120,9 @@ class Caller:
                     await self._changed.wait_for(lambda: len(found()) >= count)
             except TimeoutError:
                 came = ", ".join(type(event).__name__ for event in self.heard[-20:])
-                raise AssertionError(f"no {kind.__name__} number {count} within {WAIT_S:g} s; last came {came}") from None
+                raise AssertionError(
+                    f"no {kind.__name__} number {count} within {WAIT_S:g} s; last came {came}"
+                ) from None
         return found()[count - 1]
 
     async def ask(self, text: str, turn_index: int) -> conversation_pb2.TurnReport:
@@ -174,12 +174,8 @@ class Caller:
     def _next_frame(self, echoed: bytes) -> bytes:
         said = bytes(self._speech[: self._frame_bytes]).ljust(self._frame_bytes, b"\0")
         del self._speech[: self._frame_bytes]
-        if not echoed:
-            return said
-        # What the person says is louder, and its words are the ones that are understood.
-        mine, reply = np.frombuffer(said, "<i2"), np.frombuffer(echoed.ljust(self._frame_bytes, b"\0"), "<i2")
-        frame: bytes = np.where(mine != 0, mine, reply[: len(mine)]).astype("<i2").tobytes()
-        return frame
+        # Who speaks is nearer to the microphone than the loudspeaker is.
+        return said if self._speech or any(said) else echoed.ljust(self._frame_bytes, b"\0")
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import grpc
 
@@ -329,7 +329,7 @@ class FakeChannel:
             call.cancel()
         self.dialer.close()
 
-    async def __aenter__(self) -> FakeChannel:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

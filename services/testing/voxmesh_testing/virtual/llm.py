@@ -209,5 +209,3 @@ class _Generations:
             timing=generation.work.timing(),
         )
         await self._call.send(Response(finished=finished))
-
-

@@ -49,6 +49,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:
         """Nothing runs beside this loop."""
+        del executor, args
         raise RuntimeError(f"{func!r} needs a thread, and a loop in virtual time waits for none")
 
     def _jump(self, timeout_s: float | None) -> None:

@@ -9,8 +9,7 @@ health (`is_serving`); an address may come to lead to another server (`lead`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from functools import partial
+from collections.abc import AsyncIterator, Callable
 from typing import Any, NoReturn
 
 import grpc
@@ -53,7 +52,9 @@ class Server(health_pb2_grpc.HealthServicer):
     ) -> health_pb2.HealthCheckResponse:
         """Whether it serves."""
         del request, context
-        status = health_pb2.HealthCheckResponse.SERVING if self.is_serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        status = (
+            health_pb2.HealthCheckResponse.SERVING if self.is_serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
         return health_pb2.HealthCheckResponse(status=status)
 
     async def serve(self, method: str, requests: Pipe, responses: Pipe) -> Status:
@@ -242,7 +243,9 @@ class Network:
         await self._changed.wait()
 
     def _of(self, name: str) -> list[Connection]:
-        return [each for each in self._connections if each.is_up and name in {each.owner, each.address, each.server.name}]
+        return [
+            each for each in self._connections if each.is_up and name in {each.owner, each.address, each.server.name}
+        ]
 
 
 class _Dialer(Dialer):

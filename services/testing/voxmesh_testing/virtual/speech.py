@@ -52,7 +52,9 @@ def cough(seconds: float = 0.4) -> bytes:
     return _marked(_noise("", PERSON, round(seconds * RATE_HERTZ), RATE_HERTZ), 0)
 
 
-def echo(reply: bytes, reply_hertz: int, begin_s: float = 0.0, seconds: float | None = None, gain: float = 0.5) -> bytes:
+def echo(
+    reply: bytes, reply_hertz: int, begin_s: float = 0.0, seconds: float | None = None, gain: float = 0.5
+) -> bytes:
     """A part of reply audio as the microphone hears it, with the words that it says, as PCM_S16LE at 16 kHz."""
     samples = np.frombuffer(reply, "<i2")
     whole_s = len(samples) / reply_hertz
@@ -93,7 +95,8 @@ def _marked(sound: npt.NDArray[np.floating], numbers: int | npt.NDArray[np.int64
     """Sound with the number of the word that each sample is of in its low bits."""
     coarse = np.clip(sound, -32_000, 32_000).astype(np.int64) // _STEP * _STEP
     upper = np.arange(len(coarse)) % 2 == 1
-    number = np.broadcast_to(np.asarray(numbers), coarse.shape)
+    # Both halves of a number are of one word.
+    number = np.repeat(np.broadcast_to(np.asarray(numbers), coarse.shape)[::2], 2)[: len(coarse)]
     bits = np.where(upper, (number >> _BITS) | _IS_UPPER, number & _LOW)
     marked: bytes = np.where(number > 0, coarse + bits, coarse).astype("<i2").tobytes()
     return marked

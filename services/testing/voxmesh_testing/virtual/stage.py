@@ -54,7 +54,9 @@ class Replica(conversation_pb2_grpc.ConversationServiceServicer):
         connect = partial(network.channel, owner=name)
         self.registry = BackendRegistry(settings, clock=virtual_clock(), connect=connect)
         self.sessions = Sessions(self.registry, self._store)
-        self._server = network.serve(name, partial(conversation_pb2_grpc.add_ConversationServiceServicer_to_server, self))
+        self._server = network.serve(
+            name, partial(conversation_pb2_grpc.add_ConversationServiceServicer_to_server, self)
+        )
         self._is_stopped = False
 
     async def Converse(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # the contract's name
