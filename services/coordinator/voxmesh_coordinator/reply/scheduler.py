@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import grpc
 
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.history import History
 from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
@@ -143,7 +144,7 @@ class ReplyScheduler:
     async def _read_ahead(self, words: str = "") -> None:
         if self.speculates and self._draft is None and not self.is_running:
             messages = self._history.request(self._parts.system_prompt, [words] if words else [])
-            await self._parts.language_model.prefill(messages, self._parts.tools.tools)
+            self._parts.language_model.prefill(llm_pb2.Generate(messages=messages, tools=self._parts.tools.tools))
 
     def may_prepare(self, turn: UserTurn, *, is_early: bool) -> bool:
         """Nothing is being prepared, and not too much was in this turn; only the first try may be an early one."""

@@ -26,9 +26,8 @@ from voxmesh_coordinator.session.responses import TAKEN, Call, ResumableResponse
 from voxmesh_coordinator.session.slot_watch import SlotWatch
 from voxmesh_coordinator.session.upkeep import open_all
 from voxmesh_coordinator.turn.endpointing import Endpointing
-from voxmesh_coordinator.turn.events import Event, ImageReceived, InputEnded, InterruptRequested, ListeningFailed, Typed
+from voxmesh_coordinator.turn.events import Event, ImageReceived, InputEnded, InterruptRequested, Typed
 from voxmesh_routing.failover import FailoverStream
-from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime import names
 from voxmesh_runtime.errors import InvalidArgument, Unavailable
 from voxmesh_runtime.outcomes import Outcome, applied, ignored, ready
@@ -105,9 +104,9 @@ class Session:
             state=state,
         )
         listening = self._controller.microphone
-        self._links: list[FailoverStream[Any, Any]] = [
-            *(listening.links if listening is not None else ()),
-            *self._parts.links,
+        self._links: list[FailoverStream[Any, Any, Any]] = [
+            *(listening.streams if listening is not None else ()),
+            *self._parts.streams,
         ]
         self._watch = SlotWatch(self._links, services.slots, self.responses.send)
         self._services_told: list[common_pb2.Ready] = []
@@ -214,7 +213,7 @@ class Session:
                 session_id=self.id,
                 resume_token=self.token,
                 services=[*(told for told in self._services_told if told.ListFields()), self._own_ready()],
-                next_audio_sequence=microphone.next_sequence if microphone is not None else 0,
+                next_audio_sequence=microphone.timeline.next_sequence if microphone is not None else 0,
                 input_sequence=self._inputs_received,
             )
         )
@@ -296,11 +295,7 @@ class Session:
         microphone = self._controller.microphone
         if microphone is None:
             raise InvalidArgument("audio", "the config has no recognition; set config.recognition.audio_format")
-        try:
-            sequence = await microphone.chunk(chunk)
-        except ServiceFailed as failure:
-            self._controller.put(ListeningFailed(failure))
-            sequence = microphone.next_sequence - 1
+        sequence = await microphone.chunk(chunk)
         if sequence % ACKNOWLEDGE_EVERY == ACKNOWLEDGE_EVERY - 1:
             await self._acknowledge_audio()
 
@@ -309,7 +304,7 @@ class Session:
         microphone = self._controller.microphone
         if microphone is None or not await self.journal.write_notes():
             return
-        next_sequence = self._place.next_sequence if self.journal.is_kept else microphone.next_sequence
+        next_sequence = self._place.next_sequence if self.journal.is_kept else microphone.timeline.next_sequence
         if next_sequence:
             await self.responses.send(Response(audio_acknowledged=next_sequence - 1))
 
