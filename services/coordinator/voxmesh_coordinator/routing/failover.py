@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import grpc
 from google.protobuf.message import Message
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh_coordinator.routing.backends import Backend, Slot
@@ -126,9 +126,11 @@ class FailoverStream(Generic[Request, Response]):
         async with self._opening:
             if self._call is not None:
                 return
+            until = self._clock.now() + timeout_s
             attempts = AsyncRetrying(
                 retry=retry_if_exception(_is_transient),
-                stop=stop_after_delay(timeout_s),
+                # tenacity's own limits read the host's clock.
+                stop=lambda _: self._clock.now() >= until,
                 wait=wait_exponential_jitter(multiplier=0.05, max=0.5, jitter=0.05),
                 reraise=True,
             )
