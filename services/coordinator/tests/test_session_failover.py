@@ -104,7 +104,9 @@ async def test_a_language_model_that_breaks_in_mid_reply_is_replaced_and_goes_on
     async with mesh(**two("llm")) as there, there.talk() as call:
         second = second_of(there, "llm")
         is_alive = how != "its stream breaks"
-        there.llm.play(says("Once upon a time ", *(["nobody hears this."] if is_alive else []), gap_s=30.0, reason=None))
+        there.llm.play(
+            says("Once upon a time ", *(["nobody hears this."] if is_alive else []), gap_s=30.0, reason=None)
+        )
         second.play(says("there was a king."))
         await call.conversation.send_text("Tell me a story.")
         await call.until(ReplyText)

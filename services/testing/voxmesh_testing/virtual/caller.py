@@ -39,6 +39,11 @@ class Loudspeaker:
         self.is_stopped = True
         self._audio = bytearray()
 
+    @property
+    def is_playing(self) -> bool:
+        """Not all that is there was played."""
+        return not self.is_stopped and self.position_s < len(self._audio) / 2 / REPLY_HERTZ
+
     def take(self, event: Event) -> None:
         """What a client does with what it hears."""
         match event:
@@ -55,7 +60,7 @@ class Loudspeaker:
     def advance(self, seconds: float) -> bytes:
         """Play on; gives what the microphone hears of it, as PCM_S16LE at 16 kHz."""
         there_s = len(self._audio) / 2 / REPLY_HERTZ
-        if self.is_stopped or self.position_s >= there_s:
+        if not self.is_playing:
             return b""
         begin_s, self.position_s = self.position_s, min(there_s, self.position_s + seconds)
         return echo(bytes(self._audio), REPLY_HERTZ, begin_s, self.position_s - begin_s)
