@@ -14,7 +14,7 @@ from test_coordinator import coordinator, llm_proxy, says, scripted
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_client import MeshSettings, SpeechStarted
-from voxmesh_coordinator.routing.settings import BackendSettings
+from voxmesh_routing.settings import BackendSettings
 from voxmesh_testing.llm_server import recorded_upstream
 
 pytestmark = [pytest.mark.mesh, pytest.mark.timeout(240)]
