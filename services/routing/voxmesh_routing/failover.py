@@ -16,10 +16,10 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -182,7 +182,6 @@ class FailoverStream(Generic[Unit, Request, Response]):
         self._failed_at = self._opened_at = 0.0
         self._breaks = self._settled = 0
         self._lock = asyncio.Lock()
-        self._tasks = set[asyncio.Task[None]]()
         self._reaching: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
         self._patience = _Patience(clock, self._dawdles)
@@ -244,9 +243,9 @@ class FailoverStream(Generic[Unit, Request, Response]):
     def cancel(self) -> None:
         """End the stream without waiting, at any moment; it is opened again for what is sent after this."""
         self._disconnect()
-        for task in self._tasks:
-            if task is not asyncio.current_task():
-                task.cancel()
+        reaching, self._reaching = self._reaching, None
+        if reaching is not None and reaching is not asyncio.current_task():
+            reaching.cancel()
 
     # Opening.
 
@@ -262,7 +261,7 @@ class FailoverStream(Generic[Unit, Request, Response]):
         if self._is_resting:
             self._give_up(self._known_failure)
         elif self._reaching is None or self._reaching.done():
-            self._reaching = self._run(self._reach_for_work())
+            self._reaching = asyncio.create_task(self._reach_for_work())
 
     async def _reach_for_work(self) -> None:
         try:
@@ -331,14 +330,8 @@ class FailoverStream(Generic[Unit, Request, Response]):
         self.opened_ns, self._opened_at = self._clock.wall_ns(), self._clock.now()
         self._tell(None)
         self._connection = _Connection(call, self._replay.pending(ready))
-        self._reader = self._run(self._read(self._connection, self._reader))
+        self._reader = asyncio.create_task(self._read(self._connection, self._reader))
         self._watch_patience()
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     def _tell(self, failure: ServiceFailed | None) -> None:
         for watcher in self.watchers:
@@ -352,6 +345,9 @@ class FailoverStream(Generic[Unit, Request, Response]):
             await asyncio.wait({before})
         try:
             while (response := await connection.call.read()) is not None:
+                if self._connection is not connection:
+                    # It was asked for again elsewhere.
+                    return
                 await self._take(response)
             failure = ServiceFailed.from_over(self.backend.label, CallOver(None))
         except CallOver as over:

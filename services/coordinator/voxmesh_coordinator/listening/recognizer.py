@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -74,9 +75,9 @@ class RecognizerReplay:
         self._finalized = 0
         self._utterance_index = 0
         # Of the call that was opened last.
-        self._spans = _Spans()
+        self._spans = _Spans(timeline.end_s)
         self._first_utterance = 0
-        self._discarded_s = 0.0
+        self._discarded_s = -inf
         self._discarded_marks = 0
 
     @property
@@ -118,8 +119,9 @@ class RecognizerReplay:
     def pending(self, ready: common_pb2.Ready) -> Sequence[Request]:
         """The audio without final words, with the finalizes in their places."""
         del ready
-        self._spans, self._first_utterance = _Spans(), self._utterance_index
-        self._discarded_s, self._discarded_marks = 0.0, 0
+        self._spans = _Spans(self._marks[0].at_s if self._marks else self._timeline.end_s)
+        self._first_utterance = self._utterance_index
+        self._discarded_s, self._discarded_marks = -inf, 0
         requests, marks = list[Request](), deque(self._marks)
         for piece in self._timeline.since(self._answered_s) if self._is_recognizing else ():
             while marks and marks[0].at_s <= piece.begin_s:
@@ -166,18 +168,24 @@ class RecognizerReplay:
 
 
 class _Spans:
-    """Where the audio of one call lies in the microphone's: it hears nothing of the silence between two turns."""
+    """Where the audio of one call lies in the microphone's: it hears nothing of the silence between two turns.
 
-    def __init__(self) -> None:
+    Args:
+        begin_s: the place of a call that hears nothing.
+    """
+
+    def __init__(self, begin_s: float) -> None:
         self.end_s = 0.0
         """Audio of the call, in seconds."""
         self._begins = list[float]()
-        self._shifts = list[float]()
+        self._shifts = [begin_s]
 
     def add(self, piece: Piece) -> None:
         """The next piece is said."""
         shift_s = piece.begin_s - self.end_s
-        if not self._shifts or abs(shift_s - self._shifts[-1]) > ROUNDING_S:
+        if not self._begins:
+            self._begins, self._shifts = [self.end_s], [shift_s]
+        elif abs(shift_s - self._shifts[-1]) > ROUNDING_S:
             self._begins = [*self._begins[-MAX_SPANS:], self.end_s]
             self._shifts = [*self._shifts[-MAX_SPANS:], shift_s]
         self.end_s += piece.end_s - piece.begin_s
@@ -186,5 +194,4 @@ class _Spans:
         """Put an offset of the call onto the microphone's audio; one between two spans lies `by_s` to its side."""
         at_s = seconds_of(offset)
         index = max(0, bisect_left(self._begins, at_s + by_s) - 1)
-        if self._shifts:
-            offset.CopyFrom(duration(max(0.0, at_s + self._shifts[index])))
+        offset.CopyFrom(duration(max(0.0, at_s + self._shifts[index])))

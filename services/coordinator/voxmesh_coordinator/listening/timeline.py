@@ -58,7 +58,7 @@ class AudioTimeline:
         self.next_sequence, self.end_s = piece.sequence + 1, piece.end_s
         self._pieces.append(piece)
         self._bytes += len(data)
-        while self._pieces[0].end_s < self.end_s - KEPT_S or self._bytes > KEPT_BYTES:
+        while self._pieces[0].end_s <= self.end_s - KEPT_S or self._bytes > KEPT_BYTES:
             self._bytes -= len(self._pieces.popleft().data)
         return piece
 
