@@ -2,109 +2,153 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from copy import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, Protocol
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
-from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
-from voxmesh.turn.v1 import turn_pb2, turn_pb2_grpc
-from voxmesh_coordinator.cleaning import cleaned
-from voxmesh_coordinator.listening import recognizer, turn_detector
-from voxmesh_coordinator.listening.recognizer import ROUNDING_S, Discard, Finalize, Recognize, RecognizerReplay
-from voxmesh_coordinator.listening.timeline import AudioTimeline, Retention
-from voxmesh_coordinator.listening.turn_detector import DetectorReplay, NewTurn, Turn, Words, judges_words
+from voxmesh.stt.v1 import stt_pb2
+from voxmesh.turn.v1 import turn_pb2
+from voxmesh_coordinator.listening.recognizer import StreamingRecognizer
+from voxmesh_coordinator.listening.timeline import AudioTimeline, Piece, Retention
+from voxmesh_coordinator.listening.turn_detector import StreamingTurnDetector
 from voxmesh_coordinator.registry import BackendRegistry
-from voxmesh_coordinator.turn.events import (
-    EndOfTurnPredicted,
-    Event,
-    FinalizeAnswered,
-    ListeningFailed,
-    ListeningRecovered,
-    SpeechStarted,
-    SpeechStopped,
-    WordsHeard,
-)
-from voxmesh_routing.failover import FailoverStream, over_grpc
-from voxmesh_routing.failures import ServiceFailed
-from voxmesh_runtime.audio import AudioFormat, Decoder, Encoding, Samples
-from voxmesh_runtime.clock import duration, seconds_of
+from voxmesh_coordinator.turn.events import Event, SpeechStarted, SpeechStopped
+from voxmesh_routing.failover import FailoverStream
+from voxmesh_runtime.audio import AudioFormat, Decoder, Encoding
+from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock, duration
 from voxmesh_runtime.errors import InvalidArgument
+
+Hear = Callable[[Event], None]
+
+
+class TurnDetector(Protocol):
+    """Gives SpeechStarted, SpeechStopped, EndOfTurnPredicted; ListeningFailed once none is left, ListeningRecovered."""
+
+    @property
+    def ready(self) -> common_pb2.Ready:
+        """Who detects."""
+        ...
+
+    async def hear(self, piece: Piece, /) -> None:
+        """Take the next piece of audio; waits while no more is taken."""
+        ...
+
+    def follow_turn(self, parent: common_pb2.TraceContext, /) -> None:
+        """Judgements from here on are part of this trace."""
+        ...
+
+    def report_words(self, text: str, language_code: str, /) -> None:
+        """The words of the turn in progress."""
+        ...
+
+    def begin_new_turn(self) -> None:
+        """The turn in progress is over."""
+        ...
+
+
+class Recognizer(Protocol):
+    """Gives WordsHeard, one FinalizeAnswered each finalize, and ListeningFailed when none is left for what is said."""
+
+    @property
+    def ready(self) -> common_pb2.Ready:
+        """Who recognises."""
+        ...
+
+    async def hear(self, piece: Piece, /) -> None:
+        """Take the next piece of audio, if somebody speaks; waits while no more is taken."""
+        ...
+
+    def recognize(self, from_s: float, /) -> None:
+        """Somebody speaks: recognise the audio from a moment on."""
+        ...
+
+    def finalize(self, parent: common_pb2.TraceContext, /) -> None:
+        """What was said so far is wanted as final."""
+        ...
+
+    def discard(self) -> None:
+        """Nobody speaks any more, and what has no answer is of no use."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a microphone listens."""
+
+    audio_format: AudioFormat
+    pause_s: float
+    """Silence that counts as a pause, in seconds."""
+    pre_roll_s: float = 0.5
+    """Audio before the start of speech that the recogniser gets, too, in seconds."""
+    shows_interim_results: bool = False
+    """The client wants to see them."""
+    may_skip: bool = False
+    """The client need not have kept all audio since the place where it begins."""
 
 
 class Microphone:
-    """The `turn.listening.Listening` of a session: forwards audio, takes a silence of `pause_s` as a pause.
+    """The `turn.listening.Listening` of a session.
 
-    `place` is where the audio goes on that another coordinator has got before; if it may skip, the client need not have
-    kept all of it since then.
+    Args:
+        settings: how it listens.
+        timeline: its audio, which may begin where another coordinator stopped.
+        detector: gets all audio; its events come to `detected`.
+        recognizer: gets the audio while somebody speaks.
+        on_event: takes what the detector hears.
+        streams: that both rest on.
+        clock: of the process.
     """
 
     def __init__(
         self,
-        services: BackendRegistry,
-        config: stt_pb2.RecognitionConfig,
-        on_event: Callable[[Event], None],
+        settings: Settings,
+        timeline: AudioTimeline,
+        detector: TurnDetector,
+        recognizer: Recognizer,
+        on_event: Hear,
         *,
-        pause_s: float,
-        place: session_pb2.Microphone,
-        may_skip: bool,
+        streams: Sequence[FailoverStream[Any, Any, Any]] = (),
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._clock, self._on_event = services.clock, on_event
-        self._format = AudioFormat.from_proto(config.audio_format, "config.recognition.audio_format")
-        self._decoder = Decoder(self._format, "audio.data")
-        self._pre_roll_s = services.settings.pre_roll_s
-        self.pause_s = pause_s
-        self.shows_interim_results = config.interim_results
-        self.timeline = AudioTimeline(self._format, place)
-        self.last_audio_at = self._clock.now()
-        self.turn = FailoverStream[turn_detector.Unit, turn_detector.Request, turn_detector.Response](
-            services.turn,
-            over_grpc(lambda channel: turn_pb2_grpc.TurnDetectionServiceStub(channel).StreamingDetect()),
-            DetectorReplay(
-                turn_pb2.TurnDetectionConfig(
-                    audio_format=config.audio_format, min_silence_duration=duration(pause_s), transcripts=True
-                ),
-                self.timeline,
-            ),
-            on_response=self._on_turn,
-            on_failure=self._turn_failed,
-            timeouts=services.timeouts,
-            clock=services.clock,
-        )
-        self.stt = FailoverStream[recognizer.Unit, recognizer.Request, recognizer.Response](
-            services.stt,
-            over_grpc(lambda channel: stt_pb2_grpc.SpeechToTextServiceStub(channel).StreamingRecognize()),
-            RecognizerReplay(_with_interim_results(config), self.timeline),
-            on_response=self._on_stt,
-            on_failure=self._stt_failed,
-            timeouts=services.timeouts,
-            languages=list(config.language_codes),
-            clock=services.clock,
-        )
-        self.turn.watchers.append(self._turn_opened)
-        self._is_deaf = False
+        self._settings, self.timeline, self._clock, self._on_event = settings, timeline, clock, on_event
+        self.detector, self.recognizer, self.streams = detector, recognizer, streams
+        self.last_audio_at = clock.now()
+        self._decoder = Decoder(settings.audio_format, "audio.data")
+        self._may_skip = settings.may_skip
         self._is_recognizing = False
         self._words = ""
-        self._needed = Retention(self.timeline)
-        self._may_skip = may_skip
         self._stopped_s = 0.0
+        self._needed = Retention(timeline)
 
     @property
-    def streams(self) -> list[FailoverStream[Any, Any, Any]]:
-        """The streams to the services."""
-        return [self.turn, self.stt]
+    def pause_s(self) -> float:
+        """Silence that counts as a pause, in seconds."""
+        return self._settings.pause_s
+
+    @property
+    def shows_interim_results(self) -> bool:
+        """The client wants to see them."""
+        return self._settings.shows_interim_results
 
     @property
     def needed(self) -> session_pb2.Microphone:
         """The first piece of audio that another replica would need."""
         return self._needed.place()
 
-    def heard(self, begin_s: float, end_s: float) -> Samples:
-        """The samples from one moment to another, as far as they are kept."""
-        return self.timeline.samples(begin_s, end_s)
+    def detected(self, event: Event) -> None:
+        """The turn detector has heard something."""
+        match event:
+            case SpeechStarted():
+                self._stopped_s = inf
+            case SpeechStopped(offset_s):
+                self._stopped_s = offset_s
+            case _:
+                pass
+        self._on_event(event)
 
     async def chunk(self, chunk: conversation_pb2.AudioChunk) -> int:
         """Take the next piece of audio; repeats are dropped. Returns the last sequence taken.
@@ -125,28 +169,27 @@ class Microphone:
             self._may_skip = False
             self.last_audio_at = self._clock.now()
             piece = timeline.add(chunk.data, self._clock.wall_ns())
-            for stream in (self.turn, self.stt):
-                stream.send(piece)
-                await stream.writable()
+            await self.detector.hear(piece)
+            await self.recognizer.hear(piece)
         return timeline.next_sequence - 1
 
     def start_recognition(self, from_s: float, parent: common_pb2.TraceContext) -> None:
         """Speech began: recognition gets the audio from a little before that on."""
-        self.turn.send(Turn(parent))
+        self.detector.follow_turn(parent)
         if not self._is_recognizing:
             self._is_recognizing = True
             self._needed.turn_began(from_s)
-            self.stt.send(Recognize(from_s - self._pre_roll_s))
+            self.recognizer.recognize(from_s - self._settings.pre_roll_s)
 
     def finalize(self, parent: common_pb2.TraceContext) -> None:
         """What was said so far is wanted as final; recognition goes on."""
-        self.stt.send(Finalize(parent))
+        self.recognizer.finalize(parent)
 
     def report_words(self, text: str, language_code: str) -> None:
         """The latest words of the turn in progress are these by now: turn detection judges by them, too."""
         if self._is_recognizing and text != self._words:
             self._words = text
-            self.turn.send(Words(text, language_code))
+            self.detector.report_words(text, language_code)
 
     def begin_new_turn(self) -> None:
         """The turn is over, and its transcript complete: the next speech is a new turn's."""
@@ -164,73 +207,52 @@ class Microphone:
         self._needed.turn_ended(at_s)
         self._is_recognizing, self._words = False, ""
         # Silence since the transcript; the next turn is not to begin with it.
-        self.stt.send(Discard())
-        self.turn.send(NewTurn())
+        self.recognizer.discard()
+        self.detector.begin_new_turn()
 
     def _check(self, data: bytes) -> None:
         # Only floats need a look at their values; the rest is right by its length.
-        if self._format.encoding is Encoding.F32LE:
+        size = self._settings.audio_format.bytes_per_frame
+        if self._settings.audio_format.encoding is Encoding.F32LE:
             self._decoder.check(data)
-        elif not data or len(data) % self._format.bytes_per_frame or len(data) > 64 * 1024:
-            size = self._format.bytes_per_frame
+        elif not data or len(data) % size or len(data) > 64 * 1024:
             raise InvalidArgument("audio.data", f"{len(data)} bytes are not 1 to 65536 in whole frames of {size}")
 
-    def _turn_failed(self, failure: ServiceFailed) -> None:
-        # It is tried again with the audio that comes: only the first failure is news.
-        if not self._is_deaf:
-            self._is_deaf = True
-            self._on_event(ListeningFailed(failure))
 
-    def _turn_opened(self, failure: ServiceFailed | None) -> None:
-        if failure is None and self._is_deaf:
-            self._is_deaf = False
-            self._on_event(ListeningRecovered())
+def open_microphone(
+    services: BackendRegistry,
+    config: stt_pb2.RecognitionConfig,
+    on_event: Hear,
+    *,
+    pause_s: float,
+    place: session_pb2.Microphone,
+    may_skip: bool,
+) -> Microphone:
+    """A microphone over the services of a session.
 
-    def _stt_failed(self, failure: ServiceFailed) -> None:
-        self._on_event(ListeningFailed(failure))
+    Args:
+        services: behind the coordinator.
+        config: of recognition.
+        on_event: takes what is heard.
+        pause_s: silence that counts as a pause, in seconds.
+        place: where the audio goes on that another coordinator has got before.
+        may_skip: the client need not have kept all of it since then.
 
-    async def _on_turn(self, response: turn_detector.Response) -> None:
-        match response.WhichOneof("streaming_response"):
-            case "speech_started":
-                self._stopped_s = inf
-                self._on_event(SpeechStarted(seconds_of(response.speech_started)))
-            case "speech_stopped":
-                self._stopped_s = seconds_of(response.speech_stopped)
-                self._on_event(SpeechStopped(self._stopped_s))
-            case _:
-                end, by_words = response.end_of_turn, judges_words(self.turn.ready)
-                self._on_event(
-                    EndOfTurnPredicted(
-                        end.probability,
-                        seconds_of(end.silence_duration),
-                        end.timing,
-                        sent_ns=self._sent_ns(end),
-                        words=end.transcript if by_words else None,
-                        is_of_sound=end.HasField("received_audio_duration") or not by_words,
-                    )
-                )
+    Raises:
+        InvalidArgument: a field of the config is outside its limits.
+    """
+    audio_format = AudioFormat.from_proto(config.audio_format, "config.recognition.audio_format")
+    timeline = AudioTimeline(audio_format, place)
+    settings = Settings(audio_format, pause_s, services.settings.pre_roll_s, config.interim_results, may_skip)
+    turn_config = turn_pb2.TurnDetectionConfig(
+        audio_format=config.audio_format, min_silence_duration=duration(pause_s), transcripts=True
+    )
 
-    async def _on_stt(self, response: recognizer.Response) -> None:
-        if response.HasField("finalized"):
-            self._on_event(FinalizeAnswered(response.finalized.timing, self.stt.opened_ns))
-            return
-        result = response.result
-        result.transcript = cleaned(result.transcript)
-        sent_ns, timing = self._sent_ns(result), copy(result.timing) if result.HasField("timing") else None
-        # Between the services alone: the client's audio has other offsets, and its clock is another.
-        result.ClearField("timing")
-        result.ClearField("received_audio_duration")
-        self._on_event(WordsHeard(result, sent_ns, timing))
+    def detected(event: Event) -> None:
+        microphone.detected(event)
 
-    def _sent_ns(self, answer: turn_pb2.EndOfTurn | stt_pb2.RecognitionResult) -> int | None:
-        """When the audio that an answer rests on went to its service, and not after that."""
-        if not answer.HasField("received_audio_duration"):
-            return None
-        return self.timeline.time_ns(seconds_of(answer.received_audio_duration) - ROUNDING_S)
-
-
-def _with_interim_results(config: stt_pb2.RecognitionConfig) -> stt_pb2.RecognitionConfig:
-    """Replies are prepared from them, and echoes told by them, whether or not the client wants to see them."""
-    wanted = stt_pb2.RecognitionConfig(interim_results=True)
-    wanted.MergeFrom(config)
-    return wanted
+    detector = StreamingTurnDetector(services, turn_config, timeline, detected)
+    recognizer = StreamingRecognizer(services, config, timeline, on_event)
+    streams = [detector.stream, recognizer.stream]
+    microphone = Microphone(settings, timeline, detector, recognizer, on_event, streams=streams, clock=services.clock)
+    return microphone

@@ -18,6 +18,8 @@ KEPT_S = 60.0
 """Latest audio that is kept, in seconds."""
 KEPT_BYTES = 8 * 1024 * 1024
 """The same in bytes: a minute of all that people send as speech, less of what is as fine as music."""
+ROUNDING_S = 0.001
+"""More than rounding moves an offset, and less than the shortest piece of audio, in seconds."""
 LATE_S = 10.0
 """A service reports speech at most so late, in seconds of audio."""
 LEAD_S = 1.0

@@ -200,7 +200,7 @@ class TurnController:
         pause.probability, pause.judged_words = judged.probability, judged.words
         if pause.hop is None and judged.is_of_sound:
             # The sound is judged once; those that follow tell of longer silence, and of words.
-            ready = self.microphone.turn.ready
+            ready = self.microphone.detector.ready
             pause.hop = UpstreamCallTiming(f"turn/{ready.engine}", ready.host, is_listening=True, clock=self._clock)
             told_s = pause.offset_s + self.microphone.pause_s
             pause.hop.sent_ns = judged.sent_ns or self.microphone.timeline.time_ns(told_s) or self._clock.wall_ns()
@@ -240,7 +240,7 @@ class TurnController:
         turn.interim = "" if result.is_final else result.transcript
         if turn is not self._turn or self.microphone is None:
             return
-        turn.heard(event, self.microphone.stt.ready)
+        turn.heard(event, self.microphone.recognizer.ready)
         self.microphone.report_words(turn.latest_words, result.language_code or self._languages.only)
         if turn.interim and turn.needs_finalize:
             await self._replies.heard(turn, is_whole=self._endpointing.sounds_complete(turn.words))
@@ -253,8 +253,8 @@ class TurnController:
         turn = self._finalizing.popleft()
         turn.finalizing -= 1
         if turn.stt_hop is not None and self.microphone is not None:
-            turn.stt_hop.served_by(self.microphone.stt.ready)
-            turn.stt_hop.sent_ns = max(turn.stt_hop.sent_ns, event.asked_ns)
+            turn.stt_hop.served_by(self.microphone.recognizer.ready)
+            turn.stt_hop.sent_ns = event.sent_ns or turn.stt_hop.sent_ns
             turn.stt_hop.finish(event.timing)
 
     # The turn in progress.
@@ -289,7 +289,7 @@ class TurnController:
         turn.needs_finalize = False
         turn.finalizing += 1
         self._finalizing.append(turn)
-        turn.stt_hop = turn.metrics.hop(f"stt/{microphone.stt.ready.engine}", microphone.stt.ready.host)
+        turn.stt_hop = turn.metrics.hop(f"stt/{microphone.recognizer.ready.engine}", microphone.recognizer.ready.host)
         microphone.finalize(turn.trace_context)
 
     async def _go_ahead(self, turn: UserTurn, pause: Pause, *, is_over: bool) -> None:

@@ -115,7 +115,7 @@ def classify_speaker(turn: UserTurn, microphone: Microphone, playout: PlayoutTra
     said = sent.between(begin_s + shift_s - LATEST_S, end_s + shift_s - EARLIEST_S)
     if said is None:
         return Source.UNCLEAR
-    heard = spectrogram(microphone.heard(end_s - NOISE_S, end_s), microphone.timeline.sample_rate_hertz)
+    heard = spectrogram(microphone.timeline.samples(end_s - NOISE_S, end_s), microphone.timeline.sample_rate_hertz)
     since = max(0, len(heard) - round((end_s - begin_s) / HOP_S))
     alike, loud_s = likeness(heard, since, spectrogram(said, sent.sample_rate_hertz))
     return weigh(alike, loud_s, is_over=turn.pause is not None, is_followed=playout.is_followed)

@@ -14,7 +14,7 @@ from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.journal import Journal, Writer
 from voxmesh_coordinator.durability.snapshot import SessionSnapshot
 from voxmesh_coordinator.durability.store import Tokens, digest
-from voxmesh_coordinator.listening.microphone import Microphone
+from voxmesh_coordinator.listening.microphone import Microphone, open_microphone
 from voxmesh_coordinator.recording.recorder import NotRecorded, Recording
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.parts import reply_parts
@@ -133,8 +133,7 @@ class Session:
             raise
         backends = [link.backend.label for link in self._links]
         log.info("a session began", extra={"session": self.id, "backends": backends})
-        microphone = self._controller.microphone
-        self._controller.is_deaf = microphone is not None and not microphone.turn.is_open
+        self._controller.is_deaf = any(link.slot == "turn" and not link.is_open for link in self._links)
         self._held = asyncio.create_task(self._hold())
 
     async def serve(self, call: Call, last_sequence: int | None = None) -> None:
@@ -239,7 +238,9 @@ class Session:
         if not self._config.HasField("recognition"):
             return None
         recognition, may_skip = self._config.recognition, self._is_taken_over
-        return Microphone(self._services, recognition, on_event, pause_s=PAUSE_S, place=self._place, may_skip=may_skip)
+        return open_microphone(
+            self._services, recognition, on_event, pause_s=PAUSE_S, place=self._place, may_skip=may_skip
+        )
 
     async def _begin_recording(self) -> None:
         if not self._config.record:

@@ -58,8 +58,8 @@ class FinalizeAnswered:
     """All transcripts that were asked for first are there."""
 
     timing: common_pb2.Timing
-    asked_ns: int = 0
-    """They were asked of the recogniser that answered no earlier than this."""
+    sent_ns: int | None = None
+    """When it was asked of who answered, where that is not who was asked first."""
 
 
 @dataclass(frozen=True, slots=True)
