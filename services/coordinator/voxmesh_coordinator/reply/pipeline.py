@@ -8,7 +8,7 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_coordinator.durability.history import History
-from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
+from voxmesh_coordinator.durability.state import last_clause, written_characters
 from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
 from voxmesh_coordinator.reply.ending import End, failure_end
 from voxmesh_coordinator.reply.generation import MAX_TRIES, Answering
@@ -61,7 +61,7 @@ class ReplyPipeline:
         history: what was said before it.
         parts: of the session.
         gate: where the reply goes.
-        checkpoint: what another coordinator did of it.
+        saved: what another coordinator did of it; empty for a reply that begins.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ReplyPipeline:
         history: History,
         parts: ReplyParts,
         gate: PlayoutGate,
-        checkpoint: ReplyCheckpoint | None = None,
+        saved: session_pb2.Reply | None = None,
     ) -> None:
         self.turn = turn
         self.text_answered = turn.words
@@ -81,22 +81,23 @@ class ReplyPipeline:
         self._tts_hop: UpstreamCallTiming | None = None
         self._made = SynthesisProgress()
         self._saying = asyncio.Lock()
-        self._checkpoint = checkpoint = checkpoint or ReplyCheckpoint()
-        self.end = checkpoint.end
+        self._saved = saved = saved or session_pb2.Reply()
+        self.end = End()
         """How it ends, as far as that is known."""
-        self._written = checkpoint.text_characters
+        self.end.CopyFrom(saved.end)
+        self._written = written_characters(saved)
         """Characters that the language model wrote, once it is done; what follows is the operator's line."""
-        checkpoint.fill(self.playout)
-        for piece in checkpoint.pieces:
-            self._made.add(piece)
-        self._got_s = self._made.end_s
+        self.playout.take_up(saved)
+        for piece in saved.pieces:
+            self._made.add(SpokenPiece.from_proto(piece))
+        self._got_s = max(self._made.end_s, saved.received_s)
         self._segment: Segment | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._answering = Answering(
             turn,
             history,
             parts,
-            checkpoint,
+            saved,
             gate=gate,
             playout=self.playout,
             say=self._say,
@@ -116,9 +117,9 @@ class ReplyPipeline:
             ServiceFailed: in a group, when the voice refused or broke.
         """
         speech = self._parts.speech
-        if speech is None or self._checkpoint.is_spoken or not await speech.is_there():
-            self.playout.is_shown = not self._checkpoint.is_spoken
-            if self._checkpoint.pieces and not self._checkpoint.is_spoken:
+        if speech is None or self._saved.is_spoken or not await speech.is_there():
+            self.playout.is_shown = not self._saved.is_spoken
+            if self._got_s and not self._saved.is_spoken:
                 await self._put_end()
             await self._write(services)
         else:
@@ -138,7 +139,7 @@ class ReplyPipeline:
         await self.gate.wait_open()
 
     async def _write(self, services: BackendRegistry) -> None:
-        if not self._checkpoint.is_written:
+        if self._written is None:
             await self._finish_text(await self._answer(services))
         else:
             await self._say_line()
@@ -179,12 +180,12 @@ class ReplyPipeline:
 
     async def _take_up(self, segment: Segment) -> None:
         """Speak on from where another coordinator stopped: its last clause anew, without what the client has got."""
-        checkpoint = self._checkpoint
-        if not checkpoint.text or checkpoint.is_spoken:
+        text = self._saved.text
+        if not text or self._saved.is_spoken:
             return
-        clause = checkpoint.clause
+        clause = last_clause(self._saved)
         self._begin_to_play(segment)
-        await segment.take_up(checkpoint.text, clause.text_start if clause else 0, clause.offset_s if clause else 0.0)
+        await segment.take_up(text, clause.text_start if clause else 0, clause.offset_s if clause else 0.0)
 
     def _hop(self, service: str, host: str) -> UpstreamCallTiming:
         hop = self.turn.metrics.hop(service, host)
@@ -251,28 +252,29 @@ class ReplyPipeline:
 
     async def _put_audio(self, audio: tts_pb2.SegmentAudio, segment: Segment) -> None:
         voice, begin_s = self._parts.audio, segment.base_s + seconds_of(audio.offset)
-        if begin_s < self._got_s and audio.text_start > 0:
-            # The clause that was checkpoint by another coordinator is shorter this time: what follows it is not cut.
+        if begin_s < self._made.end_s and audio.text_start > 0:
+            # The clause that another coordinator began is shorter this time: what follows it is not cut.
             segment.base_s += self._made.end_s - begin_s
             begin_s = self._made.end_s
         data = voice.without(audio.data, self._got_s - begin_s)
-        if not data:
+        if not data and begin_s < self._made.end_s:
             return
         piece = SpokenPiece(
-            max(begin_s, self._got_s),
-            voice.seconds(data),
+            max(begin_s, self._got_s) if data else begin_s,
+            voice.seconds(data or audio.data),
             segment.base_text + audio.text_start,
             segment.base_text + audio.text_end,
         )
         self._made.add(piece)
 
-        def message() -> Response:
+        def message() -> Response | None:
             self.playout.sent(piece)
             self._parts.note(Record(piece=piece.to_proto(self.turn.metrics.clock.wall_ns())))
-            return voice.message(self.turn, piece.offset_s, data)
+            # The client has got it from a coordinator that could not write so.
+            return voice.message(self.turn, piece.offset_s, data) if data else None
 
         await self.gate.put(message, piece.duration_s)
 
     async def _put_end(self) -> None:
-        end_s = self._made.end_s
+        end_s = max(self._made.end_s, self._got_s)
         await self.gate.put(lambda: self._parts.audio.message(self.turn, end_s, b"", is_last=True))
