@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 SIGNS_OF_LIFE = 3
 """Writes to the store in the time that a session waits for its client, of one that says nothing."""
+LOOK_S = 0.25
+"""Longest time in which a session that is busy does not look whether another replica has taken it, in seconds."""
 
 
 class Sessions:
@@ -44,7 +46,8 @@ class Sessions:
         self._expiring: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._life_s = self._settings.resume_s / SIGNS_OF_LIFE
-        self._living = asyncio.create_task(self._heartbeat()) if self._writer is not None else None
+        living = (self._heartbeat(), self._look()) if self._writer is not None else ()
+        self._living = [asyncio.create_task(each) for each in living]
 
     async def begin(self, call: Call, config: conversation_pb2.ConversationConfig) -> None:
         """Serve a new session over its first stream."""
@@ -85,8 +88,8 @@ class Sessions:
         sessions = list(self._sessions.values())
         for session in sessions:
             self._drop(session)
-        if self._living is not None:
-            self._living.cancel()
+        for living in self._living:
+            living.cancel()
         await asyncio.gather(*(session.ended() for session in sessions), *self._tasks)
         if self._writer is not None and self._store is not None:
             await self._writer.close()
@@ -204,6 +207,14 @@ class Sessions:
             await asyncio.sleep(self._life_s)
             attached = [each for each in self._sessions.values() if each.responses.is_attached]
             await asyncio.gather(*(session.log.touch() for session in attached))
+
+    async def _look(self) -> None:
+        """A session that waits for its services is to learn soon that its client went to another replica."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for session in self._sessions.values():
+                if session.is_busy:
+                    session.log.look()
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

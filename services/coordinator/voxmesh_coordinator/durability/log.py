@@ -143,6 +143,7 @@ class SessionLog:
         self._in_flight: _Batch | None = None
         self._committing: asyncio.Task[None] | None = None
         self._committed_sequence = state.proto.response_sequence
+        self._has_committed = False
         for entry, record in entries:
             self._keep(entry.position, record.response.sequence, len(entry.record))
 
@@ -229,6 +230,12 @@ class SessionLog:
         self._next_batch()
         await self.committed()
 
+    def look(self) -> None:
+        """Find out whether the session is still this owner's, unless a commit since the last look has shown it."""
+        if self.is_kept and self._last_batch() is None and not self._has_committed:
+            self._next_batch()
+        self._has_committed = False
+
     async def end(self) -> None:
         """The session is over for good."""
         if self.is_kept:
@@ -269,6 +276,7 @@ class SessionLog:
             self._lose(batch)
             return
         self._committed_sequence = max(self._committed_sequence, batch.sequence)
+        self._has_committed = True
         batch.done.set_result(True)
         self.on_commit()
 

@@ -116,6 +116,11 @@ class Session:
         """Nothing is said any more."""
         return self._held is None or self._held.done()
 
+    @property
+    def is_busy(self) -> bool:
+        """Somebody speaks, or an answer is on its way."""
+        return not self._controller.is_idle
+
     async def start(self) -> None:
         """Open the streams to the services, and begin.
 
