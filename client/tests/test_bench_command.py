@@ -11,16 +11,19 @@ import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import psutil
 import pytest
+from command_line import run
 
 from voxmesh_client.bench.corpus import Corpus, read_corpus
 from voxmesh_client.bench.listening import Heard, Manner
 from voxmesh_client.bench.measuring import measure
 from voxmesh_client.bench.server import Limits, serving
 from voxmesh_client.bench.targets import read_targets
+from voxmesh_client.cli.app import main
 
 pytestmark = pytest.mark.mesh
 
@@ -55,17 +58,14 @@ def start(*arguments: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def bench(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+def bench(*arguments: str | Path, code: int = 0) -> CompletedProcess[str]:
     """Run `voxmesh bench`, which must end with `code` and leave no server behind."""
-    with start(*arguments) as process:
-        try:
-            out, err = process.communicate(timeout=110)
-        finally:
-            process.kill()
-    assert process.returncode == code, out + err
-    assert "Traceback" not in err
-    assert servers_of(process.pid) == []
-    return subprocess.CompletedProcess(arguments, code, out, err)
+    before = servers_of(os.getpid())
+    done = run(main, "bench", *map(str, arguments))
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert servers_of(os.getpid()) == before
+    return done
 
 
 def bench_json(*arguments: str | Path, code: int = 0) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from voxmesh_client.local.ports import free_block, is_free
+from voxmesh_runtime.ports import free_block, is_free
 
 pytestmark = pytest.mark.mesh
 
