@@ -3,7 +3,7 @@ PYTHON ?= python3
 WAV ?= demo/question.wav
 # What shares a server stays on one worker (conftest.py); the tests of one file are not worth the start of workers.
 WORKERS ?= $(if $(findstring .py,$(ARGS)),0,2)
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from environments import optional_engines
@@ -37,18 +39,40 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"engines tested in environments of their own (make test-engines): {', '.join(_elsewhere()) or 'none'}"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let workers share the tests: what uses the one mesh stays on one of them, every other module is whole.
-
-    Groups begin in this order, so the longest come first and short ones fill the end.
-    """
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest, so that short ones fill the end where workers share the tests."""
     items.sort(key=_rank)
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            if item.get_closest_marker("xdist_group") is None:
-                module = str(item.path.relative_to(config.rootpath))
-                item.add_marker(pytest.mark.xdist_group(SHARED_MESH if _needs_mesh(item) else module))
+    for item in items:
+        if _needs_mesh(item) and group_of(item.nodeid) != SHARED_MESH:
+            raise pytest.UsageError(f"{item.nodeid} uses the one mesh unseen: name its type, `settings: MeshSettings`")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Give modules to workers as they come, but all that use the one mesh to one of them."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 # the environments of other engines lack it
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False  # the order is that of the collection
+    return ByGroup(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    """What a test stays together with: its module, or all modules that use the one mesh.
+
+    The process that shares the tests out knows nothing of them but their names, so it looks into the module.
+    """
+    module = nodeid.partition("::")[0]
+    return SHARED_MESH if _mentions_mesh(module) else module
+
+
+@cache
+def _mentions_mesh(module: str) -> bool:
+    text = (Path(__file__).parent / module).read_text()
+    return re.search(r"\b(settings|shared_mesh): MeshSettings", text) is not None
 
 
 def _rank(item: pytest.Item) -> int:

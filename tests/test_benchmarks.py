@@ -21,7 +21,7 @@ from benchmarks.wer_clips import NoClips, normal, read_clips
 
 pytestmark = pytest.mark.bench
 
-TITLES = ("memory: services", "memory: 10 idle", "relay: ", "turn: 1 spoken", "soak: memory", "soak: threads", "wer: ")
+TITLES = ("memory: services", "memory: 2 idle", "relay: ", "turn: 1 spoken", "soak: memory", "soak: threads", "wer: ")
 
 
 @pytest.fixture(scope="module")
