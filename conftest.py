@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -21,6 +22,8 @@ def _is_installed(name: str) -> bool:
     return True
 
 
+# Child processes are other programs, which gRPC need not follow; it reads this when it is imported.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 # In the environment of an engine that is not in the default set there is no client to start a mesh with.
 pytest_plugins = ["shared_mesh"] if _is_installed("voxmesh-client") else []
 

@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dockerfile import Dockerfile
-from k8s_check import Variant, check, main, render
+from k8s_check import Variant, check, complaints_about, main, render
 from k8s_rules import Mesh
 
 from voxmesh_coordinator.settings import CoordinatorSettings
@@ -124,6 +125,10 @@ def test_a_service_reads_every_variable_that_image_and_manifest_set(
     assert {name.removeprefix("VOXMESH_").lower() for name in given} <= set(kind.model_fields)
 
 
+AUTOSCALED = "base with autoscaling + backends + gpu + shared-sessions + telemetry + upstream-llm"
+"""The variant with all components."""
+
+
 def told(root: Path, only: str) -> str:
     """All that is wrong with the variants so named; empty when nothing is, and there must be some."""
     results = check(root, only)
@@ -131,10 +136,9 @@ def told(root: Path, only: str) -> str:
     return "\n".join(line for lines in results.values() for line in lines)
 
 
-@pytest.fixture
-def copied(tmp_path: Path) -> Path:
+def copy_of_manifests(folder: Path) -> Path:
     """The manifests alone, free to be broken."""
-    root = tmp_path.resolve() / "repo"
+    root = folder.resolve() / "repo"
     shutil.copytree(ROOT / "k8s", root / "k8s")
     for path in ROOT.glob("services/*/engines/*/kustomization.yaml"):
         to = root / path.relative_to(ROOT)
@@ -143,44 +147,65 @@ def copied(tmp_path: Path) -> Path:
     return root
 
 
-BREAKS = {
-    "a misspelt probe": ("base/pod.yaml", "readinessProbe:", "readynessProbe:", "readynessProbe"),
-    "a number as a word": ("components/autoscaling/autoscalers.yaml", "minReplicas: 2", 'minReplicas: "one"', "'one'"),
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A copy for this test."""
+    return copy_of_manifests(tmp_path)
+
+
+def break_in(root: Path, file: str, old: str, new: str) -> None:
+    """Replace a text that must be there."""
+    path = root / "k8s" / file
+    text = path.read_text()
+    assert old in text, file
+    path.write_text(text.replace(old, new))
+
+
+BREAKS_OF_RULES = {
     "a probe of another port": (
         "base/stt.yaml",
         "            port: 50052",
         "            port: 50053",
-        "asks port 50053",
+        "stt: readinessProbe asks port 50053",
     ),
-    "a container on another port": ("base/tts.yaml", "containerPort: 50053", "containerPort: 50063", "50063"),
+    "a container on another port": (
+        "base/tts.yaml",
+        "containerPort: 50053",
+        "containerPort: 50063",
+        "tts: its Service has no port grpc",
+    ),
     "a port without its name": (
         "base/vlm.yaml",
         "  - name: grpc\n    port",
         "  - name: http\n    port",
-        "no port grpc",
+        "vlm: its Service has no port grpc",
     ),
-    "a Service that is not headless": ("base/turn.yaml", "  clusterIP: None\n", "", "no headless Service"),
+    "a Service that is not headless": ("base/turn.yaml", "  clusterIP: None\n", "", "turn: no headless Service"),
     "a selector of other pods": (
         "base/embed.yaml",
         "  selector:\n    app",
         "  selector:\n    x",
-        "no headless Service",
-    ),
-    "no time to drain": (
-        "base/pod.yaml",
-        "terminationGracePeriodSeconds: 90",
-        "terminationGracePeriodSeconds: 70",
-        "70",
+        "embed: no headless Service",
     ),
     "a drain unseen": ("base/pod.yaml", 'value: "10"', 'value: "5"', "readiness probe"),
     "a target that no one serves": (
         "base/coordinator.yaml",
         "dns:///tts:50053",
         "dns:///tss:50053",
-        "dns:///tss:50053",
+        "VOXMESH_TTS_TARGET=dns:///tss:50053 is none of",
     ),
-    "a latest image": ("base/llm-proxy.yaml", ":0.1.0", ":latest", "no fixed tag"),
-    "an image without a tag": ("base/coordinator.yaml", ":0.1.0", "", "no fixed tag"),
+    "a latest image": (
+        "base/llm-proxy.yaml",
+        ":0.1.0",
+        ":latest",
+        "llm-proxy: image voxmesh/llm-proxy:latest has no fixed tag",
+    ),
+    "an image without a tag": (
+        "base/coordinator.yaml",
+        ":0.1.0",
+        "",
+        "coordinator: image voxmesh/coordinator has no fixed tag",
+    ),
     "a writable root": (
         "base/pod.yaml",
         "readOnlyRootFilesystem: true",
@@ -192,13 +217,7 @@ BREAKS = {
         "base/stt.yaml",
         "      app.kubernetes.io/name: stt\n---",
         "      x: y\n---",
-        "Disruption",
-    ),
-    "an autoscaler that comes too late": (
-        "components/autoscaling/autoscalers.yaml",
-        'averageValue: "6"',
-        'averageValue: "8"',
-        "not below VOXMESH_MAX_STREAMS=8",
+        "stt: no PodDisruptionBudget",
     ),
     "a GPU that never comes": (
         "components/gpu/kustomization.yaml",
@@ -213,19 +232,53 @@ BREAKS = {
         "",
         "not in a namespace",
     ),
+}
+"""Name: file, text, what stands in its place, and what is said of it then."""
+
+
+@pytest.fixture(scope="module")
+def told_at_once(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """All that is wrong with a host in whose manifests every one of these is broken."""
+    root = copy_of_manifests(tmp_path_factory.mktemp("broken"))
+    for file, old, new, _ in BREAKS_OF_RULES.values():
+        break_in(root, file, old, new)
+    return told(root, "titan")
+
+
+def test_manifests_as_they_are_break_no_rule(titan: Mesh) -> None:
+    assert complaints_about(titan.documents, ROOT) == []
+
+
+@pytest.mark.parametrize("name", BREAKS_OF_RULES)
+def test_a_broken_rule_is_found(name: str, told_at_once: str) -> None:
+    assert BREAKS_OF_RULES[name][-1] in told_at_once
+
+
+BREAKS = {
+    "no time to drain": (
+        "base/pod.yaml",
+        "terminationGracePeriodSeconds: 90",
+        "terminationGracePeriodSeconds: 70",
+        "terminationGracePeriodSeconds 70",
+    ),
+    "a misspelt probe": ("base/pod.yaml", "readinessProbe:", "readynessProbe:", "readynessProbe"),
+    "a number as a word": ("components/autoscaling/autoscalers.yaml", "minReplicas: 2", 'minReplicas: "one"', "'one'"),
     "a file that is not there": ("base/kustomization.yaml", "- stt.yaml", "- sst.yaml", "sst.yaml"),
+    "an autoscaler that comes too late": (
+        "components/autoscaling/autoscalers.yaml",
+        'averageValue: "6"',
+        'averageValue: "8"',
+        "not below VOXMESH_MAX_STREAMS=8",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_broken_manifest_is_found(name: str, copied: Path) -> None:
     file, old, new, complaint = BREAKS[name]
-    path = copied / "k8s" / file
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-    only = "autoscaling + gpu" if "autoscaling" in file else "titan"
-    assert complaint in told(copied, only)
+    break_in(copied, file, old, new)
+    variant = AUTOSCALED if "autoscaling" in file else "titan"
+    assert complaint in told(copied, variant)
 
 
 def test_the_command_tells_an_engine_that_does_not_exist(
@@ -309,11 +362,24 @@ WRONG_BACKENDS = {
 }
 
 
+@pytest.fixture(scope="module")
+def own_host(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """A host of its own with a file of backends, rendered once."""
+    root = copy_of_manifests(tmp_path_factory.mktemp("own"))
+    return render(Variant("own", with_backends(root, BACKENDS)))
+
+
+def test_a_host_with_a_file_of_backends_breaks_no_rule(own_host: list[dict[str, Any]]) -> None:
+    assert complaints_about(own_host, ROOT) == []
+
+
 @pytest.mark.parametrize("name", WRONG_BACKENDS)
-def test_a_wrong_file_of_backends_is_found(name: str, copied: Path) -> None:
+def test_a_wrong_file_of_backends_is_found(name: str, own_host: list[dict[str, Any]]) -> None:
     content, complaint = WRONG_BACKENDS[name]
-    with_backends(copied, content)
-    assert complaint in told(copied, "host own")
+    documents = deepcopy(own_host)
+    (data,) = (each["data"] for each in documents if "backends.json" in each.get("data", {}))
+    data["backends.json"] = json.dumps(content)
+    assert complaint in "\n".join(complaints_about(documents, ROOT))
 
 
 BROKEN_HOSTS = {
@@ -333,11 +399,7 @@ BROKEN_HOSTS = {
 def test_a_file_of_backends_that_does_not_arrive_is_found(name: str, copied: Path) -> None:
     folder, old, new, complaint = BROKEN_HOSTS[name]
     with_backends(copied, BACKENDS)
-    assert told(copied, "host own") == ""
-    path = copied / "k8s" / folder / "kustomization.yaml"
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
+    break_in(copied, f"{folder}/kustomization.yaml", old, new)
     assert complaint in told(copied, "host own")
 
 

@@ -116,6 +116,11 @@ def complaints(variant: Variant, root: Path) -> list[str]:
         documents = render(variant)
     except subprocess.CalledProcessError as error:
         return [str(error.stderr).strip()]
+    return complaints_about(documents, root)
+
+
+def complaints_about(documents: list[dict[str, Any]], root: Path) -> list[str]:
+    """Everything wrong with what was rendered of the repository at `root`: by the schema, else by the rules."""
     schema = [line for document in documents for line in schema_complaints(json.dumps(document))]
     if schema:
         return schema

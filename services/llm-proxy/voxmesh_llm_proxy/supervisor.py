@@ -71,7 +71,7 @@ class LlamaCpp:
             self._model = _gguf(found)
         except ModelError as error:
             raise FailedPrecondition("model", source, str(error)) from error
-        # A server takes its port seconds after it was chosen, and llama.cpp shares one with whoever has it already.
+        # A server takes its port seconds after it was chosen; this one is nobody else's meanwhile.
         self._port = self._port or free_block(1)
         process = await self._launch()
         if not self._up.is_set():
