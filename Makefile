@@ -84,7 +84,7 @@ test-engines: setup ## The tests of the other engines, in their environments; EN
 
 .PHONY: test-fast
 test-fast: setup ## The tests without models: units, and sessions in virtual time with fakes
-	$(PYTEST) -m "unit or fakes" $(ARGS)
+	$(PYTEST) -m "unit or virtual" $(ARGS)
 
 .PHONY: sizes
 sizes: setup ## Lines, modules, complexity and import cycles of each distribution
