@@ -87,8 +87,9 @@ test-fast: setup ## The tests without models: units, and sessions in virtual tim
 	$(PYTEST) -m "unit or virtual" $(ARGS)
 
 .PHONY: sizes
-sizes: setup ## Lines, modules, complexity and import cycles of each distribution
+sizes: setup ## Lines, modules, complexity, import cycles, and calls a transcript and a delta
 	$(BIN)/python tools/sizes.py $(ARGS)
+	$(BIN)/python tools/session_calls.py
 
 .PHONY: demo
 demo: setup ## One spoken turn with real models; WAV=mine.wav for your own question
