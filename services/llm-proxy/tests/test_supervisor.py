@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -30,6 +29,7 @@ from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.supervisor import LlamaCpp, hand_over_key
 from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_runtime.ports import free_block
 from voxmesh_runtime.server import running
 from voxmesh_testing.llm import LONG, cancel, generate
 from voxmesh_testing.service import FREED_WITHIN_S
@@ -222,9 +222,7 @@ async def test_a_model_that_is_not_there_is_refused_by_name(tmp_path: Path) -> N
 
 def launch() -> tuple[subprocess.Popen[bytes], int]:
     """The service as operators start it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_block(1)
     command = [sys.executable, "-m", "voxmesh_llm_proxy", "--port", str(port), "--log-level", "ERROR"]
     return subprocess.Popen(command), port
 
