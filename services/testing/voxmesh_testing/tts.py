@@ -88,6 +88,10 @@ class TtsConformance(EngineConformance):
         """Many sentences."""
         return [text(f"{self.sentence} " * 40)]
 
+    def least_work(self) -> Sequence[Request]:
+        """One short sentence."""
+        return [text(self.other_sentence)]
+
     def empty(self) -> Request:
         """A message with nothing set."""
         return Request()

@@ -72,6 +72,9 @@ class VlmConformance(EngineConformance):
     def work(self) -> Sequence[Request]:
         return [*upload(file_of(page())), analyze(self.task())]
 
+    def least_work(self) -> Sequence[Request]:
+        return [*upload(file_of(draw("after"))), analyze(self.task())]
+
     def empty(self) -> Request:
         return Request()
 
