@@ -52,7 +52,7 @@ def test_turned_text_is_read_in_order_with_its_own_top_left_first(engine: Engine
 
 
 def test_corners_of_a_picture_that_is_made_smaller_are_in_its_own_pixels(engine: Engine) -> None:
-    page = draw("Large", width=3000, height=1500, font_pixels=200)
+    page = draw("Large", width=2400, height=600, font_pixels=200)
     (line,) = read(engine, page)
     ink = np.argwhere(np.asarray(page.convert("L")) < 128)
     top, left = ink.min(axis=0)
