@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import grpc
 import pytest
@@ -18,6 +18,8 @@ from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.settings import EngineSettings, ServerSettings
 from voxmesh_testing.service import StreamConformance
 from voxmesh_testing.streams import exchange, serving, wait_for
+
+T = TypeVar("T")
 
 
 class KeptLoaded:
@@ -84,6 +86,7 @@ class EngineConformance(StreamConformance):
     context: ClassVar[EngineContext | None] = None
     """None takes the service's defaults."""
     _own: ClassVar[dict[type, KeptLoaded]] = {}
+    _made: ClassVar[dict[tuple[type, Hashable], Any]] = {}
 
     @abstractmethod
     def service_of(self, host: EngineHost[Any, Any], settings: Any) -> Any:
@@ -107,6 +110,13 @@ class EngineConformance(StreamConformance):
         if type(self) not in own:
             own[type(self)] = KeptLoaded(self.create(), PARTS.get(self.slot, ()))
         return own[type(self)]
+
+    async def once(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
+        """What `make` gives the first test of the class that asks for it by this key."""
+        made = EngineConformance._made
+        if (type(self), key) not in made:
+            made[type(self), key] = await make()
+        return made[type(self), key]
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
