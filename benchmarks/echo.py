@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.echo_scenes import RATE_HERTZ, REPLIES, Scene, Studio
 from benchmarks.result import Result, Table
-from voxmesh_coordinator.echo import (
+from voxmesh_coordinator.session.echo import (
     EARLIEST_S,
     HOP_S,
     LATEST_S,
@@ -22,8 +22,8 @@ from voxmesh_coordinator.echo import (
     spectrogram,
     weigh,
 )
-from voxmesh_coordinator.overlap import Overlap, judge
 from voxmesh_coordinator.settings import BACKCHANNELS, INTERRUPTIONS
+from voxmesh_coordinator.turn.overlap import Overlap, judge
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt.engine import RecognitionOptions, Step

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.figures import Spread
 from benchmarks.result import Result, Table
 from benchmarks.voices import ESPEAK, HIBARI, PERSON_DB, RATE_HERTZ, Voices, leveled, noise, trimmed
-from voxmesh_coordinator.endpointing import is_sure
+from voxmesh_coordinator.turn.endpointing import is_sure
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.settings import ServerSettings

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.result import Result, Table
-from voxmesh_coordinator.session_store import FIRST_EPOCH, Entry, SessionStore, StoreFailed, Tokens, Write
-from voxmesh_coordinator.sqlite_store import SqliteStore
+from voxmesh_coordinator.durability.sqlite_store import SqliteStore
+from voxmesh_coordinator.durability.store import FIRST_EPOCH, Entry, SessionStore, StoreFailed, Tokens, Write
 
 RACERS = 2
 LINE_S = 20.0

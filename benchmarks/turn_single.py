@@ -14,10 +14,10 @@ from benchmarks.single_models import Models
 from benchmarks.speech import FRAME_S, Question, Speaker
 from voxmesh_client.asking import REPLY_HERTZ
 from voxmesh_client.sound import pcm
-from voxmesh_coordinator.endpointing import Endpointing
-from voxmesh_coordinator.history_items import History
-from voxmesh_coordinator.session import PAUSE_S
+from voxmesh_coordinator.durability.history import History
+from voxmesh_coordinator.session.session import PAUSE_S
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_coordinator.turn.endpointing import Endpointing
 from voxmesh_runtime.audio import Encoder, ModelInput, Samples
 from voxmesh_stt.engine import RecognitionOptions, Step, Transcript
 from voxmesh_stt.engine import Session as SttSession

@@ -14,7 +14,7 @@ from test_coordinator import asked, says, scripted
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_client import MeshSettings
-from voxmesh_coordinator.history_items import INTERRUPTED
+from voxmesh_coordinator.durability.history import INTERRUPTED
 from voxmesh_testing.llm_server import Play, RecordedUpstream, fragment
 from voxmesh_testing.llm_server import text as delta
 from voxmesh_testing.streams import wait_until

@@ -12,8 +12,8 @@ from test_coordinator import coordinator, llm_proxy, says
 from test_replies import ALONE, LINES, wants
 
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
-from voxmesh_coordinator.chronicle import Record
-from voxmesh_coordinator.session_store import FIRST_EPOCH, Claimed, Tokens, Write, digest, open_store
+from voxmesh_coordinator.durability.reducer import Record
+from voxmesh_coordinator.durability.store import FIRST_EPOCH, Claimed, Tokens, Write, digest, open_store
 from voxmesh_runtime.channels import open_channel
 from voxmesh_testing.llm_server import Play, RecordedUpstream, recorded_upstream
 from voxmesh_testing.streams import Exchange, exchange

@@ -26,7 +26,7 @@ from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.events import SessionReplaced
-from voxmesh_coordinator.answering import GO_ON
+from voxmesh_coordinator.reply.generation import GO_ON
 from voxmesh_runtime.channels import open_channel
 from voxmesh_testing.llm_server import Play, RecordedUpstream, fragment, recorded_upstream
 from voxmesh_testing.streams import exchange, wait_until

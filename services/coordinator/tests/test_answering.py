@@ -14,17 +14,17 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.answering import GO_ON, Answering
-from voxmesh_coordinator.begun import Begun
-from voxmesh_coordinator.ending import End, ReplyFinished
-from voxmesh_coordinator.failures import ServiceFailed
-from voxmesh_coordinator.history_items import ASSISTANT, TOOL, USER, History
-from voxmesh_coordinator.hop import HopClock
-from voxmesh_coordinator.ledger import Ledger
-from voxmesh_coordinator.outbox import Outbox
-from voxmesh_coordinator.tools import MAX_CALLS, ToolDesk
-from voxmesh_coordinator.user_turn import UserTurn
-from voxmesh_coordinator.voices import Voices
+from voxmesh_coordinator.durability.history import ASSISTANT, TOOL, USER, History
+from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
+from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
+from voxmesh_coordinator.reply.ending import End, ReplyFinished
+from voxmesh_coordinator.reply.generation import GO_ON, Answering
+from voxmesh_coordinator.reply.parts import ReplyParts
+from voxmesh_coordinator.reply.playout_gate import PlayoutGate
+from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
+from voxmesh_coordinator.reply.tools import MAX_CALLS, ToolCallTracker
+from voxmesh_coordinator.routing.failures import ServiceFailed
+from voxmesh_coordinator.turn.user_turn import UserTurn
 from voxmesh_llm_proxy.validation import check_generate
 from voxmesh_testing.streams import wait_until
 
@@ -92,12 +92,12 @@ class Scene:
 
     def __init__(self, *script: Sequence[Step], saved: session_pb2.Reply | None = None, tool_rounds: int = 4) -> None:
         self.model = Model(*script)
-        self.desk = ToolDesk([conversation_pb2.Tool(name="book")], 60.0)
+        self.desk = ToolCallTracker([conversation_pb2.Tool(name="book")], 60.0)
         self.notes: list[session_pb2.Record] = []
         self.calls: list[conversation_pb2.ToolCall] = []
         self.answers = True
-        self.ledger = Ledger()
-        voices = Voices(
+        self.playout = PlayoutTracker()
+        parts = ReplyParts(
             self.model,  # pyright: ignore[reportArgumentType] # as much of one as is used
             None,
             None,  # pyright: ignore[reportArgumentType] # nothing is spoken
@@ -107,19 +107,19 @@ class Scene:
             note=self.notes.append,
         )
         turn = UserTurn(texts=["Book it."])
-        turn.clock.turn_index = 3
-        begun = Begun(saved)
-        begun.fill(self.ledger)
+        turn.metrics.turn_index = 3
+        checkpoint = ReplyCheckpoint(saved)
+        checkpoint.fill(self.playout)
         self.answering = Answering(
             turn,
             History(4000),
-            voices,
-            begun,
-            outbox=Outbox(self._send, is_open=True, on_ready=lambda: None),
-            ledger=self.ledger,
+            parts,
+            checkpoint,
+            gate=PlayoutGate(self._send, is_open=True, on_ready=lambda: None),
+            playout=self.playout,
             say=self._say,
             note=self._note,
-            new_hop=HopClock,
+            new_hop=UpstreamCallTiming,
         )
         self.end = End()
 
@@ -132,7 +132,7 @@ class Scene:
         return [answer.tool_call_id for record in self.notes for answer in record.tool_answers]
 
     async def _say(self, said: str) -> None:
-        self.ledger.text += said
+        self.playout.text += said
 
     async def _note(self, record: session_pb2.Record) -> None:
         self.notes.append(record)
@@ -214,7 +214,7 @@ async def test_calls_are_made_though_the_upstream_says_stop() -> None:
 async def test_c5_text_before_a_call_is_no_one_word_with_what_follows() -> None:
     scene = Scene([text("Let me check."), call(), CALLED], [text("It is"), text(" free."), over()])
     await scene.write()
-    assert scene.ledger.text == "Let me check. It is free."
+    assert scene.playout.text == "Let me check. It is free."
     assert [message.text for message in scene.model.requests[-1].messages[1:]] == [
         "Book it.",
         "Let me check.",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxmesh_coordinator.audio_clock import AudioClock
+from voxmesh_coordinator.listening.audio_clock import AudioClock
 
 pytestmark = pytest.mark.unit
 

@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator
 import pytest
 from pydantic import ValidationError
 
-from voxmesh_coordinator.backend_settings import BackendSettings
-from voxmesh_coordinator.backends import ENOUGH, LEAST_PATIENCE_S, Slot
+from voxmesh_coordinator.routing.backends import ENOUGH, LEAST_PATIENCE_S, Slot
+from voxmesh_coordinator.routing.settings import BackendSettings
+from voxmesh_coordinator.routing.slot_status import SlotStatus
 from voxmesh_coordinator.settings import CoordinatorSettings
-from voxmesh_coordinator.slot_status import SlotStatus
 from voxmesh_runtime.server import running
 from voxmesh_testing.toy import ToyService, ToySettings
 

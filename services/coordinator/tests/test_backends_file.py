@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 
-from voxmesh_coordinator.backend_settings import BackendSettings
+from voxmesh_coordinator.routing.settings import BackendSettings
 from voxmesh_coordinator.settings import CoordinatorSettings
 
 pytestmark = pytest.mark.unit

@@ -7,10 +7,10 @@ import pytest
 from voxmesh.conversation.v1 import conversation_pb2 as conversation
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.begun import Begun
-from voxmesh_coordinator.chronicle import Chronicle, Record, Response, State
-from voxmesh_coordinator.ledger import Ledger
-from voxmesh_coordinator.user_turn import UserTurn
+from voxmesh_coordinator.durability.reducer import Record, Response, SessionReducer, State
+from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
+from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
+from voxmesh_coordinator.turn.user_turn import UserTurn
 from voxmesh_runtime.telemetry import start_span
 
 pytestmark = pytest.mark.unit
@@ -56,12 +56,12 @@ def failed(code: int = 14, turn_index: int = 0) -> Record:
 
 
 def state_after(*records: Record) -> State:
-    chronicle = Chronicle(State(), 4000)
+    reducer = SessionReducer(State(), 4000)
     for position, record in enumerate(records, 1):
         if record.HasField("response"):
             record.response.sequence = position
-        chronicle.take(position, record)
-    return chronicle.state()
+        reducer.take(position, record)
+    return reducer.state()
 
 
 def turns(state: State) -> list[str]:
@@ -73,7 +73,7 @@ def test_a_reply_in_progress_is_not_in_the_history_yet() -> None:
     assert turns(state) == []
     assert (state.reply.said, state.reply.text, state.reply.is_done) == ("How are you?", "I am well.", False)
     assert (state.next_turn_index, state.next_reply_sequence, state.response_sequence) == (1, 1, 4)
-    assert not Begun(state.reply).is_written
+    assert not ReplyCheckpoint(state.reply).is_written
 
 
 def test_a_reply_that_was_given_is_in_the_history_and_may_still_be_cut() -> None:
@@ -111,7 +111,7 @@ def test_a_reply_that_was_interrupted_is_in_the_history_once_its_end_was_told(to
     log[2].end.reason = Reason.REASON_CANCELLED
     state = state_after(*log[: told + 1])
     assert turns(state) == (["Count.", "One two"] if told > 2 else [])
-    assert (Begun(state.reply).end.reason == Reason.REASON_CANCELLED) == (told < 4)
+    assert (ReplyCheckpoint(state.reply).end.reason == Reason.REASON_CANCELLED) == (told < 4)
 
 
 @pytest.mark.parametrize("is_refused", [False, True], ids=["C2 the voice failed", "C2 the words were refused"])
@@ -158,8 +158,8 @@ def test_notes_on_the_reply_before_say_nothing_of_the_next() -> None:
 
 def test_a_text_is_complete_when_all_of_it_was_sent() -> None:
     noted = Record(text_characters=8)
-    assert not Begun(state_after(ended("Count."), text("One "), noted).reply).is_written
-    assert Begun(state_after(ended("Count."), text("One "), text("two."), noted).reply).is_written
+    assert not ReplyCheckpoint(state_after(ended("Count."), text("One "), noted).reply).is_written
+    assert ReplyCheckpoint(state_after(ended("Count."), text("One "), text("two."), noted).reply).is_written
 
 
 def asks(*calls: str, after: int = 0) -> Record:
@@ -173,17 +173,19 @@ def answers(*calls: str) -> Record:
 
 
 def test_a_tool_that_has_not_answered_is_awaited() -> None:
-    begun = Begun(state_after(ended("Sum?"), text("Let me see. "), asks("a", "b", after=12), answers("a")).reply)
-    assert [call.call_id for call in begun.pending()] == ["b"]
-    assert begun.rounds[-1].text_characters == len("Let me see. ")
+    checkpoint = ReplyCheckpoint(
+        state_after(ended("Sum?"), text("Let me see. "), asks("a", "b", after=12), answers("a")).reply
+    )
+    assert [call.call_id for call in checkpoint.pending()] == ["b"]
+    assert checkpoint.rounds[-1].text_characters == len("Let me see. ")
 
 
 def test_a_result_that_is_noted_with_the_next_calls_is_of_the_calls_before() -> None:
     both = asks("b")
     both.MergeFrom(answers("a"))
-    begun = Begun(state_after(ended("Sum?"), asks("a"), both).reply)
-    assert [[answer.tool_call_id for answer in each.answers] for each in begun.rounds] == [["a"], []]
-    assert [call.call_id for call in begun.pending()] == ["b"]
+    checkpoint = ReplyCheckpoint(state_after(ended("Sum?"), asks("a"), both).reply)
+    assert [[answer.tool_call_id for answer in each.answers] for each in checkpoint.rounds] == [["a"], []]
+    assert [call.call_id for call in checkpoint.pending()] == ["b"]
 
 
 def test_a_state_and_the_log_after_it_are_the_whole_log() -> None:
@@ -200,7 +202,7 @@ def test_a_state_and_the_log_after_it_are_the_whole_log() -> None:
     whole = state_after(*records)
     for cut in range(len(records)):
         before = state_after(*records[:cut])
-        later = Chronicle(State.FromString(before.SerializeToString()), 4000)
+        later = SessionReducer(State.FromString(before.SerializeToString()), 4000)
         for position, record in enumerate(records[cut:], cut + 1):
             later.take(position, record)
         assert later.state() == whole
@@ -210,11 +212,11 @@ def test_a_cut_clause_is_spoken_from_its_start_and_its_words_are_timed_anew() ->
     records = [ended("Go."), text("First one. Second one."), audio(0, 0, 10), audio(1, 11, 22), audio(2, 11, 22)]
     words = [("First", 0.0), ("one.", 0.3), ("Second", 0.5), ("one.", 0.9)]
     records[2].words.extend(session_pb2.SpokenWord(text=word, start_s=start_s) for word, start_s in words)
-    begun, ledger = Begun(state_after(*records).reply), Ledger()
-    begun.fill(ledger)
-    assert begun.clause is not None
-    assert (begun.clause.text_start, begun.clause.offset_s, ledger.sent_s) == (11, 0.5, 1.5)
-    ledger.timed("Second", 0.5)
-    ledger.timed("one.", 0.9)
-    ledger.played(0.6)
-    assert ledger.heard_text() == "First one. Second"
+    checkpoint, playout = ReplyCheckpoint(state_after(*records).reply), PlayoutTracker()
+    checkpoint.fill(playout)
+    assert checkpoint.clause is not None
+    assert (checkpoint.clause.text_start, checkpoint.clause.offset_s, playout.sent_s) == (11, 0.5, 1.5)
+    playout.timed("Second", 0.5)
+    playout.timed("one.", 0.9)
+    playout.played(0.6)
+    assert playout.heard_text() == "First one. Second"

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
-from voxmesh_coordinator.ending import line_of, reason_of
+from voxmesh_coordinator.reply.ending import line_of, reason_of
 from voxmesh_coordinator.settings import CoordinatorSettings
 
 pytestmark = pytest.mark.unit

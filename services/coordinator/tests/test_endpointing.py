@@ -4,9 +4,9 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.endpointing import Endpointing
 from voxmesh_coordinator.settings import CoordinatorSettings
-from voxmesh_coordinator.user_turn import Pause, UserTurn
+from voxmesh_coordinator.turn.endpointing import Endpointing
+from voxmesh_coordinator.turn.user_turn import Pause, UserTurn
 from voxmesh_runtime.errors import InvalidArgument
 
 pytestmark = pytest.mark.unit

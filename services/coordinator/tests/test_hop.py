@@ -8,8 +8,8 @@ import pytest
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.clock_offset import Answer, Exchange, ServiceClock
-from voxmesh_coordinator.hop import HopClock
+from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
+from voxmesh_coordinator.metrics.clock_offset import Answer, Exchange, ServiceClock
 from voxmesh_runtime.clock import duration, timestamp
 
 pytestmark = pytest.mark.unit
@@ -36,10 +36,10 @@ def timing(received: float, started: float, first: float | None, finished: float
     )
 
 
-def hop(service: str, sent: float, first: float, finished: float, stamps: common_pb2.Timing) -> HopClock:
+def hop(service: str, sent: float, first: float, finished: float, stamps: common_pb2.Timing) -> UpstreamCallTiming:
     """Our stamps, in milliseconds after `START_NS`."""
     sent_ns, first_ns, finished_ns = (START_NS + round(ms * MS) for ms in (sent, first, finished))
-    return HopClock(service, "titan", sent_ns, first_ns, finished_ns, stamps)
+    return UpstreamCallTiming(service, "titan", sent_ns, first_ns, finished_ns, stamps)
 
 
 def parts_ms(made: conversation_pb2.Hop, names: tuple[str, ...] = PARTS) -> list[float]:
@@ -148,7 +148,7 @@ def test_the_parts_add_up_and_none_is_negative_for_any_stamps_at_all() -> None:
 
 
 def test_a_hop_that_never_finished_tells_what_is_known() -> None:
-    call = HopClock("llm/x", "titan", START_NS, START_NS + 5 * MS)
+    call = UpstreamCallTiming("llm/x", "titan", START_NS, START_NS + 5 * MS)
     made = call.to_proto()
     assert call.exchange is None
     assert made.HasField("first_output_time")

@@ -10,11 +10,11 @@ import pytest
 
 from voxmesh.conversation.v1 import conversation_pb2 as conversation
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator import journal as journals
-from voxmesh_coordinator.chronicle import Record, Response
-from voxmesh_coordinator.journal import Journal, Writer
-from voxmesh_coordinator.origin import Origin
-from voxmesh_coordinator.session_store import Claimed, SessionStore, StoreFailed, Tokens, Write, open_store
+from voxmesh_coordinator.durability import journal as journals
+from voxmesh_coordinator.durability.journal import Journal, Writer
+from voxmesh_coordinator.durability.reducer import Record, Response
+from voxmesh_coordinator.durability.snapshot import SessionSnapshot
+from voxmesh_coordinator.durability.store import Claimed, SessionStore, StoreFailed, Tokens, Write, open_store
 
 pytestmark = pytest.mark.unit
 
@@ -49,13 +49,13 @@ class Owner:
     """A session that is kept."""
 
     def __init__(self, store: Fragile) -> None:
-        self.origin = Origin.new(CONFIG, 4000)
+        self.origin = SessionSnapshot.new(CONFIG, 4000)
         self.losses = 0
         self.journal = Journal(
             Writer(store),  # pyright: ignore[reportArgumentType] # nobody claims through it
             self.origin.session_id,
             self.origin.epoch,
-            self.origin.chronicle,
+            self.origin.reducer,
             self._lost,
         )
         self.journal.ttl_s, self.journal.tokens = 60.0, Tokens(TOKEN)
@@ -73,11 +73,11 @@ class Owner:
         response.sequence = self._sequence
         return await self.journal.write(response)
 
-    async def taken(self, store: Fragile) -> Origin:
+    async def taken(self, store: Fragile) -> SessionSnapshot:
         """What another replica gets."""
         claimed: Claimed | None = await store.store.claim(self.origin.session_id, TOKEN, NEXT, 60.0)
         assert claimed is not None
-        return Origin.of_claimed(self.origin.session_id, claimed, 4000)
+        return SessionSnapshot.of_claimed(self.origin.session_id, claimed, 4000)
 
 
 async def test_another_replica_gets_the_same_state_and_all_responses(store: Fragile) -> None:
@@ -168,8 +168,8 @@ async def test_a_session_that_is_over_is_gone(store: Fragile) -> None:
 
 
 async def test_without_a_store_nothing_is_waited_for() -> None:
-    origin = Origin.new(CONFIG, 4000)
-    journal = Journal(None, origin.session_id, origin.epoch, origin.chronicle, lambda: None)
+    origin = SessionSnapshot.new(CONFIG, 4000)
+    journal = Journal(None, origin.session_id, origin.epoch, origin.reducer, lambda: None)
     await journal.begin()
     assert await journal.write(Response(sequence=1))
     assert not journal.is_kept
@@ -177,8 +177,8 @@ async def test_without_a_store_nothing_is_waited_for() -> None:
 
 
 async def test_the_newest_account_of_a_reply_s_end_holds() -> None:
-    origin = Origin.new(CONFIG, 4000)
-    journal = Journal(None, origin.session_id, origin.epoch, origin.chronicle, lambda: None)
+    origin = SessionSnapshot.new(CONFIG, 4000)
+    journal = Journal(None, origin.session_id, origin.epoch, origin.reducer, lambda: None)
     ended = Response(turn_ended=conversation.TurnEnded(text="Go."), sequence=1)
     await journal.write(ended)
     end = session_pb2.ReplyEnd(reason=conversation.ReplyFinished.REASON_FAILED)

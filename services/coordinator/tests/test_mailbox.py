@@ -5,14 +5,14 @@ import asyncio
 import grpc
 import pytest
 
-from voxmesh_coordinator.failures import ServiceFailed
-from voxmesh_coordinator.mailbox import Mailbox
+from voxmesh_coordinator.routing.failures import ServiceFailed
+from voxmesh_coordinator.routing.response_queue import ResponseQueue
 
 pytestmark = pytest.mark.unit
 
 
 async def test_answers_come_in_order() -> None:
-    box = Mailbox[int]()
+    box = ResponseQueue[int]()
     await box.put(1)
     await box.put(2)
     answers = aiter(box)
@@ -20,7 +20,7 @@ async def test_answers_come_in_order() -> None:
 
 
 async def test_a_full_box_holds_the_writer_back_until_it_is_read() -> None:
-    box = Mailbox[int](size=1)
+    box = ResponseQueue[int](size=1)
     await box.put(1)
     writing = asyncio.create_task(box.put(2))
     await asyncio.sleep(0)
@@ -30,7 +30,7 @@ async def test_a_full_box_holds_the_writer_back_until_it_is_read() -> None:
 
 
 async def test_a_reader_who_leaves_frees_the_writer() -> None:
-    box = Mailbox[int](size=1)
+    box = ResponseQueue[int](size=1)
     await box.put(1)
     writing = asyncio.create_task(box.put(2))
     await asyncio.sleep(0)
@@ -41,7 +41,7 @@ async def test_a_reader_who_leaves_frees_the_writer() -> None:
 
 
 async def test_a_failure_reaches_the_reader_at_once() -> None:
-    box = Mailbox[int]()
+    box = ResponseQueue[int]()
     await box.put(1)
     box.fail(ServiceFailed("stt at here", grpc.StatusCode.UNAVAILABLE, "gone"))
     with pytest.raises(ServiceFailed, match="stt at here: gone"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.needed_audio import LATE_S, LEAD_S, LONGEST_S, NeededAudio
+from voxmesh_coordinator.listening.audio_retention import LATE_S, LEAD_S, LONGEST_S, AudioRetention
 
 pytestmark = pytest.mark.unit
 
@@ -17,7 +17,7 @@ class Heard:
 
     def __init__(self, place: session_pb2.Microphone | None = None) -> None:
         place = place or session_pb2.Microphone()
-        self.needed = NeededAudio(place)
+        self.needed = AudioRetention(place)
         self._sequence, self._end_s = place.next_sequence, place.offset_s
 
     def until(self, seconds: float) -> None:

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.outbox import MAX_HELD_S, Outbox, Text
-from voxmesh_coordinator.user_turn import UserTurn
+from voxmesh_coordinator.reply.playout_gate import MAX_HELD_S, PlayoutGate, Text
+from voxmesh_coordinator.turn.user_turn import UserTurn
 
 pytestmark = pytest.mark.unit
 
@@ -27,8 +27,8 @@ class Client:
     def on_ready(self) -> None:
         self.ready += 1
 
-    def outbox(self, *, is_open: bool) -> Outbox:
-        return Outbox(self.send, is_open=is_open, on_ready=self.on_ready)
+    def gate(self, *, is_open: bool) -> PlayoutGate:
+        return PlayoutGate(self.send, is_open=is_open, on_ready=self.on_ready)
 
 
 def text(delta: str) -> Response:
@@ -37,83 +37,83 @@ def text(delta: str) -> Response:
 
 async def test_an_open_outbox_sends_at_once() -> None:
     client = Client()
-    outbox = client.outbox(is_open=True)
-    await outbox.put(lambda: text("a"))
+    gate = client.gate(is_open=True)
+    await gate.put(lambda: text("a"))
     assert client.texts == ["a"]
 
 
 async def test_what_is_held_comes_first_when_it_opens() -> None:
     client = Client()
-    outbox = client.outbox(is_open=False)
-    await outbox.put(lambda: text("a"))
-    await outbox.put(lambda: text("b"))
+    gate = client.gate(is_open=False)
+    await gate.put(lambda: text("a"))
+    await gate.put(lambda: text("b"))
     assert client.texts == []
-    await asyncio.gather(outbox.open(), outbox.put(lambda: text("c")))
+    await asyncio.gather(gate.open(), gate.put(lambda: text("c")))
     assert client.texts == ["a", "b", "c"]
 
 
 async def test_pieces_of_text_that_are_held_in_a_row_become_one() -> None:
     client, turn = Client(), UserTurn()
-    outbox = client.outbox(is_open=False)
+    gate = client.gate(is_open=False)
     for piece in ("a", "b"):
-        await outbox.put(Text(turn, piece))
-    await outbox.put(lambda: text("-"))
+        await gate.put(Text(turn, piece))
+    await gate.put(lambda: text("-"))
     for piece in ("c", "d"):
-        await outbox.put(Text(turn, piece))
-    await outbox.open()
-    await outbox.put(Text(turn, "e"))
-    await outbox.put(Text(turn, "f"))
+        await gate.put(Text(turn, piece))
+    await gate.open()
+    await gate.put(Text(turn, "e"))
+    await gate.put(Text(turn, "f"))
     assert client.texts == ["ab", "-", "cd", "e", "f"]
 
 
 async def test_messages_are_made_when_they_are_sent() -> None:
     client, number = Client(), 1
-    outbox = client.outbox(is_open=False)
-    await outbox.put(lambda: text(str(number)))
+    gate = client.gate(is_open=False)
+    await gate.put(lambda: text(str(number)))
     number = 2
-    await outbox.open()
+    await gate.open()
     assert client.texts == ["2"]
 
 
 async def test_it_can_be_held_again_and_goes_on_where_it_stopped() -> None:
     client = Client()
-    outbox = client.outbox(is_open=True)
-    await outbox.put(lambda: text("a"))
-    outbox.hold()
-    await outbox.put(lambda: text("b"))
+    gate = client.gate(is_open=True)
+    await gate.put(lambda: text("a"))
+    gate.hold()
+    await gate.put(lambda: text("b"))
     assert client.texts == ["a"]
-    await outbox.open()
-    await outbox.put(lambda: text("c"))
+    await gate.open()
+    await gate.put(lambda: text("c"))
     assert client.texts == ["a", "b", "c"]
 
 
 async def test_the_first_audio_makes_it_ready_and_only_once() -> None:
     client = Client()
-    outbox = client.outbox(is_open=False)
-    await outbox.put(lambda: text("a"))
-    assert (outbox.is_ready, client.ready) == (False, 0)
-    await outbox.put(lambda: text("b"), audio_s=0.1)
-    await outbox.put(lambda: text("c"), audio_s=0.1)
-    assert (outbox.is_ready, client.ready) == (True, 1)
+    gate = client.gate(is_open=False)
+    await gate.put(lambda: text("a"))
+    assert (gate.is_ready, client.ready) == (False, 0)
+    await gate.put(lambda: text("b"), audio_s=0.1)
+    await gate.put(lambda: text("c"), audio_s=0.1)
+    assert (gate.is_ready, client.ready) == (True, 1)
 
 
 async def test_too_much_held_audio_holds_back_the_one_who_makes_it() -> None:
     client = Client()
-    outbox = client.outbox(is_open=False)
-    await outbox.put(lambda: text("a"), audio_s=MAX_HELD_S)
-    waiting = asyncio.create_task(outbox.put(lambda: text("b"), audio_s=0.1))
+    gate = client.gate(is_open=False)
+    await gate.put(lambda: text("a"), audio_s=MAX_HELD_S)
+    waiting = asyncio.create_task(gate.put(lambda: text("b"), audio_s=0.1))
     await asyncio.sleep(0.01)
     assert not waiting.done()
-    await outbox.open()
+    await gate.open()
     await waiting
     assert client.texts == ["a", "b"]
 
 
 async def test_what_cannot_be_taken_back_waits_and_says_so() -> None:
     client = Client()
-    outbox = client.outbox(is_open=False)
-    waiting = asyncio.create_task(outbox.wait_open())
+    gate = client.gate(is_open=False)
+    waiting = asyncio.create_task(gate.wait_open())
     await asyncio.sleep(0.01)
     assert (waiting.done(), client.ready) == (False, 1)
-    await outbox.open()
+    await gate.open()
     await waiting

@@ -2,9 +2,9 @@
 
 import pytest
 
-from voxmesh_coordinator.echo import Source
-from voxmesh_coordinator.overlap import Overlap, judge
+from voxmesh_coordinator.session.echo import Source
 from voxmesh_coordinator.settings import BACKCHANNELS, INTERRUPTIONS
+from voxmesh_coordinator.turn.overlap import Overlap, judge
 
 pytestmark = pytest.mark.unit
 

@@ -11,8 +11,8 @@ import pytest
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2
-from voxmesh_coordinator.recording import NotRecorded, Recording
-from voxmesh_coordinator.recording_folder import About, RecordingFolder
+from voxmesh_coordinator.recording.folder import About, RecordingFolder
+from voxmesh_coordinator.recording.recorder import NotRecorded, Recording
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.audio import AudioFormat, read_audio_file
 from voxmesh_runtime.clock import duration
@@ -74,10 +74,10 @@ def test_only_this_user_can_read_a_recording(tmp_path: Path) -> None:
 
 def test_it_tells_who_served_what_and_whether_it_is_complete(tmp_path: Path) -> None:
     kept = folder(tmp_path)
-    begun = about(kept.path)
+    checkpoint = about(kept.path)
     kept.close(1.5, None)
     ended = about(kept.path)
-    assert not begun["complete"]
+    assert not checkpoint["complete"]
     assert ended["complete"]
     assert ended["truncated"] is None
     assert ended["duration_s"] == 1.5

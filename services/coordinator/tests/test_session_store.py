@@ -12,8 +12,16 @@ from pathlib import Path
 import pytest
 from redis_server import redis_server
 
-from voxmesh_coordinator import session_store
-from voxmesh_coordinator.session_store import FIRST_EPOCH, Entry, SessionStore, StoreFailed, Tokens, Write, open_store
+from voxmesh_coordinator.durability import store as session_store
+from voxmesh_coordinator.durability.store import (
+    FIRST_EPOCH,
+    Entry,
+    SessionStore,
+    StoreFailed,
+    Tokens,
+    Write,
+    open_store,
+)
 from voxmesh_runtime.errors import InvalidArgument
 
 pytestmark = pytest.mark.unit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voxmesh.common.v1 import common_pb2
-from voxmesh_coordinator.unheard import MAX_UNHEARD_S, Heard, Mark, Unheard
+from voxmesh_coordinator.listening.pending_audio import MAX_UNHEARD_S, FinalizeMarker, Heard, PendingAudio
 
 pytestmark = pytest.mark.unit
 
@@ -15,7 +15,7 @@ def piece(begin_s: float) -> Heard:
 
 
 def test_what_was_answered_is_forgotten_in_order() -> None:
-    unheard, mark = Unheard(), Mark(common_pb2.TraceContext())
+    unheard, mark = PendingAudio(), FinalizeMarker(common_pb2.TraceContext())
     unheard.begin([piece(1), piece(2)])
     unheard.add(mark)
     unheard.add(piece(3))
@@ -30,7 +30,7 @@ def test_what_was_answered_is_forgotten_in_order() -> None:
 
 
 def test_a_mark_that_was_not_answered_is_not_passed() -> None:
-    unheard, mark = Unheard(), Mark(common_pb2.TraceContext())
+    unheard, mark = PendingAudio(), FinalizeMarker(common_pb2.TraceContext())
     unheard.add(piece(0))
     unheard.add(mark)
     unheard.add(piece(1))
@@ -39,7 +39,7 @@ def test_a_mark_that_was_not_answered_is_not_passed() -> None:
 
 
 def test_a_recogniser_that_says_nothing_gets_the_last_minute_again() -> None:
-    unheard = Unheard()
+    unheard = PendingAudio()
     for second in range(200):
         unheard.add(piece(second))
     assert len(list(unheard)) <= MAX_UNHEARD_S + 1

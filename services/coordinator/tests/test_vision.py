@@ -11,11 +11,11 @@ import pytest
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
-from voxmesh_coordinator.failures import ServiceFailed
-from voxmesh_coordinator.hop import HopClock
-from voxmesh_coordinator.services import Services
+from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
+from voxmesh_coordinator.reply.vision import look
+from voxmesh_coordinator.routing.failures import ServiceFailed
+from voxmesh_coordinator.routing.registry import BackendRegistry
 from voxmesh_coordinator.settings import CoordinatorSettings
-from voxmesh_coordinator.vision import look
 
 pytestmark = pytest.mark.unit
 
@@ -52,9 +52,9 @@ async def seen(*answers: str | grpc.StatusCode) -> tuple[str, list[bool]]:
             await server.start()
             stack.push_async_callback(server.stop, None)
         settings = CoordinatorSettings(vlm_backends=[{"target": target} for target in targets])  # pyright: ignore[reportArgumentType] # as the operator writes them
-        services = Services(settings)
+        services = BackendRegistry(settings)
         stack.push_async_callback(services.close)
-        said = await look(services, [b"picture"], "What is it?", HopClock, common_pb2.TraceContext())
+        said = await look(services, [b"picture"], "What is it?", UpstreamCallTiming, common_pb2.TraceContext())
         return said, [backend.is_well for backend in services.vlm.backends]
 
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import grpc
 
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
-from voxmesh_coordinator.services import Services
-from voxmesh_coordinator.session import Request, Response
-from voxmesh_coordinator.session_store import open_store
+from voxmesh_coordinator.durability.store import open_store
+from voxmesh_coordinator.routing.registry import BackendRegistry
+from voxmesh_coordinator.session.session import Request, Response
 from voxmesh_coordinator.sessions import Sessions
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.streams import AnyContext, Streams
@@ -23,7 +23,7 @@ class CoordinatorService(conversation_pb2_grpc.ConversationServiceServicer):
     def __init__(self, settings: CoordinatorSettings) -> None:
         self.streams = Streams(settings)
         self._settings = settings
-        self._services: Services | None = None
+        self._services: BackendRegistry | None = None
         self._sessions: Sessions | None = None
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -33,7 +33,7 @@ class CoordinatorService(conversation_pb2_grpc.ConversationServiceServicer):
     async def start(self) -> None:
         """Open the store and make the channels; services may come up later than the coordinator."""
         store = await open_store(self._settings.session_store)
-        self._services = Services(self._settings)
+        self._services = BackendRegistry(self._settings)
         self._sessions = Sessions(self._services, store)
 
     async def stop(self) -> None:

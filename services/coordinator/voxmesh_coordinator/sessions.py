@@ -10,12 +10,12 @@ from collections.abc import Coroutine
 from typing import Any
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.journal import Writer
-from voxmesh_coordinator.origin import Origin
-from voxmesh_coordinator.outlet import TAKEN, Call
-from voxmesh_coordinator.services import Services
-from voxmesh_coordinator.session import Session
-from voxmesh_coordinator.session_store import SessionStore, digest
+from voxmesh_coordinator.durability.journal import Writer
+from voxmesh_coordinator.durability.snapshot import SessionSnapshot
+from voxmesh_coordinator.durability.store import SessionStore, digest
+from voxmesh_coordinator.routing.registry import BackendRegistry
+from voxmesh_coordinator.session.responses import TAKEN, Call
+from voxmesh_coordinator.session.session import Session
 from voxmesh_runtime.errors import InvalidArgument, NotFound, Unavailable
 from voxmesh_runtime.quoting import quote
 
@@ -33,7 +33,7 @@ class Sessions:
         store: shared with other replicas; None keeps sessions in memory alone.
     """
 
-    def __init__(self, services: Services, store: SessionStore | None) -> None:
+    def __init__(self, services: BackendRegistry, store: SessionStore | None) -> None:
         self._services = services
         self._settings = services.settings
         self._store = store if services.settings.resume_s else None
@@ -42,11 +42,11 @@ class Sessions:
         self._expiring: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._life_s = self._settings.resume_s / SIGNS_OF_LIFE
-        self._living = asyncio.create_task(self._give_signs_of_life()) if self._writer is not None else None
+        self._living = asyncio.create_task(self._heartbeat()) if self._writer is not None else None
 
     async def begin(self, call: Call, config: conversation_pb2.ConversationConfig) -> None:
         """Serve a new session over its first stream."""
-        session = Session(Origin.new(config, self._settings.history_characters), self._services, self._writer)
+        session = Session(SessionSnapshot.new(config, self._settings.history_characters), self._services, self._writer)
         await session.start()
         self._sessions[session.id] = session
         session.journal.ttl_s = self._settings.resume_s + self._life_s
@@ -85,7 +85,7 @@ class Sessions:
         session = self._sessions.get(resume.session_id)
         if session is None or session.is_over or not session.is_token(resume.resume_token):
             return None
-        session.outlet.leave(Unavailable(TAKEN))
+        session.responses.leave(Unavailable(TAKEN))
         self._keep(session)
         session.journal.ttl_s = self._settings.resume_s + self._life_s
         token = secrets.token_urlsafe(24)
@@ -105,7 +105,7 @@ class Sessions:
         claimed = await self._store.claim(resume.session_id, shown, digest(token), ttl_s)
         if claimed is None:
             return None
-        origin = Origin.of_claimed(resume.session_id, claimed, self._settings.history_characters)
+        origin = SessionSnapshot.of_claimed(resume.session_id, claimed, self._settings.history_characters)
         session = Session(origin, self._services, self._writer)
         session.journal.ttl_s = ttl_s
         session.give_token(token, resume.resume_token)
@@ -136,7 +136,7 @@ class Sessions:
                 self._drop(session)
             elif session.is_over or session.input_ended:
                 self._forget(session)
-            elif not session.outlet.is_attached:
+            elif not session.responses.is_attached:
                 self._expire_later(session)
 
     def _expire_later(self, session: Session) -> None:
@@ -168,11 +168,11 @@ class Sessions:
             del self._sessions[session.id]
         session.end()
 
-    async def _give_signs_of_life(self) -> None:
+    async def _heartbeat(self) -> None:
         """A session whose client says nothing is not to expire while its owner lives."""
         while True:
             await asyncio.sleep(self._life_s)
-            attached = [each for each in self._sessions.values() if each.outlet.is_attached]
+            attached = [each for each in self._sessions.values() if each.responses.is_attached]
             await asyncio.gather(*(session.journal.touch() for session in attached))
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
@@ -185,5 +185,5 @@ def _last_sequence(session: Session, resume: conversation_pb2.Resume) -> int:
     if resume.HasField("last_sequence"):
         return resume.last_sequence
     if resume.HasField("last_reply_sequence"):
-        return session.outlet.sequence_of_reply(resume.last_reply_sequence) or 0
+        return session.responses.sequence_of_reply(resume.last_reply_sequence) or 0
     return 0

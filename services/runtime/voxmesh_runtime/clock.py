@@ -1,13 +1,28 @@
-"""Wall-clock stamps of one unit of work, as the contract's Timing."""
+"""The clocks that a process reads, and wall-clock stamps of one unit of work as the contract's Timing."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from google.protobuf import duration_pb2, timestamp_pb2
 
 from voxmesh.common.v1 import common_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Where a component reads the time, so that tests can move it."""
+
+    now: Callable[[], float] = time.monotonic
+    """Seconds that only grow, from any beginning: for waits and time-outs."""
+    wall_ns: Callable[[], int] = time.time_ns
+    """Nanoseconds since the epoch: for stamps that other hosts read."""
+
+
+SYSTEM_CLOCK = Clock()
+"""This host's."""
 
 
 def timestamp(time_ns: int) -> timestamp_pb2.Timestamp:

@@ -1,0 +1,132 @@
+"""Where sessions are kept, so that another replica can take one over; the seam that every store fills.
+
+An owner writes with the epoch of its claim. A claim makes the epoch one higher: from then on the
+owner before it can write nothing more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from voxmesh_runtime.errors import InvalidArgument, Unavailable
+
+FIRST_EPOCH = 1
+
+
+class StoreFailed(Unavailable):
+    """The store cannot be reached or refuses; nothing is known of what was to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Digests of the token a client was given last, and of the one that it showed when it got that."""
+
+    current: bytes
+    previous: bytes = b""
+    """Good too until the client has shown that it has the current one; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record of a session's log, by its place in it; places only grow."""
+
+    position: int
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What is written of one session at once, by the owner with this epoch."""
+
+    session_id: str
+    epoch: int
+    ttl_s: float
+    """The session is forgotten so long after its last write, in seconds."""
+    entries: Sequence[Entry] = ()
+    state: bytes | None = None
+    """Replaces the state; None leaves it."""
+    drop_through: int = 0
+    """Entries up to this position are dropped."""
+    tokens: Tokens | None = None
+    """Replaces the tokens; None leaves them."""
+    is_new: bool = False
+    """The session is checkpoint with this; it has a state and tokens."""
+    is_end: bool = False
+    """The session is over: nothing of it is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A session that now belongs to the one who claimed it."""
+
+    epoch: int
+    state: bytes
+    entries: Sequence[Entry]
+
+
+class SessionStore(Protocol):
+    """Keeps sessions; safe for several processes at once.
+
+    Raises from its methods:
+        StoreFailed: it cannot be reached.
+    """
+
+    async def write(self, writes: Sequence[Write]) -> list[bool]:
+        """Write in order, each as a whole or not at all.
+
+        Gives for each whether it was: False when the session is over or belongs to another owner.
+        """
+        ...
+
+    async def claim(self, session_id: str, token: bytes, new_token: bytes, ttl_s: float) -> Claimed | None:
+        """Take over a session; of several at once who show the same token each takes it from the one before.
+
+        Args:
+            session_id: of the session.
+            token: digest of the current or the previous token.
+            new_token: digest of the token that is the current one from now on; `token` becomes the previous.
+            ttl_s: as in `Write`.
+
+        Returns:
+            All that is kept; None when there is no such session or the token is another.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of files and connections; the sessions stay."""
+        ...
+
+
+def digest(token: str) -> bytes:
+    """What is kept of a token: enough to know it again, and of no use to who reads the store."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def open_store(url: str) -> SessionStore | None:
+    """The store that a setting names: `sqlite:///PATH`, `redis://HOST:PORT/NUMBER`, `rediss://...` or `none`.
+
+    Raises:
+        InvalidArgument: it names none of these, or redis without its package.
+        StoreFailed: it cannot be opened.
+    """
+    match urlsplit(url).scheme:
+        case "sqlite":
+            from voxmesh_coordinator.durability.sqlite_store import SqliteStore  # noqa: PLC0415 # only the chosen one is loaded
+
+            return await SqliteStore.open(url.removeprefix("sqlite://"))
+        case "redis" | "rediss" | "unix":
+            if find_spec("redis") is None:
+                problem = "needs the package redis: install voxmesh-coordinator[redis]"
+                raise InvalidArgument("session_store", problem)
+            from voxmesh_coordinator.durability.redis_store import RedisStore  # noqa: PLC0415 # an optional dependency
+
+            return await RedisStore.open(url)
+        case _ if url == "none":
+            return None
+        case _:
+            raise InvalidArgument("session_store", "must be sqlite:///PATH, redis://HOST:PORT/NUMBER or none")

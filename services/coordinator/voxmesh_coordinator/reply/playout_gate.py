@@ -1,0 +1,102 @@
+"""What a reply has for the client: held until the turn is certain, and again while an interruption is judged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh_coordinator.turn.user_turn import UserTurn
+
+Response = conversation_pb2.ConverseResponse
+Make = Callable[[], Response | None]
+"""Gives None when there is nothing for the client, only something to be done in its place."""
+
+MAX_HELD_S = 20.0
+"""Reply audio that may be held, in seconds; the speech service waits beyond it."""
+
+
+@dataclass(slots=True)
+class Text:
+    """A piece of the reply's text; pieces that are held in a row become one."""
+
+    turn: UserTurn
+    text: str
+
+    def __call__(self) -> Response:
+        """The message."""
+        return Response(reply_text=conversation_pb2.ReplyText(turn_index=self.turn.metrics.turn_index, delta=self.text))
+
+
+class PlayoutGate:
+    """Messages of one reply, in order; each is made when it is sent, since its numbers depend on that.
+
+    Args:
+        send: to the client.
+        is_open: False to hold from the start.
+        on_ready: called once, when there is something worth saying: audio, a tool call, or the end.
+    """
+
+    def __init__(
+        self, send: Callable[[Response], Awaitable[None]], *, is_open: bool, on_ready: Callable[[], None]
+    ) -> None:
+        self._send = send
+        self._is_open = is_open
+        self._on_ready = on_ready
+        self._held: deque[Make] = deque()
+        self._held_s = 0.0
+        self._opened = asyncio.Event()
+        self._order = asyncio.Lock()
+        self.is_ready = False
+
+    async def put(self, make: Make, audio_s: float = 0.0) -> None:
+        """Send or hold a message; waits while too much audio is held."""
+        if audio_s:
+            self.ready()
+        while not self._is_open and self._held_s >= MAX_HELD_S:
+            await self._opened.wait()
+        async with self._order:
+            if self._is_open:
+                await self._make(make)
+            elif isinstance(make, Text) and self._held and isinstance(before := self._held[-1], Text):
+                # One message instead of one a word: those that wait for the first audio wait for each of them.
+                before.text += make.text
+            else:
+                self._held.append(make)
+                self._held_s += audio_s
+
+    async def wait_open(self) -> None:
+        """Wait until everything up to here may reach the client; for what cannot be taken back."""
+        self.ready()
+        await self.wait_until_open()
+
+    async def wait_until_open(self) -> None:
+        """Wait for the turn to be certain, with nothing to say yet."""
+        while not self._is_open:
+            await self._opened.wait()
+
+    async def open(self) -> None:
+        """Send what is held, and from now on everything at once."""
+        async with self._order:
+            while self._held:
+                await self._make(self._held.popleft())
+            self._held_s = 0.0
+            self._is_open = True
+            self._opened.set()
+
+    async def _make(self, make: Make) -> None:
+        if (response := make()) is not None:
+            await self._send(response)
+
+    def hold(self) -> None:
+        """Send nothing more until `open`."""
+        self._is_open = False
+        self._opened.clear()
+
+    def ready(self) -> None:
+        """There is something worth saying."""
+        if not self.is_ready:
+            self.is_ready = True
+            self._on_ready()

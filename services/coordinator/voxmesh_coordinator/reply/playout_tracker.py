@@ -1,0 +1,138 @@
+"""Which words of a reply the person has heard, from how far its audio was played."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voxmesh.session.v1 import session_pb2
+from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
+
+_AHEAD_S = 1.0
+"""How far ahead of the client's word a reply's echo is looked for, in seconds."""
+_LATELY_S = 1.0
+"""A client that told its position so long ago, in seconds, may have stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenPiece:
+    """A piece of reply audio and the clause it belongs to, as characters of the reply's text."""
+
+    offset_s: float
+    duration_s: float
+    text_start: int
+    text_end: int
+
+    def to_proto(self, sent_ns: int) -> session_pb2.SpokenPiece:
+        """The piece as it is kept, sent at a time of the wall clock."""
+        return session_pb2.SpokenPiece(
+            text_start=self.text_start,
+            text_end=self.text_end,
+            offset_s=self.offset_s,
+            duration_s=self.duration_s,
+            sent_time_ns=sent_ns,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word of the reply's text, by its end, and where it begins in the reply's audio."""
+
+    start_s: float
+    text_end: int
+
+
+class PlayoutTracker:
+    """The audio sent for one reply; the client's playback positions, or else time, say what was played."""
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.clock = clock
+        self.text = ""
+        self.is_shown = False
+        """It is read, not heard: no voice speaks it, or not all of it."""
+        self._words: list[SpokenWord] = []
+        self._pieces: list[SpokenPiece] = []
+        self._began_at: float | None = None
+        self._played_s: float | None = None
+        self._told_at = 0.0
+
+    @property
+    def sent_s(self) -> float:
+        """Audio sent so far, in seconds."""
+        return self._pieces[-1].offset_s + self._pieces[-1].duration_s if self._pieces else 0.0
+
+    def sent(self, piece: SpokenPiece) -> None:
+        """A piece of audio was sent to the client."""
+        if self._began_at is None:
+            self._began_at = self.clock.now()
+        self._pieces.append(piece)
+
+    def began_before(self, elapsed_s: float) -> None:
+        """Its first audio was sent so long ago, by another coordinator."""
+        self._began_at = self.clock.now() - max(0.0, elapsed_s)
+
+    def timed(self, word: str, start_s: float) -> None:
+        """The speech service says where the next word lies."""
+        begin = self.text.find(word, self._words[-1].text_end if self._words else 0)
+        if word and begin >= 0:
+            self._words.append(SpokenWord(start_s, begin + len(word)))
+
+    def played(self, offset_s: float) -> None:
+        """The client has played up to `offset_s`."""
+        self._played_s = min(max(offset_s, self._played_s or 0.0), self.sent_s)
+        self._told_at = self.clock.now()
+
+    def position_s(self) -> float:
+        """How far the reply has been played: as the client says, else as time has passed."""
+        if self._played_s is not None:
+            return self._played_s
+        if self._began_at is None:
+            return 0.0
+        return min(self.clock.now() - self._began_at, self.sent_s)
+
+    def sounding_s(self) -> float:
+        """Where the client is in the reply just now: it has gone on since it told so."""
+        if self._played_s is None:
+            return self.position_s()
+        return min(self._played_s + self.clock.now() - self._told_at, self.sent_s)
+
+    @property
+    def is_followed(self) -> bool:
+        """The client tells where it is in the reply, and told so a moment ago."""
+        return self._played_s is not None and self.clock.now() - self._told_at < _LATELY_S
+
+    @property
+    def is_playing(self) -> bool:
+        """True while some of the audio sent has not been played."""
+        return self.sent_s > 0 and self.position_s() < self.sent_s - 0.05
+
+    def being_said(self) -> str:
+        """What the person may have heard by now, and a little more: for finding its echo."""
+        return self._text_until(self.position_s() + _AHEAD_S)
+
+    def heard_text(self) -> str:
+        """The words heard: by their own times where they are known, else by the share of their clause."""
+        if self.is_shown:
+            return self.text.strip()
+        return self._text_until(self.position_s())
+
+    def _text_until(self, position_s: float) -> str:
+        timed = [word for word in self._words if word.start_s < position_s]
+        if timed and position_s <= self._words[-1].start_s:
+            return self.text[: timed[-1].text_end].strip()
+        heard = [piece for piece in self._pieces if piece.offset_s < position_s]
+        if not heard:
+            return ""
+        last = heard[-1]
+        clause = [piece for piece in self._pieces if piece.text_start == last.text_start]
+        begin_s = clause[0].offset_s
+        length_s = clause[-1].offset_s + clause[-1].duration_s - begin_s
+        share = min(1.0, (position_s - begin_s) / length_s) if length_s else 1.0
+        end = last.text_start + round(share * (last.text_end - last.text_start))
+        return _whole_words(self.text, end)
+
+
+def _whole_words(text: str, end: int) -> str:
+    """`text` up to `end`, without the word that `end` cuts."""
+    if end >= len(text) or text[end].isspace():
+        return text[:end].strip()
+    return text[:end].rpartition(" ")[0].strip()

@@ -1,0 +1,1 @@
+"""The backends of each slot, and streams to them that fail over."""

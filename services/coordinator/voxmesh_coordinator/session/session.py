@@ -1,0 +1,381 @@
+"""One conversation: what the client sends goes to the microphone and the conductor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from voxmesh.common.v1 import common_pb2
+from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.session.v1 import session_pb2
+from voxmesh_coordinator.durability.journal import Journal, Writer
+from voxmesh_coordinator.durability.snapshot import SessionSnapshot
+from voxmesh_coordinator.durability.store import Tokens, digest
+from voxmesh_coordinator.listening.microphone import Microphone
+from voxmesh_coordinator.recording.recorder import NotRecorded, Recording
+from voxmesh_coordinator.reply.parts import reply_parts
+from voxmesh_coordinator.reply.tools import ToolCallTracker
+from voxmesh_coordinator.routing.failover import FailoverStream
+from voxmesh_coordinator.routing.failures import ServiceFailed
+from voxmesh_coordinator.routing.registry import BackendRegistry
+from voxmesh_coordinator.session.controller import TurnController
+from voxmesh_coordinator.session.languages import SpokenLanguages
+from voxmesh_coordinator.session.purpose import for_purpose, purpose_outcomes
+from voxmesh_coordinator.session.responses import TAKEN, Call, ResumableResponseStream
+from voxmesh_coordinator.session.slot_watch import SlotWatch
+from voxmesh_coordinator.session.upkeep import open_all
+from voxmesh_coordinator.turn.endpointing import Endpointing
+from voxmesh_coordinator.turn.events import Event, ImageReceived, InputEnded, InterruptRequested, ListeningFailed, Typed
+from voxmesh_runtime import names
+from voxmesh_runtime.errors import InvalidArgument, Unavailable
+from voxmesh_runtime.outcomes import Outcome, applied, ignored, ready
+from voxmesh_runtime.refusals import check_count
+from voxmesh_runtime.telemetry import start_span
+
+log = logging.getLogger(__name__)
+
+Request = conversation_pb2.ConverseRequest
+Response = conversation_pb2.ConverseResponse
+
+MAX_TEXT_CHARACTERS = 32_000
+MAX_IMAGE_BYTES = 8 * 1024 * 1024
+PAUSE_S = 0.1
+"""Silence that counts as a pause, in seconds: early enough to prepare a reply in it."""
+CUT_OR_CLOSED_S = 0.2
+"""Wait after the last message of a stream, in seconds, for the news that it was cut."""
+ACKNOWLEDGE_EVERY = 25
+"""Audio messages between two acknowledgements."""
+WRITTEN_WITHIN_S = 5.0
+"""Longest wait of a coordinator that stops for a recording's end to be written, in seconds."""
+
+
+class Session:
+    """A conversation from its config to its end, over one stream or several.
+
+    Args:
+        origin: what it begins from.
+        services: behind the coordinator.
+        writer: keeps it for other replicas; None keeps it in memory alone.
+
+    Raises from the constructor:
+        InvalidArgument: a field of the config is outside its limits.
+    """
+
+    def __init__(self, origin: SessionSnapshot, services: BackendRegistry, writer: Writer | None = None) -> None:
+        state = origin.state
+        config = state.config
+        self.id, self.epoch = origin.session_id, origin.epoch
+        self.token = self._previous_token = ""
+        self.is_superseded = False
+        self.journal = Journal(writer, origin.session_id, origin.epoch, origin.reducer, self.supersede)
+        self.journal.stamp = self._stamp
+        self.responses = ResumableResponseStream(self.journal.write, self._record)
+        if origin.is_taken_over:
+            self.journal.taken_over(origin.log)
+            self.responses.restore(origin.responses, state.response_sequence)
+        self._is_taken_over = origin.is_taken_over
+        self._recording: Recording | None = None
+        self._not_recorded = ""
+        self._config = config
+        self._services = services = for_purpose(services, config)
+        self._tools = ToolCallTracker(list(config.tools), services.settings.tool_timeout_s)
+        self._tools.is_taken_over = origin.is_taken_over
+        self._endpointing = Endpointing.from_config(config, services.settings)
+        languages = SpokenLanguages(config.recognition.language_codes)
+        _limited(config.system_prompt, "config.system_prompt")
+        self._parts = reply_parts(
+            config, services, self._tools, languages, self.journal.note, next_sequence=state.next_reply_sequence
+        )
+        self._place = state.microphone
+        self._played = conversation_pb2.PlaybackPosition(turn_index=-1)
+        self._inputs_received = self._inputs_told = state.input_sequence
+        self._controller = TurnController(
+            services,
+            reports=services.reports.of_session(self.id),
+            microphone=self._make_microphone,
+            parts=self._parts,
+            history=origin.reducer.history,
+            endpointing=self._endpointing,
+            languages=languages,
+            speculation=config.speculation if config.HasField("speculation") else services.settings.speculation,
+            send=self._send,
+            state=state,
+        )
+        listening = self._controller.microphone
+        self._links: list[FailoverStream[Any, Any]] = [
+            *(listening.links if listening is not None else ()),
+            *self._parts.links,
+        ]
+        self._watch = SlotWatch(self._links, services.slots, self.responses.send)
+        self._services_told: list[common_pb2.Ready] = []
+        self._held: asyncio.Task[None] | None = None
+        self.input_ended = False
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing is said any more."""
+        return self._held is None or self._held.done()
+
+    async def start(self) -> None:
+        """Open the streams to the services, and begin.
+
+        Raises:
+            ServiceFailed: see `open_all`.
+        """
+        try:
+            await open_all(self._links)
+            self._services_told = [link.ready for link in self._links]
+            await self._begin_recording()
+        except BaseException:
+            self._cancel_links()
+            raise
+        backends = [link.backend.label for link in self._links]
+        log.info("a session began", extra={"session": self.id, "backends": backends})
+        microphone = self._controller.microphone
+        self._controller.is_deaf = microphone is not None and not microphone.turn.is_open
+        self._held = asyncio.create_task(self._hold())
+
+    async def serve(self, call: Call, last_sequence: int | None = None) -> None:
+        """Hold the conversation over one stream, until either ends.
+
+        Args:
+            call: the stream, whose first message was taken.
+            last_sequence: of the responses that a client that came back has got.
+
+        Raises:
+            LookupError: what the client missed is not kept any more.
+        """
+        held = self._held
+        if held is None:
+            raise RuntimeError("a session is started before it is served")
+        await self.responses.attach(call, self._started(), last_sequence)
+        if last_sequence is not None:
+            self.journal.received_sequence = max(self.journal.received_sequence, last_sequence)
+            await self._acknowledge_audio()
+        receiving = asyncio.create_task(self._receive(call))
+        lost = asyncio.create_task(self.responses.lost())
+        try:
+            await self._watch.begin()
+            await asyncio.wait({held, receiving, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if receiving.done():
+                # Bad input ends the session; input that just ended leaves answers to wait for.
+                receiving.result()
+                await asyncio.wait({held, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if not held.done():
+                raise lost.result()
+            if not held.cancelled():
+                held.result()
+        finally:
+            receiving.cancel()
+            lost.cancel()
+            self.responses.lose(call, Unavailable("the stream ended"))
+
+    def give_token(self, token: str, shown: str = "") -> None:
+        """The client gets this token; the one that it has shown is good until it is known to have got the new one."""
+        self.token, self._previous_token = token, shown
+        self.journal.tokens = Tokens(digest(token), digest(shown) if shown else b"")
+
+    def is_token(self, token: str) -> bool:
+        """The client may resume with this token."""
+        good = [each for each in (self.token, self._previous_token) if each]
+        return any([secrets.compare_digest(each.encode(), token.encode()) for each in good])  # noqa: C419 # in equal time
+
+    def supersede(self) -> None:
+        """Another replica, or another copy here, has taken the session: it ends without a word."""
+        self.is_superseded = True
+        self.responses.leave(Unavailable(TAKEN))
+        self.end()
+
+    def rest(self) -> None:
+        """While the client is away and nothing is to be done, leave the services to others."""
+        if self._controller.is_idle:
+            self._cancel_links()
+
+    def end(self) -> None:
+        """Stop everything at once."""
+        if self._held is not None:
+            self._held.cancel()
+
+    async def ended(self) -> None:
+        """Wait until everything has stopped."""
+        if self._held is not None:
+            await asyncio.wait({self._held})
+        if self._recording is not None:
+            await asyncio.to_thread(self._recording.join, WRITTEN_WITHIN_S)
+
+    def _started(self) -> Response:
+        self._services_told = [link.ready for link in self._links]
+        microphone = self._controller.microphone
+        return Response(
+            session_started=conversation_pb2.SessionStarted(
+                session_id=self.id,
+                resume_token=self.token,
+                services=[*(told for told in self._services_told if told.ListFields()), self._own_ready()],
+                next_audio_sequence=microphone.next_sequence if microphone is not None else 0,
+                input_sequence=self._inputs_received,
+            )
+        )
+
+    async def _hold(self) -> None:
+        span = start_span(names.SPAN_CONVERSATION, attributes={names.GEN_AI_CONVERSATION_ID: self.id})
+        try:
+            await self._controller.run()
+        finally:
+            span.end()
+            self._watch.end()
+            self._cancel_links()
+            if self._recording is not None:
+                self._recording.close()
+
+    def _cancel_links(self) -> None:
+        # Without an await in between: a cancellation that came then would leave the next one open for ever.
+        for link in self._links:
+            link.cancel()
+
+    def _make_microphone(self, on_event: Callable[[Event], None]) -> Microphone | None:
+        """The microphone; None in a typed conversation, whose config has no recognition."""
+        if not self._config.HasField("recognition"):
+            return None
+        recognition, may_skip = self._config.recognition, self._is_taken_over
+        return Microphone(self._services, recognition, on_event, pause_s=PAUSE_S, place=self._place, may_skip=may_skip)
+
+    async def _begin_recording(self) -> None:
+        if not self._config.record:
+            return
+        if self._is_taken_over:
+            self._not_recorded = "the recording ended where another coordinator took the session over"
+            return
+        settings, services = self._services.settings, [link.ready for link in self._links if link.is_open]
+        try:
+            self._recording = await Recording.begin(settings, self.id, self._config, services, self._services.clock)
+        except NotRecorded as why:
+            self._not_recorded = str(why)
+
+    def _record(self, message: Request | Response) -> None:
+        if self._recording is not None:
+            self._recording.take(message)
+
+    def _own_ready(self) -> common_pb2.Ready:
+        outcomes: list[Outcome] = []
+        if self._config.record:
+            is_recorded = self._recording is not None
+            outcomes.append(applied("config.record") if is_recorded else ignored("config.record", self._not_recorded))
+        if self._config.HasField("speculation"):
+            outcomes.append(applied("config.speculation"))
+        outcomes += purpose_outcomes(self._services, self._config)
+        return ready("", "coordinator", self._services.settings.host_name, outcomes)
+
+    async def _receive(self, call: Call) -> None:
+        async for kind, request in call:
+            self._record(request)
+            await self._use_newest_token()
+            match kind:
+                case "audio":
+                    await self._take_audio(request.audio)
+                case "text" | "image":
+                    self._take_input(request)
+                case "playback_position":
+                    self._played = request.playback_position
+                    self._controller.played(request.playback_position)
+                case "tool_result":
+                    self._tools.result(request.tool_result)
+                case "interrupt":
+                    self._controller.put(InterruptRequested())
+                case _:
+                    self.end()
+                    return
+        # A stream that is cut ends in the same way as a half-close, and only then is this task cancelled.
+        await asyncio.sleep(CUT_OR_CLOSED_S)
+        self.input_ended = True
+        self._controller.put(InputEnded())
+
+    async def _take_audio(self, chunk: conversation_pb2.AudioChunk) -> None:
+        microphone = self._controller.microphone
+        if microphone is None:
+            raise InvalidArgument("audio", "the config has no recognition; set config.recognition.audio_format")
+        try:
+            sequence = await microphone.chunk(chunk)
+        except ServiceFailed as failure:
+            self._controller.put(ListeningFailed(failure))
+            sequence = microphone.next_sequence - 1
+        if sequence % ACKNOWLEDGE_EVERY == ACKNOWLEDGE_EVERY - 1:
+            await self._acknowledge_audio()
+
+    async def _acknowledge_audio(self) -> None:
+        """Tell the client which audio no replica will need; what is in no store, all that is here."""
+        microphone = self._controller.microphone
+        if microphone is None or not await self.journal.write_notes():
+            return
+        next_sequence = self._place.next_sequence if self.journal.is_kept else microphone.next_sequence
+        if next_sequence:
+            await self.responses.send(Response(audio_acknowledged=next_sequence - 1))
+
+    def _stamp(self, record: session_pb2.Record) -> None:
+        """Add to a record what is done with as soon as it is written."""
+        microphone, response = self._controller.microphone, record.response
+        is_end_of_turn = response.HasField("turn_ended") or response.HasField("turn_failed")
+        if microphone is not None:
+            if is_end_of_turn:
+                microphone.settle()
+            if (place := microphone.needed) != self._place:
+                self._place = place
+                record.microphone.CopyFrom(place)
+        if response.HasField("turn_ended"):
+            record.input_sequence = self._controller.input_sequence
+            heard = self.responses.sequence_played(self._played)
+            self.journal.received_sequence = max(self.journal.received_sequence, heard)
+
+    async def _send(self, response: Response) -> None:
+        if response.HasField("turn_report") or response.HasField("turn_failed"):
+            await self._tell_changes()
+        await self.responses.send(response)
+        if response.HasField("turn_ended") and self._controller.input_sequence > self._inputs_told:
+            self._inputs_told = self._controller.input_sequence
+            await self.responses.send(Response(input_acknowledged=self._inputs_told))
+
+    async def _tell_changes(self) -> None:
+        """A service's new server may take the config otherwise than the one before."""
+        for index, link in enumerate(self._links):
+            if link.ready != self._services_told[index]:
+                self._services_told[index] = link.ready
+                changed = conversation_pb2.ServiceChanged(slot=link.slot, ready=link.ready)
+                await self.responses.send(Response(service_changed=changed))
+
+    async def _use_newest_token(self) -> None:
+        """The client sends something on a stream, and so has got the token that it was given there."""
+        if self._previous_token:
+            self.give_token(self.token)
+            await self.journal.write_tokens()
+
+    def _take_input(self, request: Request) -> None:
+        """Take a text or picture, unless the client has sent it before."""
+        sequence = request.input_sequence
+        if sequence > self._inputs_received + 1:
+            problem = f"must be {self._inputs_received + 1}, the next one, not {sequence}"
+            raise InvalidArgument("input_sequence", problem)
+        if 0 < sequence <= self._inputs_received:
+            return
+        if request.HasField("image"):
+            self._take_image(request)
+        else:
+            self._take_text(request)
+        self._inputs_received = max(sequence, self._inputs_received)
+
+    def _take_text(self, request: Request) -> None:
+        text = _limited(request.text, "text")
+        if not text.strip():
+            raise InvalidArgument("text", "is empty")
+        self._controller.put(Typed(text, request.input_sequence))
+
+    def _take_image(self, request: Request) -> None:
+        data = request.image.data
+        check_count("image.data", len(data), MAX_IMAGE_BYTES, least=1, unit="bytes")
+        self._controller.put(ImageReceived(data, request.input_sequence))
+
+
+def _limited(text: str, field: str) -> str:
+    check_count(field, len(text), MAX_TEXT_CHARACTERS)
+    return text

@@ -1,0 +1,1 @@
+"""When a person's turn is over, and what speech over a reply means."""
