@@ -15,16 +15,16 @@ from voxmesh_coordinator.durability.history import History
 from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
 from voxmesh_coordinator.listening.microphone import Microphone
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import CUT, Reason, ReplyFinished, failure_end
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.pipeline import ReplyPipeline
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
 from voxmesh_coordinator.session.echo import classify_speaker
 from voxmesh_coordinator.turn.events import Event, ReplyDone, ReplyReady
 from voxmesh_coordinator.turn.overlap import Overlap, judge
 from voxmesh_coordinator.turn.user_turn import UserTurn, is_same_speech
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.errors import first_error

@@ -20,13 +20,11 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.history import History
 from voxmesh_coordinator.listening.microphone import Microphone
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
 from voxmesh_coordinator.metrics.report_log import SessionReports
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.scheduler import ReplyScheduler
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
 from voxmesh_coordinator.session.languages import SpokenLanguages
 from voxmesh_coordinator.session.upkeep import fail_over_slow_stt, move_if_better, select_for_languages, try_recover
 from voxmesh_coordinator.turn.endpointing import Endpointing
@@ -46,6 +44,8 @@ from voxmesh_coordinator.turn.events import (
 )
 from voxmesh_coordinator.turn.overlap import Overlap
 from voxmesh_coordinator.turn.user_turn import Pause, UserTurn
+from voxmesh_routing.call_timing import UpstreamCallTiming
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.clock import duration
 
 Response = conversation_pb2.ConverseResponse

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.stt.v1 import stt_pb2
-from voxmesh_coordinator.routing.failures import ServiceFailed
+from voxmesh_routing.failures import ServiceFailed
 
 if TYPE_CHECKING:
     from voxmesh_coordinator.reply.pipeline import ReplyPipeline
