@@ -85,6 +85,8 @@ class EngineConformance(StreamConformance):
     """The name of its entry point."""
     context: ClassVar[EngineContext | None] = None
     """None takes the service's defaults."""
+    kept: ClassVar[KeptLoaded | None] = None
+    """An engine that other tests have, too; None makes one for this class."""
     _own: ClassVar[dict[type, KeptLoaded]] = {}
     _made: ClassVar[dict[tuple[type, Hashable], Any]] = {}
 
@@ -104,6 +106,8 @@ class EngineConformance(StreamConformance):
     @property
     def loaded(self) -> Any:
         """The engine under test; all tests have the same, and with the service's defaults those elsewhere too."""
+        if self.kept is not None:
+            return self.kept
         if self.context is None and type(self).create is EngineConformance.create:
             return shared(self.slot, self.engine)
         own = EngineConformance._own
