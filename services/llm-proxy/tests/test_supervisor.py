@@ -69,7 +69,7 @@ async def free_within_a_second(address: Address) -> bool:
     return False
 
 
-async def test_llama_cpp_stops_writing_when_a_generation_is_cancelled() -> None:
+async def test_llama_cpp_stops_writing_when_a_generation_is_cancelled_and_when_the_client_vanishes() -> None:
     async with supervised() as (stream, server):
         address = await server.address()
         await stream.send(generate(LONG))
@@ -78,13 +78,9 @@ async def test_llama_cpp_stops_writing_when_a_generation_is_cancelled() -> None:
         await stream.send(cancel())
         assert (await stream.until("finished")).reason == Finished.REASON_CANCELLED
         assert await free_within_a_second(address)
-
-
-async def test_llama_cpp_stops_writing_when_the_client_vanishes() -> None:
-    async with supervised() as (stream, server):
-        address = await server.address()
         await stream.send(generate(LONG))
         await stream.until("text_delta")
+        assert await asyncio.to_thread(busy_slots, address) == 1
         stream.call.cancel()
         assert await free_within_a_second(address)
 
@@ -173,11 +169,9 @@ async def test_a_server_that_is_killed_in_mid_answer_breaks_only_that_stream() -
         assert (await stream.failure()).code() == grpc.StatusCode.UNAVAILABLE
 
 
-async def test_a_server_asks_for_its_key() -> None:
-    async with supervised() as (_, server):
-        address = await server.address()
-        with pytest.raises(OSError, match="401"):
-            await asyncio.to_thread(busy_slots, Address(address.url, "wrong"))
+async def test_a_server_asks_for_its_key(llama: Address) -> None:
+    with pytest.raises(OSError, match="401"):
+        await asyncio.to_thread(busy_slots, Address(llama.url, "wrong"))
 
 
 async def test_no_server_stays_when_the_service_stops() -> None:

@@ -140,11 +140,9 @@ def test_a_server_that_loads_is_waited_for(server: TranscriptionServer, connect:
 
 
 def test_a_server_that_hangs_is_told(server: TranscriptionServer, connect: Connect) -> None:
-    server.play(Play(pause_s=30))
-    began = time.monotonic()
+    server.play(Play(pause_s=600))
     with pytest.raises(Unavailable, match="does not answer"):
         connect(timeout_s=0.3)
-    assert time.monotonic() - began < 5
 
 
 def test_word_times_and_language_are_found(server: TranscriptionServer, connect: Connect) -> None:
