@@ -23,7 +23,7 @@ from test_resume import Wire, wired
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh_client import MeshSettings
 from voxmesh_client.events import SessionReplaced
-from voxmesh_coordinator.reply.generation import GO_ON
+from voxmesh_coordinator.reply.language_model import GO_ON
 from voxmesh_runtime.channels import open_channel
 from voxmesh_testing.llm_server import Play, RecordedUpstream, recorded_upstream
 from voxmesh_testing.streams import exchange
