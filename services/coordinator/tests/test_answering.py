@@ -14,8 +14,8 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.history import ASSISTANT, TOOL, USER, History
-from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
-from voxmesh_coordinator.reply.ending import End, ReplyFinished
+from voxmesh_coordinator.durability.state import ReplyFinished
+from voxmesh_coordinator.reply.ending import End
 from voxmesh_coordinator.reply.generation import Answering
 from voxmesh_coordinator.reply.language_model import GO_ON, continued
 from voxmesh_coordinator.reply.parts import ReplyParts
@@ -107,14 +107,14 @@ class Scene:
         )
         turn = UserTurn(texts=["Book it."])
         turn.metrics.turn_index = 3
-        checkpoint = ReplyCheckpoint(saved)
-        checkpoint.fill(self.playout)
+        saved = saved or session_pb2.Reply()
+        self.playout.take_up(saved)
         self.answering = Answering(
             turn,
             History(4000),
             parts,
-            checkpoint,
-            gate=PlayoutGate(self._send, is_open=True, on_ready=lambda: None),
+            saved,
+            gate=PlayoutGate(self._send, self._writable, is_open=True, on_ready=lambda: None),
             playout=self.playout,
             say=self._say,
             note=self._note,
@@ -136,7 +136,10 @@ class Scene:
     async def _note(self, record: session_pb2.Record) -> None:
         self.notes.append(record)
 
-    async def _send(self, response: conversation_pb2.ConverseResponse) -> None:
+    async def _writable(self) -> None:
+        """There is always room."""
+
+    def _send(self, response: conversation_pb2.ConverseResponse) -> None:
         self.calls.append(response.tool_call)
         if self.answers:
             self.give(response.tool_call.call_id, "booked")

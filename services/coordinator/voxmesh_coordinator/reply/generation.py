@@ -16,8 +16,8 @@ from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.cleaning import Cleaner
 from voxmesh_coordinator.durability.history import History, reply_items
-from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
-from voxmesh_coordinator.reply.ending import End, Reason, is_refusal, reason_of
+from voxmesh_coordinator.durability.state import Reason, pending_calls
+from voxmesh_coordinator.reply.ending import End, is_refusal, reason_of
 from voxmesh_coordinator.reply.language_model import continued
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate
@@ -47,7 +47,7 @@ class Answering:
         turn: what is answered: its words as they are now.
         history: what was said before it.
         parts: of the session.
-        checkpoint: what another coordinator did of it.
+        saved: what another coordinator did of it.
         gate: where calls go to the client.
         playout: of the reply; its text is what was written so far.
         say: says a piece of text.
@@ -60,7 +60,7 @@ class Answering:
         turn: UserTurn,
         history: History,
         parts: ReplyParts,
-        checkpoint: ReplyCheckpoint,
+        saved: session_pb2.Reply,
         *,
         gate: PlayoutGate,
         playout: PlayoutTracker,
@@ -73,13 +73,13 @@ class Answering:
         self._parts = parts
         self._gate = gate
         self._playout = playout
-        self._checkpoint = checkpoint
+        self._saved = saved
         self._say, self._note, self._hop = say, note, new_hop
-        self._rounds = checkpoint.rounds
+        self._rounds = list(saved.rounds)
         for earlier in self._rounds:
             for answer in earlier.answers:
                 parts.tools.was_answered(answer.tool_call_id)
-        for call in checkpoint.pending():
+        for call in pending_calls(saved):
             parts.tools.expect(call)
 
     async def write(self, end: End) -> Reason:
@@ -91,7 +91,7 @@ class Answering:
         Raises:
             ServiceFailed: the language model refused or broke.
         """
-        await self._call(self._checkpoint.pending())
+        await self._call(pending_calls(self._saved))
         while True:
             can_call = may_call(self._rounds, self._parts.tool_rounds)
             tools = self._parts.tools.tools if can_call else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,27 +35,35 @@ class ReplyAudioStream:
 
     Args:
         audio_format: of the audio.
-        next_sequence: number of the next piece.
+        state: of the session; it knows the number of the next piece.
     """
 
-    def __init__(self, audio_format: AudioFormat, next_sequence: int = 0) -> None:
-        self._next_sequence = next_sequence
+    def __init__(self, audio_format: AudioFormat, state: session_pb2.State) -> None:
+        self._state = state
+        self._format = audio_format
         self.sent = SentAudio(audio_format)
+
+    def without(self, data: bytes, seconds: float) -> bytes:
+        """A piece of audio without so much of its start."""
+        return data[max(0, round(seconds * self._format.sample_rate_hertz)) * self._format.bytes_per_frame :]
 
     def message(self, turn: UserTurn, offset_s: float, data: bytes, *, is_last: bool = False) -> Response:
         """The next piece of a turn's reply, about to be sent."""
         audio = conversation_pb2.ReplyAudio(
-            sequence=self._next_sequence,
+            sequence=self._state.next_reply_sequence,
             turn_index=turn.metrics.turn_index,
             offset=duration(offset_s),
             data=data,
             is_last=is_last,
         )
-        self._next_sequence += 1
         if data:
             turn.metrics.audio_sent()
             self.sent.add(turn.metrics.turn_index, offset_s, data)
         return Response(reply_audio=audio)
+
+
+async def _always() -> None:
+    """There is room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,8 @@ class ReplyParts:
     filler_after_s: float | None = None
     note: Callable[[Record], None] = lambda _: None
     """Keeps what another coordinator needs to go on with a reply; written with the next response."""
+    writable: Callable[[], Awaitable[None]] = _always
+    """Waits while too much is on its way to the client."""
     line: Callable[[int], str] = lambda _: ""
     """The operator's line for an end, `ReplyFinished.Reason`; empty where there is none."""
 
@@ -84,11 +94,12 @@ def reply_parts(
     services: BackendRegistry,
     tools: ToolCallTracker,
     languages: SpokenLanguages,
-    note: Callable[[Record], None],
+    state: session_pb2.State,
     *,
-    next_sequence: int,
+    note: Callable[[Record], None],
+    writable: Callable[[], Awaitable[None]],
 ) -> ReplyParts:
-    """What a session with this config replies with; `next_sequence` numbers its next piece of audio.
+    """What a session with this config replies with; its state numbers the pieces of audio.
 
     Raises:
         InvalidArgument: the system prompt holds what the language model would refuse in every turn.
@@ -107,13 +118,14 @@ def reply_parts(
     return ReplyParts(
         language_model,
         voice,
-        ReplyAudioStream(audio_format, next_sequence),
+        ReplyAudioStream(audio_format, state),
         tools,
         system_prompt=system_prompt,
         tool_rounds=settings.tool_rounds,
         filler=settings.filler,
         filler_after_s=settings.filler_after_s,
         note=note,
+        writable=writable,
         line=lambda reason: line_of(settings.lines, reason, languages.current),
         streams=[language_model.stream, *([voice.stream] if voice is not None else [])],
     )

@@ -7,7 +7,7 @@ import asyncio
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.history import History
-from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
+from voxmesh_coordinator.durability.state import last_clause, written_characters
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import End, failure_end
 from voxmesh_coordinator.reply.generation import Answering
@@ -33,7 +33,7 @@ class ReplyPipeline:
         history: what was said before it.
         parts: of the session.
         gate: where the reply goes.
-        checkpoint: what another coordinator did of it.
+        saved: what another coordinator did of it; empty for a reply that begins.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ReplyPipeline:
         history: History,
         parts: ReplyParts,
         gate: PlayoutGate,
-        checkpoint: ReplyCheckpoint | None = None,
+        saved: session_pb2.Reply | None = None,
     ) -> None:
         self.turn = turn
         self.text_answered = turn.words
@@ -52,14 +52,17 @@ class ReplyPipeline:
         self._parts = parts
         self._tts_hop: UpstreamCallTiming | None = None
         self._saying = asyncio.Lock()
-        self._checkpoint = checkpoint = checkpoint or ReplyCheckpoint()
-        self.end = checkpoint.end
+        self._saved = saved = saved or session_pb2.Reply()
+        self.end = End()
         """How it ends, as far as that is known."""
-        self._written = checkpoint.text_characters
+        self.end.CopyFrom(saved.end)
+        self._written = written_characters(saved)
         """Characters that the language model wrote, once it is done; what follows is the operator's line."""
-        checkpoint.fill(self.playout)
+        self.playout.take_up(saved)
         self._spoken_s = self.playout.sent_s
         """Audio that was made of it."""
+        self._received_s = saved.received_s
+        """Audio that the client has got, also from a coordinator that could not write so."""
         self._utterance: Utterance | None = None
         self._playing: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -67,13 +70,18 @@ class ReplyPipeline:
             turn,
             history,
             parts,
-            checkpoint,
+            saved,
             gate=gate,
             playout=self.playout,
             say=self._say,
             note=self._note,
             new_hop=self._hop,
         )
+
+    @property
+    def _got_s(self) -> float:
+        """Audio that the client has got, or is about to get."""
+        return max(self._spoken_s, self._received_s)
 
     @property
     def has_failed(self) -> bool:
@@ -87,9 +95,9 @@ class ReplyPipeline:
             ServiceFailed: in a group, when the voice refused or broke.
         """
         voice = self._parts.voice
-        if voice is None or self._checkpoint.is_spoken or not await voice.is_there():
-            self.playout.is_shown = not self._checkpoint.is_spoken
-            if self._checkpoint.pieces and not self._checkpoint.is_spoken:
+        if voice is None or self._saved.is_spoken or not await voice.is_there():
+            self.playout.is_shown = not self._saved.is_spoken
+            if self._got_s and not self._saved.is_spoken:
                 await self._put_end()
             await self._write(services)
         else:
@@ -111,7 +119,7 @@ class ReplyPipeline:
         await self.gate.wait_open()
 
     async def _write(self, services: BackendRegistry) -> None:
-        if not self._checkpoint.is_written:
+        if self._written is None:
             await self._finish_text(await self._answer(services))
         else:
             await self._say_line()
@@ -152,12 +160,11 @@ class ReplyPipeline:
 
     def _begun(self) -> Begun | None:
         """What another coordinator said of it, for the voice to go on from."""
-        checkpoint = self._checkpoint
-        if not checkpoint.text:
+        saved, clause = self._saved, last_clause(self._saved)
+        if not saved.text:
             return None
-        clause = checkpoint.clause
         start, offset_s = (clause.text_start, clause.offset_s) if clause is not None else (0, 0.0)
-        return Begun(checkpoint.text, start, offset_s, self._spoken_s)
+        return Begun(saved.text, start, offset_s, self._spoken_s)
 
     def _hop(self, service: str, host: str) -> UpstreamCallTiming:
         hop = self.turn.metrics.hop(service, host)
@@ -219,14 +226,16 @@ class ReplyPipeline:
     async def _put_audio(self, audio: SpokenAudio) -> None:
         piece = audio.piece
         self._spoken_s = piece.offset_s + piece.duration_s
+        data = self._parts.audio.without(audio.data, self._received_s - piece.offset_s)
 
-        def message() -> Response:
+        def message() -> Response | None:
             self.playout.sent(piece)
             self._parts.note(Record(piece=piece.to_proto(self.turn.metrics.clock.wall_ns())))
-            return self._parts.audio.message(self.turn, piece.offset_s, audio.data)
+            at_s = max(piece.offset_s, self._received_s)
+            return self._parts.audio.message(self.turn, at_s, data) if data else None
 
         await self.gate.put(message, piece.duration_s)
 
     async def _put_end(self) -> None:
-        end_s = self._spoken_s
+        end_s = self._got_s
         await self.gate.put(lambda: self._parts.audio.message(self.turn, end_s, b"", is_last=True))

@@ -12,12 +12,11 @@ import grpc
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.durability.history import History
-from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
+from voxmesh_coordinator.durability.state import CUT, Reason, ReplyFinished, SessionState, is_over
 from voxmesh_coordinator.listening.microphone import Microphone
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.registry import BackendRegistry
-from voxmesh_coordinator.reply.ending import CUT, Reason, ReplyFinished, failure_end
+from voxmesh_coordinator.reply.ending import failure_end
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.pipeline import ReplyPipeline
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate
@@ -56,7 +55,7 @@ class ReplyScheduler:
     Args:
         services: for pictures, and settings.
         parts: what replies are made with.
-        history: what was said and heard; what is sent to the client adds to it.
+        state: of the session; what is sent to the client changes it.
         speculation: prepare replies before a turn is over.
         send: to the client.
         put: takes events for the conductor.
@@ -67,24 +66,22 @@ class ReplyScheduler:
         self,
         services: BackendRegistry,
         parts: ReplyParts,
-        history: History,
+        state: SessionState,
         *,
         speculation: bool,
-        send: Callable[[Response], Awaitable[None]],
+        send: Callable[[Response], None],
         put: Callable[[Event], None],
         report: Callable[[UserTurn], Awaitable[None]],
     ) -> None:
         self._services = services
         self._parts = parts
-        self._history = history
+        self._state = state
         self.speculates = speculation
         self._send = send
         self._put = put
         self._report = report
         self._draft: SpeechHandle | None = None
         self._given: SpeechHandle | None = None
-        self._is_ducked = False
-        self._next_index = 0
 
     @property
     def is_running(self) -> bool:
@@ -143,7 +140,7 @@ class ReplyScheduler:
 
     async def _read_ahead(self, words: str = "") -> None:
         if self.speculates and self._draft is None and not self.is_running:
-            messages = self._history.request(self._parts.system_prompt, [words] if words else [])
+            messages = self._state.history.request(self._parts.system_prompt, [words] if words else [])
             self._parts.language_model.prefill(llm_pb2.Generate(messages=messages, tools=self._parts.tools.tools))
 
     def may_prepare(self, turn: UserTurn, *, is_early: bool) -> bool:
@@ -152,13 +149,13 @@ class ReplyScheduler:
         return self.speculates and self._draft is None and turn.speculations < tries
 
     def prepare(self, turn: UserTurn, *, is_early: bool) -> None:
-        """Begin a reply that nobody hears before `give`; an early one is checkpoint before the turn is judged."""
+        """Begin a reply that nobody hears before `give`; an early one begins before the turn is judged."""
         turn.speculations += 1
         self._draft = self._start(turn, is_open=False)
         self._draft.is_early = is_early
 
     async def give_up_early(self, turn: UserTurn) -> None:
-        """The turn was judged and is probably not over: a try that was checkpoint before ends, and counts for none."""
+        """The turn was judged and is probably not over: a try that began before ends, and counts for none."""
         if self._draft is not None and self._draft.is_early:
             await self.drop_prepared()
             turn.speculations -= 1
@@ -202,19 +199,20 @@ class ReplyScheduler:
         images = turn.images if seen is None else ()
         self._parts.note(session_pb2.Record(images=images, seen=seen, trace_context=turn.trace_context))
         ended = conversation_pb2.TurnEnded(turn_index=turn.metrics.turn_index, text=turn.text)
-        await self._send(Response(turn_ended=ended))
-        await draft.reply.gate.open()
+        self._send(Response(turn_ended=ended))
+        draft.reply.gate.open()
         if draft.is_done:
             await self._finish(draft)
 
     def number(self, turn: UserTurn) -> None:
         """Give a turn that is over its index."""
-        turn.metrics.turn_index, self._next_index = self._next_index, self._next_index + 1
+        turn.metrics.turn_index = self._state.proto.next_turn_index
 
-    async def take_over(self, state: session_pb2.State) -> None:
+    async def take_over(self) -> None:
         """Give the reply that another coordinator began from where that stopped, or know what it gave."""
-        self._next_index, saved = state.next_turn_index, state.reply
-        if state.HasField("reply"):
+        saved = session_pb2.Reply()
+        saved.CopyFrom(self._state.proto.reply)
+        if self._state.proto.HasField("reply"):
             span = start_span(names.SPAN_TURN, saved.trace_context)
             turn = UserTurn(
                 span, TurnMetrics(self._services.clock), texts=[saved.said], images=list(saved.images), seen=saved.seen
@@ -223,10 +221,9 @@ class ReplyScheduler:
             self._given = self._start(turn, is_open=True, saved=saved)
             if self._given.is_done and not saved.is_done:
                 # It was over, and not all of that was told.
-                await self._conclude(self._given, saved)
-        # Who speaks over it is heard again, and then it is judged anew.
-        self._is_ducked = state.is_ducked
-        await self.go_on()
+                await self._conclude(self._given)
+        # Who speaks over it is heard again, and then it is judged again.
+        self.go_on()
 
     async def done(self, event: ReplyDone) -> None:
         """A reply came to its end or failed."""
@@ -236,43 +233,43 @@ class ReplyScheduler:
         if self._given is not None and self._given.reply is event.reply:
             await self._finish(self._given)
 
-    async def hold(self) -> None:
+    def hold(self) -> None:
         """Somebody speaks over the reply: lower it, and send nothing more of it until it is known why."""
-        if self._given is None or self._is_ducked:
+        if self._given is None or self._state.proto.is_ducked:
             return
-        self._is_ducked = True
         self._given.reply.gate.hold()
-        await self._send(Response(duck=conversation_pb2.Duck(gain=self._services.settings.duck_gain)))
+        self._send(Response(duck=conversation_pb2.Duck(gain=self._services.settings.duck_gain)))
 
-    async def go_on(self) -> None:
+    def go_on(self) -> None:
         """It was nothing: the reply goes on where it stopped."""
-        if not self._is_ducked:
+        if not self._state.proto.is_ducked:
             return
-        self._is_ducked = False
-        await self._send(Response(duck=conversation_pb2.Duck(gain=1.0)))
+        self._unduck()
         if self._given is not None:
-            await self._given.reply.gate.open()
+            self._given.reply.gate.open()
 
     async def interrupt(self, reason: Reason = ReplyFinished.REASON_INTERRUPTED) -> None:
         """Stop the reply on every hop; the history keeps what was heard."""
         given, self._given = self._given, None
-        was_ducked, self._is_ducked = self._is_ducked, False
-        if given is None:
+        if given is not None:
+            await _stop(given.task)
+        if given is None or (given.is_done and not given.reply.playout.is_playing):
+            self._unduck()
             return
-        await _stop(given.task)
         reply = given.reply
-        if given.is_done and not reply.playout.is_playing:
-            return
         if not given.is_done:
             reply.end.reason = reason
             self._parts.note(session_pb2.Record(end=reply.end))
         heard = reply.playout.heard_text()
         interrupted = conversation_pb2.Interrupted(turn_index=reply.turn.metrics.turn_index, heard_text=heard)
-        await self._send(Response(interrupted=interrupted))
-        if was_ducked:
-            await self._send(Response(duck=conversation_pb2.Duck(gain=1.0)))
+        self._send(Response(interrupted=interrupted))
+        self._unduck()
         if not given.is_done:
             await self._conclude(given)
+
+    def _unduck(self) -> None:
+        if self._state.proto.is_ducked:
+            self._send(Response(duck=conversation_pb2.Duck(gain=1.0)))
 
     async def stop(self) -> None:
         """The session ends."""
@@ -282,10 +279,12 @@ class ReplyScheduler:
             await _stop(each.task)
 
     def _start(self, turn: UserTurn, *, is_open: bool, saved: session_pb2.Reply | None = None) -> SpeechHandle:
-        gate = PlayoutGate(self._send, is_open=is_open, on_ready=lambda: self._put(ReplyReady(reply)))
-        reply = ReplyPipeline(turn, self._history, self._parts, gate, ReplyCheckpoint(saved))
-        is_over = saved is not None and (saved.is_done or saved.is_finished or saved.HasField("heard_text"))
-        return SpeechHandle(reply, asyncio.create_task(_nothing() if is_over else self._run(reply)), is_done=is_over)
+        gate = PlayoutGate(
+            self._send, self._parts.writable, is_open=is_open, on_ready=lambda: self._put(ReplyReady(reply))
+        )
+        reply = ReplyPipeline(turn, self._state.history, self._parts, gate, saved)
+        is_done = saved is not None and is_over(saved)
+        return SpeechHandle(reply, asyncio.create_task(_nothing() if is_done else self._run(reply)), is_done=is_done)
 
     async def _run(self, reply: ReplyPipeline) -> None:
         try:
@@ -306,30 +305,30 @@ class ReplyScheduler:
         if not given.reply.has_failed:
             await self._read_ahead()
 
-    async def _conclude(self, given: SpeechHandle, told: session_pb2.Reply | None = None) -> None:
-        """Tell the client that a reply is over and why, but for what another coordinator has `told`."""
-        told = told or session_pb2.Reply()
+    async def _conclude(self, given: SpeechHandle) -> None:
+        """Tell the client that a reply is over and why, but for what another coordinator has told."""
         reply = given.reply
         turn, end = reply.turn, reply.end
+        told = self._state.reply_of(turn.metrics.turn_index) or session_pb2.Reply()
         if self._given is given and (reply.has_failed or end.reason in CUT):
             self._given = None
         if not told.is_finished:
             self._parts.note(session_pb2.Record(end=end))
             finished = ReplyFinished(turn_index=turn.metrics.turn_index, reason=end.reason)
-            await self._send(Response(reply_finished=finished))
+            self._send(Response(reply_finished=finished))
         if reply.has_failed and not told.is_failed:
-            await self._send_failed(turn, end.failed)
+            self._send_failed(turn, end.failed)
         await self._report(turn)
 
-    async def fail(self, turn: UserTurn, failure: ServiceFailed) -> None:
+    def fail(self, turn: UserTurn, failure: ServiceFailed) -> None:
         """Tell the client why there is no turn: nothing of it was understood."""
-        await self._send_failed(turn, failure_end(failure).failed)
+        self._send_failed(turn, failure_end(failure).failed)
 
-    async def _send_failed(self, turn: UserTurn, why: conversation_pb2.TurnFailed) -> None:
+    def _send_failed(self, turn: UserTurn, why: conversation_pb2.TurnFailed) -> None:
         failed = conversation_pb2.TurnFailed()
         failed.CopyFrom(why)
         failed.turn_index = turn.metrics.turn_index
-        await self._send(Response(turn_failed=failed))
+        self._send(Response(turn_failed=failed))
 
 
 def _internal_error() -> ServiceFailed:

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import grpc
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.durability.history import History
+from voxmesh_coordinator.durability.state import SessionState
 from voxmesh_coordinator.listening.microphone import Microphone
 from voxmesh_coordinator.metrics.report_log import SessionReports
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
@@ -66,12 +65,11 @@ class TurnController:
         reports: SessionReports,
         microphone: Callable[[Callable[[Event], None]], Microphone | None],
         parts: ReplyParts,
-        history: History,
         endpointing: Endpointing,
         languages: SpokenLanguages,
         speculation: bool,
-        send: Callable[[Response], Awaitable[None]],
-        state: session_pb2.State,
+        send: Callable[[Response], None],
+        state: SessionState,
     ) -> None:
         self._events = asyncio.Queue[Event](MAX_EVENTS)
         self.microphone = microphone(self.put)
@@ -83,12 +81,12 @@ class TurnController:
         self._streams = [*(self.microphone.streams if self.microphone is not None else ()), *parts.streams]
         select_for_languages(languages, self._streams)
         self._replies = ReplyScheduler(
-            services, parts, history, speculation=speculation, send=send, put=self.put, report=self._report
+            services, parts, state, speculation=speculation, send=send, put=self.put, report=self._report
         )
         self._turn: UserTurn | None = None
         self._finalizing: deque[UserTurn] = deque()
         self._images: list[bytes] = []
-        self._origin, self.input_sequence = state, state.input_sequence
+        self.input_sequence = state.proto.input_sequence
         self._input_ended = False
         self.is_deaf = False
 
@@ -103,7 +101,7 @@ class TurnController:
     async def run(self) -> None:
         """Take events until the client ended its input and all is answered."""
         try:
-            await self._replies.take_over(self._origin)
+            await self._replies.take_over()
             while not (self._input_ended and self.is_idle):
                 await self._take(await self._next_event())
         finally:
@@ -175,14 +173,14 @@ class TurnController:
                 metrics=TurnMetrics(self._clock), began_s=offset_s, is_over_reply=self._replies.is_audible
             )
             if turn.is_over_reply:
-                await self._replies.hold()
+                self._replies.hold()
         elif turn.pause is not None:
             believed = self._endpointing.believed(turn.pause.verdict(turn.latest_words), turn.words)
             self._endpointing.went_on(believed, max(0.0, offset_s - turn.pause.offset_s))
         turn.pause, turn.needs_finalize, turn.interim_hop = None, True, None
         turn.metrics.turn_endable_ns = None
         if is_news:
-            await self._send(Response(speech_started=duration(offset_s)))
+            self._send(Response(speech_started=duration(offset_s)))
             await self._replies.heard(turn)
         if self.microphone is not None:
             self.microphone.start_recognition(offset_s, turn.trace_context)
@@ -227,7 +225,7 @@ class TurnController:
     async def _transcribed(self, event: WordsHeard) -> None:
         result = event.result
         if result.is_final or (self.microphone is not None and self.microphone.shows_interim_results):
-            await self._send(Response(transcript=result))
+            self._send(Response(transcript=result))
         turn = self._finalizing[0] if self._finalizing else self._turn
         if turn is None:
             return
@@ -333,7 +331,7 @@ class TurnController:
         """It was no turn."""
         self._turn = None
         await self._replies.drop_prepared()
-        await self._replies.go_on()
+        self._replies.go_on()
         if self.microphone is not None:
             self.microphone.begin_new_turn()
             self.microphone.settle()
@@ -347,7 +345,7 @@ class TurnController:
         """Speech over a reply has paused, and its words are known."""
         if not self._replies.is_audible:  # It came to its end meanwhile: there was nothing to interrupt.
             turn.is_over_reply = False
-            await self._replies.go_on()
+            self._replies.go_on()
         elif self._overlap(turn) is Overlap.INTERRUPTION:
             await self._interrupted_by(turn)
         else:
@@ -370,7 +368,7 @@ class TurnController:
     async def _report(self, turn: UserTurn) -> None:
         report = Response(turn_report=self._reports.make(turn))
         turn.end()
-        await self._send(report)
+        self._send(report)
 
     # Trouble, and moving between turns.
 
@@ -385,13 +383,13 @@ class TurnController:
         self.is_deaf, self._turn = True, None
         self._finalizing.clear()
         await self._replies.drop_prepared()
-        await self._replies.go_on()
+        self._replies.go_on()
         if self.microphone is not None:
             self.microphone.discard_audio()
         if turn is not None:
             self._replies.number(turn)
             turn.texts.clear()
-            await self._replies.fail(turn, failure)
+            self._replies.fail(turn, failure)
             turn.end()
 
     async def _move_if_asked(self) -> None:

@@ -7,7 +7,7 @@ it can, or a backend is well again ──► found ──► slot_status SERVING
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -33,7 +33,7 @@ class SlotWatch:
         self,
         streams: Iterable[FailoverStream[Any, Any, Any]],
         slots: Iterable[Slot],
-        send: Callable[[Response], Awaitable[None]],
+        send: Callable[[Response], None],
     ) -> None:
         self._slots = {slot.name: slot for slot in slots}
         self._send = send
@@ -84,4 +84,4 @@ class SlotWatch:
                 status = status_of(slot.name, slot.known)
             else:
                 status = lost(slot.name, failure.message, slot.known)
-            await self._send(Response(slot_status=status))
+            self._send(Response(slot_status=status))

@@ -48,7 +48,7 @@ class EndpointDecision:
     is_judged: bool
     """It is known how likely the turn is over."""
     is_doubtful: bool
-    """It is known, and it is not: a reply that was checkpoint before goes nowhere yet."""
+    """It is known, and it is not: a reply that was begun before goes nowhere yet."""
     is_worth_a_try: bool
     """The interim transcript is worth a reply, which is thrown away if it is not the final one."""
     is_worth_a_reply: bool

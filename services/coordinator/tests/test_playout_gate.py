@@ -19,16 +19,20 @@ class Client:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.ready = 0
+        self.is_reading = asyncio.Event()
+        self.is_reading.set()
 
-    async def send(self, response: Response) -> None:
-        await asyncio.sleep(0)
+    def send(self, response: Response) -> None:
         self.texts.append(response.reply_text.delta)
+
+    async def writable(self) -> None:
+        await self.is_reading.wait()
 
     def on_ready(self) -> None:
         self.ready += 1
 
     def gate(self, *, is_open: bool) -> PlayoutGate:
-        return PlayoutGate(self.send, is_open=is_open, on_ready=self.on_ready)
+        return PlayoutGate(self.send, self.writable, is_open=is_open, on_ready=self.on_ready)
 
 
 def text(delta: str) -> Response:
@@ -48,7 +52,8 @@ async def test_what_is_held_comes_first_when_it_opens() -> None:
     await gate.put(lambda: text("a"))
     await gate.put(lambda: text("b"))
     assert client.texts == []
-    await asyncio.gather(gate.open(), gate.put(lambda: text("c")))
+    gate.open()
+    await gate.put(lambda: text("c"))
     assert client.texts == ["a", "b", "c"]
 
 
@@ -60,7 +65,7 @@ async def test_pieces_of_text_that_are_held_in_a_row_become_one() -> None:
     await gate.put(lambda: text("-"))
     for piece in ("c", "d"):
         await gate.put(Text(turn, piece))
-    await gate.open()
+    gate.open()
     await gate.put(Text(turn, "e"))
     await gate.put(Text(turn, "f"))
     assert client.texts == ["ab", "-", "cd", "e", "f"]
@@ -71,7 +76,7 @@ async def test_messages_are_made_when_they_are_sent() -> None:
     gate = client.gate(is_open=False)
     await gate.put(lambda: text(str(number)))
     number = 2
-    await gate.open()
+    gate.open()
     assert client.texts == ["2"]
 
 
@@ -82,7 +87,7 @@ async def test_it_can_be_held_again_and_goes_on_where_it_stopped() -> None:
     gate.hold()
     await gate.put(lambda: text("b"))
     assert client.texts == ["a"]
-    await gate.open()
+    gate.open()
     await gate.put(lambda: text("c"))
     assert client.texts == ["a", "b", "c"]
 
@@ -104,7 +109,7 @@ async def test_too_much_held_audio_holds_back_the_one_who_makes_it() -> None:
     waiting = asyncio.create_task(gate.put(lambda: text("b"), audio_s=0.1))
     await asyncio.sleep(0.01)
     assert not waiting.done()
-    await gate.open()
+    gate.open()
     await waiting
     assert client.texts == ["a", "b"]
 
@@ -115,5 +120,31 @@ async def test_what_cannot_be_taken_back_waits_and_says_so() -> None:
     waiting = asyncio.create_task(gate.wait_open())
     await asyncio.sleep(0.01)
     assert (waiting.done(), client.ready) == (False, 1)
-    await gate.open()
+    gate.open()
     await waiting
+
+
+async def test_a_client_that_reads_nothing_holds_back_the_one_who_makes_it() -> None:
+    client = Client()
+    gate = client.gate(is_open=True)
+    client.is_reading.clear()
+    waiting = asyncio.create_task(gate.put(lambda: text("a"), audio_s=0.1))
+    await asyncio.sleep(0.01)
+    assert (waiting.done(), client.texts) == (False, [])
+    client.is_reading.set()
+    await waiting
+    assert client.texts == ["a"]
+
+
+async def test_what_waited_for_a_client_that_reads_is_held_if_somebody_spoke_meanwhile() -> None:
+    client = Client()
+    gate = client.gate(is_open=True)
+    client.is_reading.clear()
+    waiting = asyncio.create_task(gate.put(lambda: text("a")))
+    await asyncio.sleep(0.01)
+    gate.hold()
+    client.is_reading.set()
+    await waiting
+    assert client.texts == []
+    gate.open()
+    assert client.texts == ["a"]
