@@ -15,7 +15,7 @@ from voxmesh_coordinator.durability.log import Record, SessionLog, Writer
 from voxmesh_coordinator.durability.resuming import catch_up, check_resume
 from voxmesh_coordinator.durability.state import SessionState, UnknownFormat
 from voxmesh_coordinator.durability.store import SessionStore, digest
-from voxmesh_coordinator.routing.registry import BackendRegistry
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.session.responses import TAKEN, Call
 from voxmesh_coordinator.session.session import Session
 from voxmesh_runtime.errors import InvalidArgument, NotFound, Unavailable

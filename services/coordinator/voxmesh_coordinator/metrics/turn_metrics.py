@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.metrics.call_timing import DRIFT_PPM, UpstreamCallTiming
-from voxmesh_coordinator.metrics.clock_offset import Clocks
+from voxmesh_routing.call_timing import DRIFT_PPM, UpstreamCallTiming
+from voxmesh_routing.clock_offset import Clocks
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock, duration, timestamp
 
 

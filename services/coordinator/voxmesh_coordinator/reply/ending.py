@@ -12,7 +12,7 @@ from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.cleaning import cleaned
 from voxmesh_coordinator.durability.state import Reason, ReplyFinished
-from voxmesh_coordinator.routing.failures import ServiceFailed
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.language_tags import best_match
 
 End: TypeAlias = session_pb2.ReplyEnd

@@ -10,20 +10,21 @@ from dataclasses import dataclass
 import grpc
 
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.state import CUT, Reason, ReplyFinished, SessionState, is_over
 from voxmesh_coordinator.listening.microphone import Microphone
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import failure_end
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.pipeline import ReplyPipeline
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
 from voxmesh_coordinator.session.echo import classify_speaker
 from voxmesh_coordinator.turn.events import Event, ReplyDone, ReplyReady
 from voxmesh_coordinator.turn.overlap import Overlap, judge
 from voxmesh_coordinator.turn.user_turn import UserTurn, is_same_speech
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.errors import first_error
@@ -140,7 +141,7 @@ class ReplyScheduler:
     async def _read_ahead(self, words: str = "") -> None:
         if self.speculates and self._draft is None and not self.is_running:
             messages = self._state.history.request(self._parts.system_prompt, [words] if words else [])
-            await self._parts.language_model.prefill(messages, self._parts.tools.tools)
+            self._parts.language_model.prefill(llm_pb2.Generate(messages=messages, tools=self._parts.tools.tools))
 
     def may_prepare(self, turn: UserTurn, *, is_early: bool) -> bool:
         """Nothing is being prepared, and not too much was in this turn; only the first try may be an early one."""

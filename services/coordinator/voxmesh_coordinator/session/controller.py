@@ -19,15 +19,13 @@ import grpc
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.durability.state import SessionState
 from voxmesh_coordinator.listening.microphone import Microphone
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
 from voxmesh_coordinator.metrics.report_log import SessionReports
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.scheduler import ReplyScheduler
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
 from voxmesh_coordinator.session.languages import SpokenLanguages
-from voxmesh_coordinator.session.upkeep import fail_over_slow_stt, move_if_better, select_for_languages, try_recover
+from voxmesh_coordinator.session.upkeep import select_for_languages
 from voxmesh_coordinator.turn.endpointing import Endpointing
 from voxmesh_coordinator.turn.events import (
     EndOfTurnPredicted,
@@ -37,6 +35,7 @@ from voxmesh_coordinator.turn.events import (
     InputEnded,
     InterruptRequested,
     ListeningFailed,
+    ListeningRecovered,
     ReplyDone,
     SpeechStarted,
     SpeechStopped,
@@ -45,6 +44,8 @@ from voxmesh_coordinator.turn.events import (
 )
 from voxmesh_coordinator.turn.overlap import Overlap
 from voxmesh_coordinator.turn.user_turn import Pause, UserTurn
+from voxmesh_routing.call_timing import UpstreamCallTiming
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.clock import duration
 
 Response = conversation_pb2.ConverseResponse
@@ -77,7 +78,8 @@ class TurnController:
         self._parts = parts
         self._endpointing = endpointing
         self._languages, self._send = languages, send
-        select_for_languages(languages, self.microphone, parts.speech)
+        self._streams = [*(self.microphone.streams if self.microphone is not None else ()), *parts.streams]
+        select_for_languages(languages, self._streams)
         self._replies = ReplyScheduler(
             services, parts, state, speculation=speculation, send=send, put=self.put, report=self._report
         )
@@ -121,11 +123,8 @@ class TurnController:
             return None
 
     async def _take(self, event: Event | None) -> None:
-        try:
-            await self._handle(event)
-            await self._look_at_turn()
-        except ServiceFailed as failure:
-            await self._listening_failed(failure)
+        await self._handle(event)
+        await self._look_at_turn()
 
     async def _handle(self, event: Event | None) -> None:
         match event:
@@ -144,6 +143,8 @@ class TurnController:
                 await self._move_if_asked()
             case ListeningFailed(failure):
                 await self._listening_failed(failure)
+            case ListeningRecovered():
+                self.is_deaf = False
             case _:
                 await self._handle_input(event)
 
@@ -182,11 +183,11 @@ class TurnController:
             self._send(Response(speech_started=duration(offset_s)))
             await self._replies.heard(turn)
         if self.microphone is not None:
-            await self.microphone.start_recognizing(offset_s, turn.trace_context)
+            self.microphone.start_recognition(offset_s, turn.trace_context)
 
     async def _speech_stopped(self, offset_s: float) -> None:
         if self._turn is not None and self.microphone is not None:
-            self._turn.pauses_at(self.microphone.clock, offset_s, self.microphone.pause_s)
+            self._turn.pauses_at(self.microphone.timeline, offset_s, self.microphone.pause_s)
             await self._replies.paused(self._turn)
 
     def _pause_judged(self, judged: EndOfTurnPredicted) -> None:
@@ -197,10 +198,10 @@ class TurnController:
         pause.probability, pause.judged_words = judged.probability, judged.words
         if pause.hop is None and judged.is_of_sound:
             # The sound is judged once; those that follow tell of longer silence, and of words.
-            ready = self.microphone.turn.ready
+            ready = self.microphone.detector.ready
             pause.hop = UpstreamCallTiming(f"turn/{ready.engine}", ready.host, is_listening=True, clock=self._clock)
             told_s = pause.offset_s + self.microphone.pause_s
-            pause.hop.sent_ns = judged.sent_ns or self.microphone.clock.time_ns(told_s) or self._clock.wall_ns()
+            pause.hop.sent_ns = judged.sent_ns or self.microphone.timeline.time_ns(told_s) or self._clock.wall_ns()
             pause.hop.finish(judged.timing)
 
     def _notice_stall(self) -> None:
@@ -210,7 +211,7 @@ class TurnController:
             return
         silence_s = self._clock.now() - microphone.last_audio_at
         if silence_s >= self._endpointing.max_wait_s:
-            turn.pauses_at(microphone.clock, microphone.clock.offset_s, silence_s)
+            turn.pauses_at(microphone.timeline, microphone.timeline.end_s, silence_s)
 
     def _stop_waiting(self) -> None:
         """Nothing will be said any more: the turn in progress is over, however it sounds."""
@@ -218,7 +219,7 @@ class TurnController:
         turn, microphone = self._turn, self.microphone
         if turn is None or microphone is None:
             return
-        pause = turn.pause or turn.pauses_at(microphone.clock, microphone.clock.offset_s, 0.0)
+        pause = turn.pause or turn.pauses_at(microphone.timeline, microphone.timeline.end_s, 0.0)
         pause.lasts(self._endpointing.max_wait_s)
 
     async def _transcribed(self, event: WordsHeard) -> None:
@@ -233,12 +234,12 @@ class TurnController:
         if result.is_final:
             turn.texts.append(result.transcript)
             if self._languages.heard(result.language_code, result.transcript):
-                select_for_languages(self._languages, self.microphone, self._parts.speech)
+                select_for_languages(self._languages, self._streams)
         turn.interim = "" if result.is_final else result.transcript
         if turn is not self._turn or self.microphone is None:
             return
-        turn.heard(event, self.microphone.stt.ready)
-        await self.microphone.understood(turn.latest_words, result.language_code or self._languages.only)
+        turn.heard(event, self.microphone.recognizer.ready)
+        self.microphone.report_words(turn.latest_words, result.language_code or self._languages.only)
         if turn.interim and turn.needs_finalize:
             await self._replies.heard(turn, is_whole=self._endpointing.sounds_complete(turn.words))
         if turn.is_over_reply and self._overlap(turn) is Overlap.INTERRUPTION:
@@ -250,9 +251,9 @@ class TurnController:
         turn = self._finalizing.popleft()
         turn.finalizing -= 1
         if turn.stt_hop is not None and self.microphone is not None:
-            turn.stt_hop.served_by(self.microphone.stt.ready)
+            turn.stt_hop.served_by(self.microphone.recognizer.ready)
+            turn.stt_hop.sent_ns = event.sent_ns or turn.stt_hop.sent_ns
             turn.stt_hop.finish(event.timing)
-            self.microphone.stt.backend.answered((self._clock.wall_ns() - turn.stt_hop.sent_ns) / 1e9)
 
     # The turn in progress.
 
@@ -279,8 +280,6 @@ class TurnController:
             await self._finalize(turn, microphone)
         if turn.is_transcribed:
             await self._go_ahead(turn, pause, is_over=outlook.is_over)
-        else:
-            await fail_over_slow_stt(turn, microphone)
 
     async def _finalize(self, turn: UserTurn, microphone: Microphone) -> None:
         if turn.stt_hop is not None:
@@ -288,8 +287,8 @@ class TurnController:
         turn.needs_finalize = False
         turn.finalizing += 1
         self._finalizing.append(turn)
-        turn.stt_hop = turn.metrics.hop(f"stt/{microphone.stt.ready.engine}", microphone.stt.ready.host)
-        await microphone.finalize(turn.trace_context)
+        turn.stt_hop = turn.metrics.hop(f"stt/{microphone.recognizer.ready.engine}", microphone.recognizer.ready.host)
+        microphone.finalize(turn.trace_context)
 
     async def _go_ahead(self, turn: UserTurn, pause: Pause, *, is_over: bool) -> None:
         """All that was said in a turn is known: prepare a reply, give it, or let the turn go."""
@@ -325,7 +324,7 @@ class TurnController:
         )
         metrics.hops += [hop for hop in (pause.hop, turn.interim_hop) if hop is not None]
         if self.microphone is not None:
-            await self.microphone.end_turn()
+            self.microphone.begin_new_turn()
         await self._answer(turn)
 
     async def _let_go(self, turn: UserTurn) -> None:
@@ -334,7 +333,7 @@ class TurnController:
         await self._replies.drop_prepared()
         self._replies.go_on()
         if self.microphone is not None:
-            await self.microphone.end_turn()
+            self.microphone.begin_new_turn()
             self.microphone.settle()
         turn.end()
         await self._move_if_asked()
@@ -374,11 +373,9 @@ class TurnController:
     # Trouble, and moving between turns.
 
     async def _listening_failed(self, failure: ServiceFailed) -> None:
-        """Turn detection or recognition broke: the turns that depend on it fail, the session goes on."""
+        """No turn detection or recognition is left: the turns that depend on it fail, the session goes on."""
         if failure.code == grpc.StatusCode.INVALID_ARGUMENT:
             raise failure
-        if not self.is_deaf and await try_recover(self.microphone, failure):
-            return
         turn = self._turn
         if turn is None and not self.is_deaf:
             # Nobody spoke yet, but nobody would be heard either.
@@ -388,7 +385,7 @@ class TurnController:
         await self._replies.drop_prepared()
         self._replies.go_on()
         if self.microphone is not None:
-            await self.microphone.stop_recognizing()
+            self.microphone.discard_audio()
         if turn is not None:
             self._replies.number(turn)
             turn.texts.clear()
@@ -397,6 +394,6 @@ class TurnController:
 
     async def _move_if_asked(self) -> None:
         """Nobody speaks now: the time for streams to move to better servers."""
-        await move_if_better(self._parts.links)
-        if self.microphone is not None and self._turn is None:
-            await move_if_better(self.microphone.links)
+        for stream in self._streams:
+            if self._turn is None or stream.slot not in {"turn", "stt"}:
+                stream.move_if_better()

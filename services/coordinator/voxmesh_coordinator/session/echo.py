@@ -107,7 +107,7 @@ def classify_speaker(turn: UserTurn, microphone: Microphone, playout: PlayoutTra
 
     That it is a person's is sure only while the client tells where it is in the reply.
     """
-    now_s = microphone.clock.offset_s
+    now_s = microphone.timeline.end_s
     end_s = now_s if turn.pause is None else min(now_s, turn.pause.offset_s + microphone.pause_s)
     begin_s = max(turn.began_s - LEAD_S, end_s - SPEECH_S)
     # Where the client was in the reply at second 0 of the microphone.
@@ -115,7 +115,7 @@ def classify_speaker(turn: UserTurn, microphone: Microphone, playout: PlayoutTra
     said = sent.between(begin_s + shift_s - LATEST_S, end_s + shift_s - EARLIEST_S)
     if said is None:
         return Source.UNCLEAR
-    heard = spectrogram(microphone.heard(end_s - NOISE_S, end_s), microphone.sample_rate_hertz)
+    heard = spectrogram(microphone.timeline.samples(end_s - NOISE_S, end_s), microphone.timeline.sample_rate_hertz)
     since = max(0, len(heard) - round((end_s - begin_s) / HOP_S))
     alike, loud_s = likeness(heard, since, spectrogram(said, sent.sample_rate_hertz))
     return weigh(alike, loud_s, is_over=turn.pause is not None, is_followed=playout.is_followed)

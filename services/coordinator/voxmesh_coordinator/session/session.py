@@ -12,13 +12,11 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.durability.log import Record, SessionLog
 from voxmesh_coordinator.durability.store import Tokens, digest
-from voxmesh_coordinator.listening.microphone import Microphone
+from voxmesh_coordinator.listening.microphone import Microphone, open_microphone
 from voxmesh_coordinator.recording.recorder import NotRecorded, Recording
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.parts import reply_parts
 from voxmesh_coordinator.reply.tools import ToolCallTracker
-from voxmesh_coordinator.routing.failover import FailoverStream
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
 from voxmesh_coordinator.session.controller import TurnController
 from voxmesh_coordinator.session.languages import SpokenLanguages
 from voxmesh_coordinator.session.purpose import for_purpose, purpose_outcomes
@@ -26,7 +24,8 @@ from voxmesh_coordinator.session.responses import TAKEN, Call, ResumableResponse
 from voxmesh_coordinator.session.slot_watch import SlotWatch
 from voxmesh_coordinator.session.upkeep import open_all
 from voxmesh_coordinator.turn.endpointing import Endpointing
-from voxmesh_coordinator.turn.events import Event, ImageReceived, InputEnded, InterruptRequested, ListeningFailed, Typed
+from voxmesh_coordinator.turn.events import Event, ImageReceived, InputEnded, InterruptRequested, Typed
+from voxmesh_routing.failover import FailoverStream
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import duration
 from voxmesh_runtime.errors import InvalidArgument, Unavailable
@@ -102,9 +101,9 @@ class Session:
             state=log.state,
         )
         listening = self._controller.microphone
-        self._links: list[FailoverStream[Any, Any]] = [
-            *(listening.links if listening is not None else ()),
-            *self._parts.links,
+        self._links: list[FailoverStream[Any, Any, Any]] = [
+            *(listening.streams if listening is not None else ()),
+            *self._parts.streams,
         ]
         self._watch = SlotWatch(self._links, services.slots, self.responses.send)
         self._services_told: list[common_pb2.Ready] = []
@@ -136,8 +135,7 @@ class Session:
             raise
         backends = [link.backend.label for link in self._links]
         log.info("a session began", extra={"session": self.id, "backends": backends})
-        microphone = self._controller.microphone
-        self._controller.is_deaf = microphone is not None and not microphone.turn.is_open
+        self._controller.is_deaf = any(link.slot == "turn" and not link.is_open for link in self._links)
         self._held = asyncio.create_task(self._hold())
 
     async def serve(self, call: Call, last_sequence: int | None = None, void_after: int | None = None) -> None:
@@ -219,7 +217,7 @@ class Session:
                 session_id=self.id,
                 resume_token=self.token,
                 services=[*(told for told in self._services_told if told.ListFields()), self._own_ready()],
-                next_audio_sequence=microphone.next_sequence if microphone is not None else 0,
+                next_audio_sequence=microphone.timeline.next_sequence if microphone is not None else 0,
                 input_sequence=self._inputs_received,
                 void_after_sequence=void_after,
             )
@@ -246,7 +244,7 @@ class Session:
         if not self._config.HasField("recognition"):
             return None
         place, may_skip = self._state.microphone, self.log.is_taken_over
-        return Microphone(
+        return open_microphone(
             self._services, self._config.recognition, on_event, pause_s=PAUSE_S, place=place, may_skip=may_skip
         )
 
@@ -304,11 +302,7 @@ class Session:
         microphone = self._controller.microphone
         if microphone is None:
             raise InvalidArgument("audio", "the config has no recognition; set config.recognition.audio_format")
-        try:
-            sequence = await microphone.chunk(chunk)
-        except ServiceFailed as failure:
-            self._controller.put(ListeningFailed(failure))
-            sequence = microphone.next_sequence - 1
+        sequence = await microphone.chunk(chunk)
         if sequence % ACKNOWLEDGE_EVERY == ACKNOWLEDGE_EVERY - 1:
             self._acknowledge_audio()
 
@@ -318,7 +312,8 @@ class Session:
         if microphone is None:
             return
         self.log.append(Record())
-        next_sequence = self._state.microphone.next_sequence if self.log.is_kept else microphone.next_sequence
+        kept, here = self._state.microphone.next_sequence, microphone.timeline.next_sequence
+        next_sequence = kept if self.log.is_kept else here
         if next_sequence:
             self._send_when_committed(Response(audio_acknowledged=next_sequence - 1))
 

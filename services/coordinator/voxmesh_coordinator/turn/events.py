@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.stt.v1 import stt_pb2
-from voxmesh_coordinator.routing.failures import ServiceFailed
+from voxmesh_routing.failures import ServiceFailed
 
 if TYPE_CHECKING:
     from voxmesh_coordinator.reply.pipeline import ReplyPipeline
@@ -58,6 +58,8 @@ class FinalizeAnswered:
     """All transcripts that were asked for first are there."""
 
     timing: common_pb2.Timing
+    sent_ns: int | None = None
+    """When it was asked of who answered, where that is not who was asked first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,14 @@ class ReplyDone:
 
 @dataclass(frozen=True, slots=True)
 class ListeningFailed:
-    """The stream to turn detection or recognition broke."""
+    """No turn detection, or no recognition of a turn, is left."""
 
     failure: ServiceFailed
+
+
+@dataclass(frozen=True, slots=True)
+class ListeningRecovered:
+    """Speech is heard again."""
 
 
 Event: TypeAlias = (
@@ -122,4 +129,5 @@ Event: TypeAlias = (
     | ReplyReady
     | ReplyDone
     | ListeningFailed
+    | ListeningRecovered
 )

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from opentelemetry.trace import Span, format_trace_id
 
 from voxmesh.common.v1 import common_pb2
-from voxmesh_coordinator.listening.audio_clock import AudioClock
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
+from voxmesh_coordinator.listening.timeline import AudioTimeline
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.turn.events import WordsHeard
+from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 from voxmesh_runtime.telemetry import start_span, trace_context
@@ -149,9 +149,9 @@ class UserTurn:
         )
         self.interim_hop.finish(event.timing)
 
-    def pauses_at(self, clock: AudioClock, offset_s: float, silence_s: float) -> Pause:
+    def pauses_at(self, audio: AudioTimeline, offset_s: float, silence_s: float) -> Pause:
         """Silence since `offset_s` of the microphone's audio, so long by now."""
-        self.metrics.speech_ended_ns = clock.time_ns(offset_s)
+        self.metrics.speech_ended_ns = audio.time_ns(offset_s)
         self.pause = Pause(offset_s, silence_s, clock=self.metrics.clock)
         return self.pause
 

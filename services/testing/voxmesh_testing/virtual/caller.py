@@ -115,20 +115,23 @@ class Caller:
 
     async def until(self, kind: type[T], count: int = 1, where: Callable[[T], bool] = lambda _: True) -> T:
         """The `count`-th event of a kind, as soon as it is there."""
+        found, looked_at = list[T](), 0
 
-        def found() -> list[T]:
-            return [event for event in self.events(kind) if where(event)]
+        def is_there() -> bool:
+            nonlocal looked_at
+            news, looked_at = self.heard[looked_at:], len(self.heard)
+            found.extend(event for event in news if isinstance(event, kind) and where(event))
+            return len(found) >= count
 
         async with self._changed:
             try:
                 async with asyncio.timeout(WAIT_S):
-                    await self._changed.wait_for(lambda: len(found()) >= count)
+                    await self._changed.wait_for(is_there)
             except TimeoutError:
                 came = ", ".join(type(event).__name__ for event in self.heard[-20:])
-                raise AssertionError(
-                    f"no {kind.__name__} number {count} within {WAIT_S:g} s; last came {came}"
-                ) from None
-        return found()[count - 1]
+                problem = f"no {kind.__name__} number {count} within {WAIT_S:g} s; last came {came}"
+                raise AssertionError(problem) from None
+        return found[count - 1]
 
     async def ask(self, text: str, turn_index: int) -> conversation_pb2.TurnReport:
         """A typed turn, to its report."""

@@ -15,7 +15,7 @@ from voxmesh.stt.v1 import stt_pb2_grpc
 from voxmesh.tts.v1 import tts_pb2_grpc
 from voxmesh.turn.v1 import turn_pb2_grpc
 from voxmesh.vlm.v1 import vlm_pb2_grpc
-from voxmesh_coordinator.routing.registry import BackendRegistry
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.sessions import Sessions
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.streams import AnyContext, Streams
