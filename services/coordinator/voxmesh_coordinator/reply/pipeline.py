@@ -14,11 +14,12 @@ from voxmesh_coordinator.reply.generation import Answering
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate, Text
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
-from voxmesh_coordinator.reply.upstreams import Begun, Served, SpeechEvent, Spoken, SpokenAudio, TimedWord, Utterance
+from voxmesh_coordinator.reply.upstreams import Served, SpeechEvent, Spoken, SpokenAudio, TimedWord, Utterance
 from voxmesh_coordinator.reply.vision import look
 from voxmesh_coordinator.turn.user_turn import UserTurn
 from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_routing.failures import ServiceFailed
+from voxmesh_routing.replays.synthesis import Begun
 
 Response = conversation_pb2.ConverseResponse
 Record = session_pb2.Record

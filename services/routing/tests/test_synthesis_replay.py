@@ -10,8 +10,17 @@ from hypothesis import strategies as st
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.tts.v1 import tts_pb2
-from voxmesh_coordinator.reply.upstreams import Begun
-from voxmesh_coordinator.reply.voice import CHARACTERS_PER_S, Cancel, End, Request, Response, Say, Speak, VoiceReplay
+from voxmesh_routing.replays.synthesis import (
+    CHARACTERS_PER_S,
+    Begun,
+    Cancel,
+    End,
+    Request,
+    Response,
+    Say,
+    Speak,
+    VoiceReplay,
+)
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.clock import duration, seconds_of
 
