@@ -202,11 +202,15 @@ class Microphone:
                 self._words = turn_pb2.Transcript(text=text, language_code=language_code)
                 await self._tell_words()
 
+    def mark_end_of_turn(self, *, has_failed: bool = False) -> None:
+        """The turn's audio is needed until it is settled, and no longer."""
+        end_s = self.clock.offset_s
+        self._needed.turn_ended(end_s if has_failed else min(self._stopped_s + self.pause_s, end_s))
+
     async def end_turn(self) -> None:
         """The turn is over, and its transcript complete: the next speech is a new turn's."""
         async with self._sending:
             self._unheard.begin()
-            self._needed.turn_ended(min(self._stopped_s + self.pause_s, self.clock.offset_s))
             if self._is_recognizing:
                 self._is_recognizing = False
                 # Silence since the transcript; the next turn is not to begin with it.
@@ -220,7 +224,6 @@ class Microphone:
         async with self._sending:
             self._is_recognizing = False
             self._unheard.begin()
-            self._needed.turn_ended(self.clock.offset_s)
 
     async def recover(self) -> None:
         """A stream broke: open it again, maybe elsewhere, and say again what it has not answered.
@@ -359,7 +362,9 @@ class Microphone:
                 # Between the services alone: the client's audio has other offsets, and its clock is another.
                 result.ClearField("timing")
                 result.ClearField("received_audio_duration")
-                self._on_event(WordsHeard(result, sent_ns, timing))
+                self._on_event(
+                    WordsHeard(result.transcript, result.is_final, result.language_code, result, sent_ns, timing)
+                )
             case "finalized":
                 self._unheard.finalize_answered()
                 self._on_event(FinalizeAnswered(response.finalized.timing))

@@ -24,8 +24,8 @@ from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
 from voxmesh_coordinator.reply.tools import MAX_CALLS, may_call, own_calls
+from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.turn.user_turn import UserTurn
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
@@ -16,10 +17,10 @@ from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate, Text
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker, SpokenPiece
 from voxmesh_coordinator.reply.speech import Segment
+from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.reply.vision import look
 from voxmesh_coordinator.routing.failures import ServiceFailed
 from voxmesh_coordinator.routing.registry import BackendRegistry
-from voxmesh_coordinator.turn.user_turn import UserTurn
 from voxmesh_runtime.clock import seconds_of
 
 Response = conversation_pb2.ConverseResponse
@@ -62,6 +63,7 @@ class ReplyPipeline:
         parts: of the session.
         gate: where the reply goes.
         checkpoint: what another coordinator did of it.
+        on_failed: called when it is known that a service failed it.
     """
 
     def __init__(
@@ -71,9 +73,11 @@ class ReplyPipeline:
         parts: ReplyParts,
         gate: PlayoutGate,
         checkpoint: ReplyCheckpoint | None = None,
+        *,
+        on_failed: Callable[[], None] = lambda: None,
     ) -> None:
         self.turn = turn
-        self.text_answered = turn.words
+        self._on_failed = on_failed
         self.playout = PlayoutTracker(turn.metrics.clock)
         self.gate = gate
         self.hops: list[UpstreamCallTiming] = []
@@ -148,7 +152,7 @@ class ReplyPipeline:
         end = End()
         try:
             if self.turn.images and not self.turn.seen:
-                question, parent = self.text_answered, self.turn.trace_context
+                question, parent = self.turn.words, self.turn.trace_context
                 self.turn.seen = await look(services, self.turn.images, question, self._hop, parent)
                 await self._note(Record(seen=self.turn.seen))
             end.reason = await self._answering.write(end)
@@ -159,6 +163,8 @@ class ReplyPipeline:
     async def _finish_text(self, end: End) -> None:
         """The language model writes no more; the operator's line for such an end is said, once."""
         self.end = end
+        if self.has_failed:
+            self._on_failed()
         if self._written is None:
             self._written = len(self.playout.text)
         await self._note(Record(text_characters=self._written, end=end))

@@ -21,14 +21,15 @@ from voxmesh_coordinator.reply.tools import ToolCallTracker
 from voxmesh_coordinator.routing.failover import FailoverStream
 from voxmesh_coordinator.routing.failures import ServiceFailed
 from voxmesh_coordinator.routing.registry import BackendRegistry
+from voxmesh_coordinator.session.adapters.policy import PAUSE_S, turn_state
+from voxmesh_coordinator.session.bridges import SendBridge
 from voxmesh_coordinator.session.controller import TurnController
 from voxmesh_coordinator.session.languages import SpokenLanguages
 from voxmesh_coordinator.session.purpose import for_purpose, purpose_outcomes
 from voxmesh_coordinator.session.responses import TAKEN, Call, ResumableResponseStream
 from voxmesh_coordinator.session.slot_watch import SlotWatch
 from voxmesh_coordinator.session.upkeep import open_all
-from voxmesh_coordinator.turn.endpointing import Endpointing
-from voxmesh_coordinator.turn.events import Event, ImageReceived, InputEnded, InterruptRequested, ListeningFailed, Typed
+from voxmesh_coordinator.turn.events import Event, ImageReceived, InputEnded, InterruptRequested, Typed
 from voxmesh_runtime import names
 from voxmesh_runtime.errors import InvalidArgument, Unavailable
 from voxmesh_runtime.outcomes import Outcome, applied, ignored, ready
@@ -42,8 +43,6 @@ Response = conversation_pb2.ConverseResponse
 
 MAX_TEXT_CHARACTERS = 32_000
 MAX_IMAGE_BYTES = 8 * 1024 * 1024
-PAUSE_S = 0.1
-"""Silence that counts as a pause, in seconds: early enough to prepare a reply in it."""
 CUT_OR_CLOSED_S = 0.2
 """Wait after the last message of a stream, in seconds, for the news that it was cut."""
 ACKNOWLEDGE_EVERY = 25
@@ -83,26 +82,26 @@ class Session:
         self._services = services = for_purpose(services, config)
         self._tools = ToolCallTracker(list(config.tools), services.settings.tool_timeout_s)
         self._tools.is_taken_over = origin.is_taken_over
-        self._endpointing = Endpointing.from_config(config, services.settings)
+        turns = turn_state(state, services.settings)
         languages = SpokenLanguages(config.recognition.language_codes)
         _limited(config.system_prompt, "config.system_prompt")
+        self._outgoing = SendBridge(self._send, self.journal.note)
         self._parts = reply_parts(
-            config, services, self._tools, languages, self.journal.note, next_sequence=state.next_reply_sequence
+            config, services, self._tools, languages, self._outgoing.note, next_sequence=state.next_reply_sequence
         )
         self._place = state.microphone
         self._played = conversation_pb2.PlaybackPosition(turn_index=-1)
         self._inputs_received = self._inputs_told = state.input_sequence
         self._controller = TurnController(
             services,
+            turn_state=turns,
             reports=services.reports.of_session(self.id),
             microphone=self._make_microphone,
             parts=self._parts,
             history=origin.reducer.history,
-            endpointing=self._endpointing,
             languages=languages,
-            speculation=config.speculation if config.HasField("speculation") else services.settings.speculation,
-            send=self._send,
-            state=state,
+            responses=self._outgoing,
+            saved=state,
         )
         listening = self._controller.microphone
         self._links: list[FailoverStream[Any, Any]] = [
@@ -134,8 +133,7 @@ class Session:
             raise
         backends = [link.backend.label for link in self._links]
         log.info("a session began", extra={"session": self.id, "backends": backends})
-        microphone = self._controller.microphone
-        self._controller.is_deaf = microphone is not None and not microphone.turn.is_open
+        self._controller.begin()
         self._held = asyncio.create_task(self._hold())
 
     async def serve(self, call: Call, last_sequence: int | None = None) -> None:
@@ -223,8 +221,10 @@ class Session:
         span = start_span(names.SPAN_CONVERSATION, attributes={names.GEN_AI_CONVERSATION_ID: self.id})
         try:
             await self._controller.run()
+            await self._outgoing.writable()
         finally:
             span.end()
+            self._outgoing.cancel()
             self._watch.end()
             self._cancel_links()
             if self._recording is not None:
@@ -290,7 +290,8 @@ class Session:
         # A stream that is cut ends in the same way as a half-close, and only then is this task cancelled.
         await asyncio.sleep(CUT_OR_CLOSED_S)
         self.input_ended = True
-        self._controller.put(InputEnded())
+        microphone = self._controller.microphone
+        self._controller.put(InputEnded(microphone.clock.offset_s if microphone is not None else 0.0))
 
     async def _take_audio(self, chunk: conversation_pb2.AudioChunk) -> None:
         microphone = self._controller.microphone
@@ -299,7 +300,7 @@ class Session:
         try:
             sequence = await microphone.chunk(chunk)
         except ServiceFailed as failure:
-            self._controller.put(ListeningFailed(failure))
+            self._controller.listening.failed(failure)
             sequence = microphone.next_sequence - 1
         if sequence % ACKNOWLEDGE_EVERY == ACKNOWLEDGE_EVERY - 1:
             await self._acknowledge_audio()

@@ -7,15 +7,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-import grpc
-
 from voxmesh_coordinator.listening.microphone import Microphone
 from voxmesh_coordinator.reply.speech import Speech
 from voxmesh_coordinator.routing.failover import FailoverStream
 from voxmesh_coordinator.routing.failures import ServiceFailed
 from voxmesh_coordinator.routing.slot_status import ESSENTIAL
 from voxmesh_coordinator.session.languages import SpokenLanguages
-from voxmesh_coordinator.turn.user_turn import UserTurn
 
 
 async def open_all(links: Iterable[FailoverStream[Any, Any]]) -> None:
@@ -46,38 +43,26 @@ def select_for_languages(languages: SpokenLanguages, microphone: Microphone | No
         speech.link.languages = languages.current[-1:]
 
 
-async def move_if_better(links: Iterable[FailoverStream[Any, Any]]) -> None:
-    """Open the streams anew that a better server is there for; for the time between turns."""
+class StreamMover:
+    """Opens streams again that a better server is there for, beside whatever else happens."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    def move(self, links: Iterable[FailoverStream[Any, Any]]) -> None:
+        """Move those that should; for the time between turns."""
+        wanted = [link for link in links if link.should_move]
+        if wanted and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(_move(wanted))
+
+    def cancel(self) -> None:
+        """The session is over."""
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def _move(links: Iterable[FailoverStream[Any, Any]]) -> None:
     for link in links:
-        if link.should_move:
-            # A link that cannot be opened now is opened when it is needed.
-            with suppress(ServiceFailed):
-                await link.move()
-
-
-async def try_recover(microphone: Microphone | None, failure: ServiceFailed) -> bool:
-    """Listening goes on, on another backend or on the same one come back; nothing that was said is lost."""
-    if microphone is None or not failure.is_worth_another_try:
-        return False
-    try:
-        await microphone.recover()
-    except ServiceFailed:
-        return False
-    return True
-
-
-async def fail_over_slow_stt(turn: UserTurn, microphone: Microphone) -> None:
-    """A recogniser that takes far longer than it usually does is left, if there is another.
-
-    Raises:
-        ServiceFailed: the other cannot be reached either.
-    """
-    patience_s = microphone.stt.patience_s
-    if patience_s is None or turn.stt_hop is None or not turn.finalizing:
-        return
-    if turn.metrics.clock.wall_ns() - turn.stt_hop.sent_ns > patience_s * 1e9:
-        label = microphone.stt.backend.label
-        problem = "takes far longer than it usually does"
-        await microphone.stt.leave(ServiceFailed(label, grpc.StatusCode.DEADLINE_EXCEEDED, problem))
-        turn.stt_hop.sent_ns = turn.metrics.clock.wall_ns()
-        await microphone.recover()
+        # A link that cannot be opened now is opened when it is needed.
+        with suppress(ServiceFailed):
+            await link.move()
