@@ -17,12 +17,12 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_client import MeshSettings, SpeechStarted
-from voxmesh_coordinator.routing.settings import BackendSettings
 from voxmesh_coordinator.servicer import CoordinatorService
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_llm_proxy.endpoint import RemoteEndpoint
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_routing.settings import BackendSettings
 from voxmesh_runtime.channels import open_channel
 from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.server import RunningServer, running

@@ -20,8 +20,8 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.health import Health
-from voxmesh_coordinator.routing.backends import LEAST_PATIENCE_S
-from voxmesh_coordinator.routing.settings import BackendSettings
+from voxmesh_routing.backends import LEAST_PATIENCE_S
+from voxmesh_routing.settings import BackendSettings
 from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_testing.llm_server import Play, RecordedUpstream, fragment, recorded_upstream
 

@@ -20,7 +20,7 @@ from test_coordinator import Request, ask, asked, config, coordinator, llm_proxy
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh_client import Mesh, MeshSettings
 from voxmesh_client.health import Health, check_health
-from voxmesh_coordinator.routing.settings import BackendSettings
+from voxmesh_routing.settings import BackendSettings
 from voxmesh_runtime.channels import open_channel
 from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.server import RunningServer, running

@@ -16,16 +16,16 @@ from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.history import ASSISTANT, TOOL, USER, History
 from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
 from voxmesh_coordinator.reply.ending import End, ReplyFinished
 from voxmesh_coordinator.reply.generation import GO_ON, Answering
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
 from voxmesh_coordinator.reply.tools import MAX_CALLS, ToolCallTracker
-from voxmesh_coordinator.routing.failures import ServiceFailed
 from voxmesh_coordinator.turn.user_turn import UserTurn
 from voxmesh_llm_proxy.validation import check_generate
+from voxmesh_routing.call_timing import UpstreamCallTiming
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_testing.streams import wait_until
 
 pytestmark = pytest.mark.unit

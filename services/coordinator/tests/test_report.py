@@ -3,9 +3,9 @@
 import pytest
 
 from voxmesh.common.v1 import common_pb2
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
-from voxmesh_coordinator.metrics.clock_offset import Clocks
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
+from voxmesh_routing.call_timing import UpstreamCallTiming
+from voxmesh_routing.clock_offset import Clocks
 from voxmesh_runtime.clock import timestamp
 
 pytestmark = pytest.mark.unit

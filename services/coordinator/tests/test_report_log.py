@@ -8,11 +8,11 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
 from voxmesh_coordinator.metrics.report_log import ReportLog
 from voxmesh_coordinator.servicer import CoordinatorService
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_coordinator.turn.user_turn import UserTurn
+from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_runtime.clock import timestamp
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_testing.streams import serving

@@ -13,7 +13,7 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.durability.journal import Writer
 from voxmesh_coordinator.durability.snapshot import SessionSnapshot
 from voxmesh_coordinator.durability.store import SessionStore, digest
-from voxmesh_coordinator.routing.registry import BackendRegistry
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.session.responses import TAKEN, Call
 from voxmesh_coordinator.session.session import Session
 from voxmesh_runtime.errors import InvalidArgument, NotFound, Unavailable

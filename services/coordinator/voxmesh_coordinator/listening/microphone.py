@@ -20,8 +20,7 @@ from voxmesh_coordinator.cleaning import cleaned
 from voxmesh_coordinator.listening.audio_clock import AudioClock
 from voxmesh_coordinator.listening.audio_retention import AudioRetention
 from voxmesh_coordinator.listening.pending_audio import FinalizeMarker, Heard, PendingAudio
-from voxmesh_coordinator.routing.failover import FailoverStream
-from voxmesh_coordinator.routing.registry import BackendRegistry
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.turn.events import (
     EndOfTurnPredicted,
     Event,
@@ -31,6 +30,7 @@ from voxmesh_coordinator.turn.events import (
     SpeechStopped,
     WordsHeard,
 )
+from voxmesh_routing.failover import FailoverStream
 from voxmesh_runtime.audio import AudioFormat, Decoder, Encoding, Samples
 from voxmesh_runtime.clock import duration, seconds_of
 from voxmesh_runtime.errors import InvalidArgument
@@ -89,7 +89,7 @@ class Microphone:
             ),
             on_response=self._on_turn,
             on_failure=lambda failure: on_event(ListeningFailed(failure)),
-            settings=settings,
+            timeouts=services.timeouts,
             clock=services.clock,
         )
         self.stt = FailoverStream[SttRequest, SttResponse](
@@ -98,7 +98,7 @@ class Microphone:
             SttRequest(config=_with_interim_results(config)),
             on_response=self._on_stt,
             on_failure=lambda failure: on_event(ListeningFailed(failure)),
-            settings=settings,
+            timeouts=services.timeouts,
             clock=services.clock,
             languages=list(config.language_codes),
         )

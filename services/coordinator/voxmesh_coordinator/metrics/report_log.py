@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.metrics import hop_span
-from voxmesh_coordinator.metrics.clock_offset import Clocks
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
+from voxmesh_routing.clock_offset import Clocks
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock, timestamp
 from voxmesh_runtime.errors import InvalidArgument

@@ -9,8 +9,8 @@ from opentelemetry.trace import Span, format_trace_id
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.metrics.call_timing import DRIFT_PPM, UpstreamCallTiming
-from voxmesh_coordinator.metrics.clock_offset import Clocks
+from voxmesh_routing.call_timing import DRIFT_PPM, UpstreamCallTiming
+from voxmesh_routing.clock_offset import Clocks
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock, duration, timestamp
 from voxmesh_runtime.telemetry import start_span, trace_context

@@ -11,7 +11,7 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.cleaning import cleaned
-from voxmesh_coordinator.routing.failures import ServiceFailed
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.language_tags import best_match
 
 ReplyFinished = conversation_pb2.ReplyFinished

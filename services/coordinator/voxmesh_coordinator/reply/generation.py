@@ -18,14 +18,14 @@ from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.cleaning import Cleaner, cleaned
 from voxmesh_coordinator.durability.history import ASSISTANT, USER, History, reply_items
 from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
 from voxmesh_coordinator.reply.ending import End, Reason, is_refusal, reason_of
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
 from voxmesh_coordinator.reply.tools import MAX_CALLS, may_call, own_calls
 from voxmesh_coordinator.reply.user_turn import UserTurn
-from voxmesh_coordinator.routing.failures import ServiceFailed
+from voxmesh_routing.call_timing import UpstreamCallTiming
+from voxmesh_routing.failures import ServiceFailed
 
 log = logging.getLogger(__name__)
 

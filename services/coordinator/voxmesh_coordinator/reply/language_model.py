@@ -9,10 +9,10 @@ import grpc
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
-from voxmesh_coordinator.routing.failover import FailoverStream
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
-from voxmesh_coordinator.routing.response_queue import ResponseQueue
+from voxmesh_coordinator.registry import BackendRegistry
+from voxmesh_routing.failover import FailoverStream
+from voxmesh_routing.failures import ServiceFailed
+from voxmesh_routing.response_queue import ResponseQueue
 
 Request = llm_pb2.StreamingGenerateRequest
 Response = llm_pb2.StreamingGenerateResponse
@@ -30,7 +30,7 @@ class LanguageModel:
             Request(config=llm_pb2.GenerationConfig(model=model, sampling=sampling)),
             on_response=self._deliver,
             on_failure=self._fail,
-            settings=settings,
+            timeouts=services.timeouts,
             clock=services.clock,
         )
         self._boxes: dict[tuple[int, int], ResponseQueue[Response]] = {}

@@ -9,15 +9,15 @@ from typing import Any
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh.tts.v1 import tts_pb2
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import line_of
 from voxmesh_coordinator.reply.language_model import LanguageModel
 from voxmesh_coordinator.reply.sent_audio import SentAudio
 from voxmesh_coordinator.reply.speech import Speech
 from voxmesh_coordinator.reply.tools import ToolCallTracker
 from voxmesh_coordinator.reply.user_turn import UserTurn
-from voxmesh_coordinator.routing.failover import FailoverStream
-from voxmesh_coordinator.routing.registry import BackendRegistry
 from voxmesh_coordinator.session.languages import SpokenLanguages
+from voxmesh_routing.failover import FailoverStream
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.clock import duration
 from voxmesh_runtime.control_tokens import refuse_control_tokens

@@ -10,7 +10,7 @@ from voxmesh.session.v1 import session_pb2
 from voxmesh.tts.v1 import tts_pb2
 from voxmesh_coordinator.durability.history import History
 from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import End, failure_end
 from voxmesh_coordinator.reply.generation import MAX_TRIES, Answering
 from voxmesh_coordinator.reply.parts import ReplyParts
@@ -19,8 +19,8 @@ from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker, SpokenPiec
 from voxmesh_coordinator.reply.speech import Segment
 from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.reply.vision import look
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
+from voxmesh_routing.call_timing import UpstreamCallTiming
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.clock import seconds_of
 
 Response = conversation_pb2.ConverseResponse

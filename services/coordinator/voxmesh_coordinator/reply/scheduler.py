@@ -14,12 +14,12 @@ from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.history import History
 from voxmesh_coordinator.metrics.report_log import SessionReports
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import CUT, ReplyFinished, turn_failed
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
 from voxmesh_coordinator.reply.speech_handle import SpeechHandle
 from voxmesh_coordinator.reply.user_turn import UserTurn
-from voxmesh_coordinator.routing.registry import BackendRegistry
 from voxmesh_coordinator.turn.commands import InterruptReply
 from voxmesh_coordinator.turn.events import Event, PlaybackReached, SessionTakenOver
 from voxmesh_runtime import names

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager, suppress
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.tts.v1 import tts_pb2, tts_pb2_grpc
-from voxmesh_coordinator.routing.failover import FailoverStream
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
-from voxmesh_coordinator.routing.response_queue import ResponseQueue
+from voxmesh_coordinator.registry import BackendRegistry
+from voxmesh_routing.failover import FailoverStream
+from voxmesh_routing.failures import ServiceFailed
+from voxmesh_routing.response_queue import ResponseQueue
 
 Request = tts_pb2.StreamingSynthesizeRequest
 Response = tts_pb2.StreamingSynthesizeResponse
@@ -103,7 +103,7 @@ class Speech:
             Request(config=config),
             on_response=self._deliver,
             on_failure=self._fail,
-            settings=services.settings,
+            timeouts=services.timeouts,
             clock=services.clock,
         )
         self._segment: Segment | None = None

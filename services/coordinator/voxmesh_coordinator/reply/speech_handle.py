@@ -12,13 +12,13 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.history import History
 from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.pipeline import ReplyPipeline
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate
 from voxmesh_coordinator.reply.user_turn import UserTurn
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
 from voxmesh_coordinator.turn.events import Event, ReplyFailed, ReplyFinished, ReplyReady
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.errors import first_error
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.listening.microphone import Microphone
-from voxmesh_coordinator.routing.failures import ServiceFailed
 from voxmesh_coordinator.turn.events import Event, FinalizeAnswered, ListeningFailed, SpeechStarted
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.clock import Clock
 
 log = logging.getLogger(__name__)

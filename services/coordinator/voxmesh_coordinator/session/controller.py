@@ -19,11 +19,11 @@ from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.history import History
 from voxmesh_coordinator.listening.microphone import Microphone
 from voxmesh_coordinator.metrics.report_log import SessionReports
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import failure_end, turn_failed
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.scheduler import ReplyScheduler
 from voxmesh_coordinator.reply.user_turn import UserTurn
-from voxmesh_coordinator.routing.registry import BackendRegistry
 from voxmesh_coordinator.session.adapters.overlap import OverlapJudge
 from voxmesh_coordinator.session.adapters.timing import TurnTiming
 from voxmesh_coordinator.session.bridges import ListeningBridge, SendBridge

@@ -16,11 +16,9 @@ from voxmesh_coordinator.durability.snapshot import SessionSnapshot
 from voxmesh_coordinator.durability.store import Tokens, digest
 from voxmesh_coordinator.listening.microphone import Microphone
 from voxmesh_coordinator.recording.recorder import NotRecorded, Recording
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.parts import reply_parts
 from voxmesh_coordinator.reply.tools import ToolCallTracker
-from voxmesh_coordinator.routing.failover import FailoverStream
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
 from voxmesh_coordinator.session.adapters.policy import PAUSE_S, turn_state
 from voxmesh_coordinator.session.bridges import SendBridge
 from voxmesh_coordinator.session.controller import TurnController
@@ -30,6 +28,8 @@ from voxmesh_coordinator.session.responses import TAKEN, Call, ResumableResponse
 from voxmesh_coordinator.session.slot_watch import SlotWatch
 from voxmesh_coordinator.session.upkeep import open_all
 from voxmesh_coordinator.turn.events import Event, ImageReceived, InputEnded, InterruptRequested, Typed
+from voxmesh_routing.failover import FailoverStream
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime import names
 from voxmesh_runtime.errors import InvalidArgument, Unavailable
 from voxmesh_runtime.outcomes import Outcome, applied, ignored, ready

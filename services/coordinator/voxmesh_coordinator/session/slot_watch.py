@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.routing.backends import Slot
-from voxmesh_coordinator.routing.failover import FailoverStream
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.slot_status import lost, status_of
+from voxmesh_routing.backends import Slot
+from voxmesh_routing.failover import FailoverStream
+from voxmesh_routing.failures import ServiceFailed
+from voxmesh_routing.status import lost, status_of
 
 Response = conversation_pb2.ConverseResponse
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from voxmesh_coordinator.listening.microphone import Microphone
 from voxmesh_coordinator.reply.speech import Speech
-from voxmesh_coordinator.routing.failover import FailoverStream
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.slot_status import ESSENTIAL
 from voxmesh_coordinator.session.languages import SpokenLanguages
+from voxmesh_routing.failover import FailoverStream
+from voxmesh_routing.failures import ServiceFailed
+from voxmesh_routing.status import ESSENTIAL
 
 
 async def open_all(links: Iterable[FailoverStream[Any, Any]]) -> None:

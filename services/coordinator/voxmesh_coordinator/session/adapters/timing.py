@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from voxmesh_coordinator.listening.microphone import Microphone
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.turn.commands import CommitTurn
 from voxmesh_coordinator.turn.events import (
@@ -15,6 +14,7 @@ from voxmesh_coordinator.turn.events import (
     WordsHeard,
 )
 from voxmesh_coordinator.turn.state import Paused, Silent, TurnState
+from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_runtime.clock import Clock
 
 

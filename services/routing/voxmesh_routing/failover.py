@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import grpc
 from google.protobuf.message import Message
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
 from voxmesh.common.v1 import common_pb2
-from voxmesh_coordinator.routing.backends import Backend, Slot
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_routing.backends import Backend, Slot
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 from voxmesh_runtime.duplex import CallOver, DuplexCall
 
@@ -28,6 +28,17 @@ TRY_S = 1.0
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a stream is tried to be opened, in seconds."""
+
+    connect_s: float
+    """Longest wait for a service to accept a stream."""
+    reopen_s: float
+    """The same for a service whose stream broke in mid-session."""
+
+
 Method = Callable[[grpc.aio.Channel], "grpc.aio.StreamStreamCall[Request, Response]"]
 
 
@@ -40,7 +51,7 @@ class FailoverStream(Generic[Request, Response]):
         config: first message.
         on_response: gets every answer after `ready`, in order; awaiting it holds the service back.
         on_failure: called when the stream breaks by itself.
-        settings: time-outs.
+        timeouts: of opening it.
         languages: that are spoken, as in `Slot.candidates`.
         clock: of the process.
 
@@ -55,7 +66,7 @@ class FailoverStream(Generic[Request, Response]):
         *,
         on_response: Callable[[Response], Awaitable[None]],
         on_failure: Callable[[ServiceFailed], None],
-        settings: CoordinatorSettings,
+        timeouts: Timeouts,
         languages: Sequence[str] = (),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -75,7 +86,7 @@ class FailoverStream(Generic[Request, Response]):
         self._config = config
         self._on_response = on_response
         self._on_failure = on_failure
-        self._settings = settings
+        self._timeouts = timeouts
         self.backend = slot.candidates(languages)[0]
         self._call: DuplexCall[Request, Response] | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -102,8 +113,8 @@ class FailoverStream(Generic[Request, Response]):
         Raises:
             ServiceFailed: every backend refused the config or cannot be reached.
         """
-        timeout_s = self._settings.reopen_timeout_s if self.epoch else self._settings.connect_timeout_s
-        await self._open(timeout_s, self._settings.connect_timeout_s)
+        timeout_s = self._timeouts.reopen_s if self.epoch else self._timeouts.connect_s
+        await self._open(timeout_s, self._timeouts.connect_s)
 
     async def reach(self) -> None:
         """As `open`; with one short try, and not at every call, once that has failed or the slot is known to be down.
@@ -126,9 +137,11 @@ class FailoverStream(Generic[Request, Response]):
         async with self._opening:
             if self._call is not None:
                 return
+            until = self._clock.now() + timeout_s
             attempts = AsyncRetrying(
                 retry=retry_if_exception(_is_transient),
-                stop=stop_after_delay(timeout_s),
+                # tenacity's own limits read the host's clock.
+                stop=lambda _: self._clock.now() >= until,
                 wait=wait_exponential_jitter(multiplier=0.05, max=0.5, jitter=0.05),
                 reraise=True,
             )

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
-from voxmesh_coordinator.routing.failures import ServiceFailed
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from voxmesh_coordinator.metrics.clock_offset import MAX_CLOCKS, Answer, Bounds, Clocks, Exchange, ServiceClock
+from voxmesh_routing.clock_offset import MAX_CLOCKS, Answer, Bounds, Clocks, Exchange, ServiceClock
 
 pytestmark = pytest.mark.unit
 

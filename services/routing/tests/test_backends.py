@@ -8,10 +8,9 @@ from collections.abc import AsyncGenerator
 import pytest
 from pydantic import ValidationError
 
-from voxmesh_coordinator.routing.backends import ENOUGH, LEAST_PATIENCE_S, Slot
-from voxmesh_coordinator.routing.settings import BackendSettings
-from voxmesh_coordinator.routing.slot_status import SlotStatus
-from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_routing.backends import ENOUGH, LEAST_PATIENCE_S, Slot
+from voxmesh_routing.settings import BackendSettings
+from voxmesh_routing.status import SlotStatus
 from voxmesh_runtime.server import running
 from voxmesh_testing.toy import ToyService, ToySettings
 
@@ -152,16 +151,3 @@ async def test_c15_a_slot_is_as_its_backends_say_just_now_whatever_was_known_of_
     assert [backend.is_well for backend in status.backends] == [True, False]
     assert status.state == SlotStatus.STATE_DEGRADED
     assert "is it running" in status.reason
-
-
-def test_a_single_target_is_a_list_of_one() -> None:
-    settings = CoordinatorSettings(stt_target="a:1", tts_backends=(ENGLISH, ANY))
-    assert settings.backends("stt") == (BackendSettings(target="a:1"),)
-    assert settings.backends("tts") == (ENGLISH, ANY)
-
-
-def test_backends_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VOXMESH_STT_BACKENDS", '[{"target": "a:1", "languages": ["kn"]}, {"target": "b:1"}]')
-    backends = CoordinatorSettings().backends("stt")
-    assert [backend.target for backend in backends] == ["a:1", "b:1"]
-    assert backends[0].languages == ("kn",)

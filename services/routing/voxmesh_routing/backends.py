@@ -17,9 +17,9 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tenacity import AsyncRetrying, retry_if_result, wait_exponential
 
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.settings import BackendSettings
-from voxmesh_coordinator.routing.slot_status import DOWN, BackendStatus, SlotStatus, state_of, status_of
+from voxmesh_routing.failures import ServiceFailed
+from voxmesh_routing.settings import BackendSettings
+from voxmesh_routing.status import DOWN, BackendStatus, SlotStatus, state_of, status_of
 from voxmesh_runtime.channels import open_channel
 from voxmesh_runtime.language_tags import primary
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.metrics.clock_offset import Answer, Bounds, Exchange, ServiceClock
+from voxmesh_routing.clock_offset import Answer, Bounds, Exchange, ServiceClock
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock, duration, seconds_of, timestamp
 
 NS = 1_000_000_000

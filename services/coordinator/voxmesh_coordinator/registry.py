@@ -6,9 +6,10 @@ import asyncio
 from copy import copy
 
 from voxmesh_coordinator.metrics.report_log import ReportLog
-from voxmesh_coordinator.routing.backends import Connect, Slot
-from voxmesh_coordinator.routing.slot_status import SlotStatus
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_routing.backends import Connect, Slot
+from voxmesh_routing.failover import Timeouts
+from voxmesh_routing.status import SlotStatus
 from voxmesh_runtime.channels import open_channel
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 
@@ -27,6 +28,7 @@ class BackendRegistry:
     ) -> None:
         self.settings = settings
         self.clock = clock
+        self.timeouts = Timeouts(settings.connect_timeout_s, settings.reopen_timeout_s)
         self.reports = ReportLog(settings.host_name, settings.turn_reports_kept, settings.clock_drift_ppm, clock)
         # In the order of a turn.
         self.turn, self.stt, self.llm, self.tts, self.vlm = self.slots = [

@@ -8,8 +8,8 @@ import pytest
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
-from voxmesh_coordinator.metrics.clock_offset import Answer, Exchange, ServiceClock
+from voxmesh_routing.call_timing import UpstreamCallTiming
+from voxmesh_routing.clock_offset import Answer, Exchange, ServiceClock
 from voxmesh_runtime.clock import duration, timestamp
 
 pytestmark = pytest.mark.unit

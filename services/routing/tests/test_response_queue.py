@@ -5,8 +5,8 @@ import asyncio
 import grpc
 import pytest
 
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.response_queue import ResponseQueue
+from voxmesh_routing.failures import ServiceFailed
+from voxmesh_routing.response_queue import ResponseQueue
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,7 @@ import grpc
 import pytest
 from google.protobuf.any_pb2 import Any as AnyProto
 
-from voxmesh_coordinator.routing.failures import ServiceFailed
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.errors import InvalidArgument, NotFound, Overloaded, Unavailable, VoxmeshError
 from voxmesh_runtime.statuses import MAX_STATUS_BYTES, encoded_bytes
 

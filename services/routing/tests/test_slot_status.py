@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.routing.slot_status import lost, state_of, status_of
+from voxmesh_routing.status import lost, state_of, status_of
 
 pytestmark = pytest.mark.unit
 
