@@ -145,11 +145,11 @@ class ReplyScheduler:
                 self._given = None
             self._conclude(given)
 
-    def take_over(self, reply_id: int, state: session_pb2.State) -> SessionTakenOver:
+    def take_over(self, reply_id: int, state: session_pb2.State) -> SessionTakenOver | None:
         """Give the reply that another coordinator began from where that stopped, or know what it gave."""
         saved = state.reply
         if not state.HasField("reply"):
-            return SessionTakenOver(state.is_ducked)
+            return SessionTakenOver(is_held=True) if state.is_ducked else None
         metrics = TurnMetrics(self._services.clock, start_span(names.SPAN_TURN, saved.trace_context))
         metrics.turn_index, metrics.turn_ended_ns = saved.turn_index, self._services.clock.wall_ns()
         turn = UserTurn(saved.said, metrics, images=list(saved.images), seen=saved.seen)

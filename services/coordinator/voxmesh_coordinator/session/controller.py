@@ -124,7 +124,8 @@ class TurnController:
             ServiceFailed: a service refuses what the client sends.
         """
         try:
-            self._take(self._replies.take_over(0, self._saved))
+            if (event := self._replies.take_over(0, self._saved)) is not None:
+                self._take(event)
             while not self._state.is_over:
                 self._take(await self._next_event())
         finally:
