@@ -14,7 +14,7 @@ from test_coordinator import RECOGNITION, asked, audio, config, says, scripted
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh_client import MeshSettings, SpeechStarted
 from voxmesh_client.sound import samples_of
-from voxmesh_coordinator.turn.user_turn import is_same_speech
+from voxmesh_coordinator.turn.words import is_same_speech
 from voxmesh_runtime.audio import Resampler, Samples
 from voxmesh_runtime.channels import open_channel
 from voxmesh_testing.llm_server import Play, fragment

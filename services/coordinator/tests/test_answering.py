@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
@@ -22,7 +22,7 @@ from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
 from voxmesh_coordinator.reply.tools import MAX_CALLS, ToolCallTracker
-from voxmesh_coordinator.turn.user_turn import UserTurn
+from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_llm_proxy.validation import check_generate
 from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_routing.failures import ServiceFailed
@@ -87,6 +87,17 @@ class Model:
             yield step
 
 
+def open_gate(send: Callable[[conversation_pb2.ConverseResponse], None]) -> PlayoutGate:
+    """One that lets everything through."""
+
+    async def writable() -> None:
+        pass
+
+    gate = PlayoutGate(send, writable)
+    gate.open()
+    return gate
+
+
 class Scene:
     """One reply, its client and what is kept of it."""
 
@@ -106,7 +117,7 @@ class Scene:
             tool_rounds=tool_rounds,
             note=self.notes.append,
         )
-        turn = UserTurn(texts=["Book it."])
+        turn = UserTurn("Book it.")
         turn.metrics.turn_index = 3
         checkpoint = ReplyCheckpoint(saved)
         checkpoint.fill(self.playout)
@@ -115,7 +126,7 @@ class Scene:
             History(4000),
             parts,
             checkpoint,
-            gate=PlayoutGate(self._send, is_open=True, on_ready=lambda: None),
+            gate=open_gate(self._send),
             playout=self.playout,
             say=self._say,
             note=self._note,
@@ -137,7 +148,7 @@ class Scene:
     async def _note(self, record: session_pb2.Record) -> None:
         self.notes.append(record)
 
-    async def _send(self, response: conversation_pb2.ConverseResponse) -> None:
+    def _send(self, response: conversation_pb2.ConverseResponse) -> None:
         self.calls.append(response.tool_call)
         if self.answers:
             self.give(response.tool_call.call_id, "booked")

@@ -6,7 +6,7 @@ import pytest
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.reply.playout_gate import MAX_HELD_S, PlayoutGate, Text
-from voxmesh_coordinator.turn.user_turn import UserTurn
+from voxmesh_coordinator.reply.user_turn import UserTurn
 
 pytestmark = pytest.mark.unit
 
@@ -19,16 +19,23 @@ class Client:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.ready = 0
+        self.takes = asyncio.Event()
+        self.takes.set()
 
-    async def send(self, response: Response) -> None:
-        await asyncio.sleep(0)
+    def send(self, response: Response) -> None:
         self.texts.append(response.reply_text.delta)
+
+    async def writable(self) -> None:
+        await self.takes.wait()
 
     def on_ready(self) -> None:
         self.ready += 1
 
     def gate(self, *, is_open: bool) -> PlayoutGate:
-        return PlayoutGate(self.send, is_open=is_open, on_ready=self.on_ready)
+        gate = PlayoutGate(self.send, self.writable, on_ready=self.on_ready)
+        if is_open:
+            gate.open()
+        return gate
 
 
 def text(delta: str) -> Response:
@@ -48,19 +55,20 @@ async def test_what_is_held_comes_first_when_it_opens() -> None:
     await gate.put(lambda: text("a"))
     await gate.put(lambda: text("b"))
     assert client.texts == []
-    await asyncio.gather(gate.open(), gate.put(lambda: text("c")))
+    gate.open()
+    await gate.put(lambda: text("c"))
     assert client.texts == ["a", "b", "c"]
 
 
 async def test_pieces_of_text_that_are_held_in_a_row_become_one() -> None:
-    client, turn = Client(), UserTurn()
+    client, turn = Client(), UserTurn("")
     gate = client.gate(is_open=False)
     for piece in ("a", "b"):
         await gate.put(Text(turn, piece))
     await gate.put(lambda: text("-"))
     for piece in ("c", "d"):
         await gate.put(Text(turn, piece))
-    await gate.open()
+    gate.open()
     await gate.put(Text(turn, "e"))
     await gate.put(Text(turn, "f"))
     assert client.texts == ["ab", "-", "cd", "e", "f"]
@@ -71,7 +79,7 @@ async def test_messages_are_made_when_they_are_sent() -> None:
     gate = client.gate(is_open=False)
     await gate.put(lambda: text(str(number)))
     number = 2
-    await gate.open()
+    gate.open()
     assert client.texts == ["2"]
 
 
@@ -82,7 +90,7 @@ async def test_it_can_be_held_again_and_goes_on_where_it_stopped() -> None:
     gate.hold()
     await gate.put(lambda: text("b"))
     assert client.texts == ["a"]
-    await gate.open()
+    gate.open()
     await gate.put(lambda: text("c"))
     assert client.texts == ["a", "b", "c"]
 
@@ -91,10 +99,10 @@ async def test_the_first_audio_makes_it_ready_and_only_once() -> None:
     client = Client()
     gate = client.gate(is_open=False)
     await gate.put(lambda: text("a"))
-    assert (gate.is_ready, client.ready) == (False, 0)
+    assert client.ready == 0
     await gate.put(lambda: text("b"), audio_s=0.1)
     await gate.put(lambda: text("c"), audio_s=0.1)
-    assert (gate.is_ready, client.ready) == (True, 1)
+    assert client.ready == 1
 
 
 async def test_too_much_held_audio_holds_back_the_one_who_makes_it() -> None:
@@ -104,7 +112,7 @@ async def test_too_much_held_audio_holds_back_the_one_who_makes_it() -> None:
     waiting = asyncio.create_task(gate.put(lambda: text("b"), audio_s=0.1))
     await asyncio.sleep(0.01)
     assert not waiting.done()
-    await gate.open()
+    gate.open()
     await waiting
     assert client.texts == ["a", "b"]
 
@@ -115,5 +123,24 @@ async def test_what_cannot_be_taken_back_waits_and_says_so() -> None:
     waiting = asyncio.create_task(gate.wait_open())
     await asyncio.sleep(0.01)
     assert (waiting.done(), client.ready) == (False, 1)
-    await gate.open()
+    gate.open()
     await waiting
+
+
+async def test_a_client_that_takes_no_more_holds_back_the_one_who_makes_it() -> None:
+    client = Client()
+    gate = client.gate(is_open=True)
+    client.takes.clear()
+    waiting = asyncio.create_task(gate.put(lambda: text("a"), audio_s=0.1))
+    await asyncio.sleep(0.01)
+    assert (client.texts, waiting.done()) == (["a"], False)
+    client.takes.set()
+    await waiting
+
+
+async def test_nothing_leaves_it_once_it_is_closed() -> None:
+    client = Client()
+    gate = client.gate(is_open=True)
+    gate.close()
+    await gate.put(lambda: text("a"), audio_s=0.1)
+    assert client.texts == []

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from corpus.conversations import CONVERSATIONS, Conversation
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from corpus.conversations import CONVERSATIONS, Conversation
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.session import controller
 from voxmesh_testing.virtual.caller import Caller
