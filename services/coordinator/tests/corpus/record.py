@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from google.protobuf.message import Message
 
 from corpus.conversations import CONVERSATIONS, Conversation
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.session import controller
 from voxmesh_testing.virtual.caller import Caller
 from voxmesh_testing.virtual.loop import VirtualTimeLoop
 from voxmesh_testing.virtual.stage import mesh
@@ -60,14 +59,14 @@ def _fields(event: object) -> dict[str, Any]:
 class Tap:
     """Stands in the controllers' way to the machine, and writes down each step of each session."""
 
-    def __init__(self) -> None:
-        self._step = controller.step
+    def __init__(self, step: Callable[..., Any]) -> None:
+        self.step = step
         self.taken: list[tuple[Any, list[tuple[float, Any, Sequence[Any]]]]] = []
         self._last: dict[int, int] = {}
 
     def __call__(self, state: Any, event: Any, now: float) -> Any:
         """As the machine's `step`."""
-        after, commands = self._step(state, event, now)
+        after, commands = self.step(state, event, now)
         index = self._last.pop(id(state), None)
         if index is None:
             index = len(self.taken)
@@ -87,11 +86,16 @@ def _run(name: str) -> list[dict[str, Any]]:
 
 
 def _keep(name: str) -> None:
-    from corpus import steps  # noqa: PLC0415 # a coordinator without the machine can be compared, too
+    # Here, so that a coordinator without the machine can be compared, too.
+    from corpus import steps  # noqa: PLC0415
+    from voxmesh_coordinator.turn import machine  # noqa: PLC0415
 
-    tap = Tap()
-    controller.step = tap
-    _run(name)
+    tap = Tap(machine.step)
+    machine.step = tap
+    try:
+        _run(name)
+    finally:
+        machine.step = tap.step
     for number, (state, taken) in enumerate(tap.taken, 1):
         steps.write(name if number == 1 else f"{name}-{number}", state, taken)
 

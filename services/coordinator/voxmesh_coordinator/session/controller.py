@@ -30,9 +30,9 @@ from voxmesh_coordinator.session.bridges import ListeningBridge, SendBridge
 from voxmesh_coordinator.session.languages import SpokenLanguages
 from voxmesh_coordinator.session.upkeep import StreamMover, select_for_languages
 from voxmesh_coordinator.turn import commands as do
+from voxmesh_coordinator.turn import machine
 from voxmesh_coordinator.turn.commands import Command
 from voxmesh_coordinator.turn.events import DeadlineReached, Event, ListeningFailed, OverlapJudged, WordsHeard
-from voxmesh_coordinator.turn.machine import next_deadline, step
 from voxmesh_coordinator.turn.state import TurnState
 from voxmesh_runtime.clock import duration
 
@@ -134,7 +134,7 @@ class TurnController:
             await self._replies.stop()
 
     async def _next_event(self) -> Event:
-        due = next_deadline(self._state)
+        due = machine.next_deadline(self._state)
         if due is None:
             return await self._events.get()
         try:
@@ -154,8 +154,8 @@ class TurnController:
             now = self._clock.now()
             if isinstance(event, DeadlineReached):
                 # A timer may be early by less than the clock can tell.
-                now = max(now, next_deadline(self._state) or now)
-            self._state, commands = step(self._state, event, now)
+                now = max(now, machine.next_deadline(self._state) or now)
+            self._state, commands = machine.step(self._state, event, now)
             for command in commands:
                 if (answer := self._perform(command)) is not None:
                     following.append(answer)

@@ -383,12 +383,18 @@ class _Step:
         turn = self.state.turn
         if turn is None or turn.overlap is not Overlapping.JUDGING:
             return
-        self._update(replace(turn, overlap=Overlapping.UNDECIDED))
-        if event.kind is Overlap.INTERRUPTION:
-            self._update(replace(turn, overlap=None))
+        is_interruption = event.kind is Overlap.INTERRUPTION
+        self._update(replace(turn, overlap=None if is_interruption else Overlapping.UNDECIDED))
+        if is_interruption:
             self._interrupt()
-        elif event.question == self._question(turn) and isinstance(self.state.phase, Paused) and self._is_transcribed:
-            self._discard()
+        match self.state.phase:
+            case Paused(turn, pause) if self._is_transcribed:
+                if is_interruption:
+                    self._go_ahead(pause)
+                elif event.question == self._question(turn):
+                    self._discard()
+            case _:
+                pass
 
     def _hold(self) -> None:
         if self.state.replying is not None and not self.state.is_held:
