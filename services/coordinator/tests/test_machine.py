@@ -155,7 +155,7 @@ def test_whole_sentences_are_answered_before_they_are_judged() -> None:
 
 
 def test_a_reply_begun_too_early_is_thrown_away_and_counts_for_none() -> None:
-    scene = Scene(BEGIN, PAUSES)
+    scene = Scene(replace(BEGIN, max_speculations=1), PAUSES)
     assert scene.take(2.2, judged(0.1)) == [do.DropReply()]
     assert scene.take(2.3, judged(0.9, 0.3)) == [do.PrepareReply(3, 1, QUESTION)]
 
@@ -242,14 +242,27 @@ def heard_out(text: str = QUESTION) -> Scene:
     return scene
 
 
+def commit_time(command: Command) -> float | None:
+    """When the turn that it commits could have ended."""
+    assert isinstance(command, do.CommitTurn)
+    return command.endable_at
+
+
 def test_the_turn_is_committed_when_wait_transcript_and_reply_are_there() -> None:
     scene = heard_out()
-    assert scene.take(2.6, on.FinalizeAnswered()) == [
-        do.BeginNewTurn(),
-        do.CommitTurn(1, 0, QUESTION, speech_ended_s=2.0, endable_at=pytest.approx(2.4), is_prepared=True),
-    ]
+    begin, commit = scene.take(2.6, on.FinalizeAnswered())
+    assert begin == do.BeginNewTurn()
+    assert commit == do.CommitTurn(1, 0, QUESTION, 2.0, commit_time(commit), is_prepared=True)
+    assert commit_time(commit) == pytest.approx(2.0 + MIN_S)
     assert scene.state.phase == Silent()
     assert scene.state.is_running
+
+
+def test_nothing_is_tried_on_words_that_are_about_to_be_final() -> None:
+    scene = Scene(BEGIN, [(1.0, on.SpeechStarted(1.0)), (1.9, words("How are")), (2.1, on.SpeechStopped(2.0))])
+    scene.take(2.2, judged(0.9))
+    assert scene.deadline() == [do.Finalize(1)]
+    assert kinds(scene.take(2.5, words(QUESTION))) == [do.ReportWords]
 
 
 def test_final_words_decide_a_reply_to_other_words_is_not_given() -> None:
@@ -273,11 +286,9 @@ def test_without_another_try_the_turn_is_committed_and_answered_then() -> None:
     scene = Scene(replace(BEGIN, speculation=False), [*PAUSES, (2.2, judged(0.9))])
     assert scene.deadline() == [do.Finalize(1)]
     scene.take(2.6, words(QUESTION, is_final=True))
-    assert scene.take(2.6, on.FinalizeAnswered()) == [
-        do.BeginNewTurn(),
-        do.PrepareReply(2, 1, QUESTION),
-        do.CommitTurn(1, 0, QUESTION, speech_ended_s=2.0, endable_at=pytest.approx(2.4)),
-    ]
+    *before, commit = scene.take(2.6, on.FinalizeAnswered())
+    assert before == [do.BeginNewTurn(), do.PrepareReply(2, 1, QUESTION)]
+    assert commit == do.CommitTurn(1, 0, QUESTION, 2.0, commit_time(commit))
 
 
 def test_more_speech_throws_away_what_does_not_answer_it_and_nothing_else() -> None:
@@ -369,13 +380,22 @@ def test_at_the_end_of_the_input_of_nobody_who_speaks_it_is_over() -> None:
         ([*REPLIES, (0.9, DONE), (0.95, on.PlaybackReached(0, 9.97))], False),
         ([*REPLIES, (0.9, DONE), (0.95, on.PlaybackReached(0, 5.0))], True),
         ([*REPLIES, (0.9, DONE), (0.95, on.PlaybackReached(7, 9.97))], True),
+        ([*REPLIES, (0.5, on.PlaybackReached(0, 9.97)), (0.9, DONE), (0.95, on.PlaybackReached(0, 5.0))], False),
         ([*REPLIES, (0.9, replace(DONE, sent_s=0.3))], False),
         ([*REPLIES, (0.9, replace(DONE, sent_s=0.0))], False),
         ([*REPLIES, (0.9, replace(DONE, has_failed=True))], False),
         ([*REPLIES, (0.9, on.InterruptRequested())], False),
     ],
     ids=[
-        *("no reply", "it is made", "it is played", "it was played", "half of it was", "another one was"),
+        *(
+            "no reply",
+            "it is made",
+            "it is played",
+            "it was played",
+            "half of it was",
+            "another one was",
+            "it was before",
+        ),
         *("its time is over", "it is text", "it failed", "it was stopped"),
     ],
 )
@@ -480,6 +500,7 @@ def test_a_typed_turn_is_answered_at_once_instead_of_all_that_was_before() -> No
         do.PrepareReply(4, 3, QUESTION),
         do.CommitTurn(3, 1, QUESTION),
     ]
+    scene.take(1.1, on.Typed("And you?"))
     assert scene.state.input_sequence == 4
 
 
@@ -553,6 +574,13 @@ def test_the_turn_fails_when_nobody_hears_it(events: list[Timed], commands: list
     assert scene.take(3.0, on.ListeningFailed("gone")) == commands
     assert scene.state.phase == Silent()
     assert scene.state.recognition_failed
+
+
+def test_speech_that_is_heard_says_that_listening_is_well_again() -> None:
+    scene = Scene(BEGIN, [(0.5, on.ListeningFailed("gone"))])
+    assert scene.state.recognition_failed
+    scene.take(1.0, on.SpeechStarted(1.0))
+    assert not scene.state.recognition_failed
 
 
 @pytest.mark.parametrize("is_held", [True, False])

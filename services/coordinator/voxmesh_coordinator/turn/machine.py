@@ -107,7 +107,7 @@ class _Step:
         match event:
             case on.Typed(text, sequence):
                 self._set(input_sequence=sequence or self.state.input_sequence)
-                self._typed(text)
+                self._answer(Turn(self._new_id(), text=text))
             case on.ImageReceived(image, sequence):
                 self._set(images=(*self.state.images, image), input_sequence=sequence or self.state.input_sequence)
             case on.InterruptRequested():
@@ -336,10 +336,6 @@ class _Step:
         self._set(endpointing=self.state.endpointing.ended(pause.probability), phase=Silent())
         self._do(do.BeginNewTurn())
         self._answer(turn, is_prepared=is_prepared, speech_ended_s=pause.offset_s, endable_at=pause.endable_at)
-
-    def _typed(self, text: str) -> None:
-        self._drop()
-        self._answer(Turn(self._new_id(), text=text))
 
     def _answer(
         self,
