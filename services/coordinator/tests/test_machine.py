@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
+from voxmesh_coordinator import turn
 from voxmesh_coordinator.turn import commands as do
 from voxmesh_coordinator.turn import events as on
 from voxmesh_coordinator.turn.commands import Command
@@ -595,3 +598,14 @@ def test_what_another_coordinator_gave_to_its_end_may_still_be_played() -> None:
     taken = on.SessionTakenOver(is_held=False, reply_id=0, turn_index=3, is_done=True, sent_s=10.0, began_at=-5.0)
     for at, is_over_reply in ((1.0, True), (6.0, False)):
         assert (do.HoldReply() in Scene(BEGIN, [(0.0, taken)]).take(at, on.SpeechStarted(1.0))) == is_over_reply
+
+
+def test_the_machine_knows_no_clock_no_loop_and_no_service() -> None:
+    allowed = {"__future__", "collections.abc", "dataclasses", "difflib", "enum", "typing", "unicodedata"}
+    modules = list(Path(turn.__path__[0]).glob("*.py"))
+    nodes = [node for path in modules for node in ast.walk(ast.parse(path.read_text()))]
+    named = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    named |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    own = {name for name in named if name.startswith("voxmesh_coordinator.turn")}
+    assert len(modules) > 1
+    assert named - own <= allowed
