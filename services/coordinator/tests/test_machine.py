@@ -255,7 +255,7 @@ def test_the_turn_is_committed_when_wait_transcript_and_reply_are_there() -> Non
     scene = heard_out()
     begin, commit = scene.take(2.6, on.FinalizeAnswered())
     assert begin == do.BeginNewTurn()
-    assert commit == do.CommitTurn(1, 0, QUESTION, 2.0, commit_time(commit), is_prepared=True)
+    assert commit == do.CommitTurn(1, QUESTION, 2.0, commit_time(commit), is_prepared=True)
     assert commit_time(commit) == pytest.approx(2.0 + MIN_S)
     assert scene.state.phase == Silent()
     assert scene.state.is_running
@@ -291,7 +291,7 @@ def test_without_another_try_the_turn_is_committed_and_answered_then() -> None:
     scene.take(2.6, words(QUESTION, is_final=True))
     *before, commit = scene.take(2.6, on.FinalizeAnswered())
     assert before == [do.BeginNewTurn(), do.PrepareReply(2, 1, QUESTION)]
-    assert commit == do.CommitTurn(1, 0, QUESTION, 2.0, commit_time(commit))
+    assert commit == do.CommitTurn(1, QUESTION, 2.0, commit_time(commit))
 
 
 def test_more_speech_throws_away_what_does_not_answer_it_and_nothing_else() -> None:
@@ -380,10 +380,13 @@ def test_at_the_end_of_the_input_of_nobody_who_speaks_it_is_over() -> None:
         ([], False),
         (REPLIES, True),
         ([*REPLIES, (0.9, DONE)], True),
-        ([*REPLIES, (0.9, DONE), (0.95, on.PlaybackReached(0, 9.97))], False),
-        ([*REPLIES, (0.9, DONE), (0.95, on.PlaybackReached(0, 5.0))], True),
+        ([*REPLIES, (0.9, DONE), (0.95, on.PlaybackReached(GIVEN, 9.97))], False),
+        ([*REPLIES, (0.9, DONE), (0.95, on.PlaybackReached(GIVEN, 5.0))], True),
         ([*REPLIES, (0.9, DONE), (0.95, on.PlaybackReached(7, 9.97))], True),
-        ([*REPLIES, (0.5, on.PlaybackReached(0, 9.97)), (0.9, DONE), (0.95, on.PlaybackReached(0, 5.0))], False),
+        (
+            [*REPLIES, (0.5, on.PlaybackReached(GIVEN, 9.97)), (0.9, DONE), (0.95, on.PlaybackReached(GIVEN, 5.0))],
+            False,
+        ),
         ([*REPLIES, (0.9, replace(DONE, sent_s=0.3))], False),
         ([*REPLIES, (0.9, replace(DONE, sent_s=0.0))], False),
         ([*REPLIES, (0.9, replace(DONE, has_failed=True))], False),
@@ -501,7 +504,7 @@ def test_a_typed_turn_is_answered_at_once_instead_of_all_that_was_before() -> No
     assert scene.take(1.0, on.Typed(QUESTION, 4)) == [
         do.InterruptReply(is_done=True),
         do.PrepareReply(4, 3, QUESTION),
-        do.CommitTurn(3, 1, QUESTION),
+        do.CommitTurn(3, QUESTION),
     ]
     scene.take(1.1, on.Typed("And you?"))
     assert scene.state.input_sequence == 4
@@ -560,14 +563,14 @@ def test_a_reply_that_was_stopped_says_nothing_more(event: Event) -> None:
 @pytest.mark.parametrize(
     ("events", "commands"),
     [
-        ([], [do.DiscardAudio(), do.FailTurn(1, 0, "gone")]),
-        (PAUSES, [do.DropReply(), do.DiscardAudio(), do.FailTurn(1, 0, "gone")]),
-        (OVER, [do.ResumeReply(), do.DiscardAudio(), do.FailTurn(3, 1, "gone")]),
+        ([], [do.DiscardAudio(), do.FailTurn(1, "gone")]),
+        (PAUSES, [do.DropReply(), do.DiscardAudio(), do.FailTurn(1, "gone")]),
+        (OVER, [do.ResumeReply(), do.DiscardAudio(), do.FailTurn(3, "gone")]),
         ([(0.5, on.ListeningFailed("gone"))], [do.DiscardAudio()]),
-        ([(0.5, on.ListeningFailed("gone")), *SPEAKS], [do.DiscardAudio(), do.FailTurn(2, 1, "gone")]),
+        ([(0.5, on.ListeningFailed("gone")), *SPEAKS], [do.DiscardAudio(), do.FailTurn(2, "gone")]),
         (
             [(0.5, on.ListeningFailed("gone")), (0.6, on.ListeningRecovered())],
-            [do.DiscardAudio(), do.FailTurn(2, 1, "gone")],
+            [do.DiscardAudio(), do.FailTurn(2, "gone")],
         ),
     ],
     ids=["nobody speaks", "somebody pauses", "over a reply", "once more", "once more in speech", "after it was back"],
@@ -589,13 +592,13 @@ def test_speech_that_is_heard_says_that_listening_is_well_again() -> None:
 @pytest.mark.parametrize("is_held", [True, False])
 def test_another_coordinators_reply_goes_on_as_loud_as_ever(*, is_held: bool) -> None:
     scene = Scene()
-    taken = on.SessionTakenOver(is_held, reply_id=0, turn_index=3)
+    taken = on.SessionTakenOver(is_held, reply_id=0)
     assert scene.take(0.0, taken) == ([do.ResumeReply()] if is_held else [])
     assert scene.take(1.0, on.SpeechStarted(1.0))[0] == do.HoldReply()
 
 
 def test_what_another_coordinator_gave_to_its_end_may_still_be_played() -> None:
-    taken = on.SessionTakenOver(is_held=False, reply_id=0, turn_index=3, is_done=True, sent_s=10.0, began_at=-5.0)
+    taken = on.SessionTakenOver(is_held=False, reply_id=0, is_done=True, sent_s=10.0, began_at=-5.0)
     for at, is_over_reply in ((1.0, True), (6.0, False)):
         assert (do.HoldReply() in Scene(BEGIN, [(0.0, taken)]).take(at, on.SpeechStarted(1.0))) == is_over_reply
 

@@ -85,10 +85,9 @@ class World:
             case do.DropReply():
                 assert self.draft is not None, "nothing to throw away"
                 self.draft = None
-            case do.CommitTurn(turn_id, turn_index):
+            case do.CommitTurn(turn_id):
                 assert self.draft is not None, "no reply to give"
                 assert turn_id not in self.committed, "a turn is committed twice"
-                assert turn_index == len(self.committed)
                 self.committed.add(turn_id)
                 self.given, self.draft = self.draft, None
             case do.FailTurn(turn_id):

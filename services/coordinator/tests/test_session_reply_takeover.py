@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from google.protobuf import struct_pb2
 
@@ -64,6 +66,8 @@ async def held(there: Stage, case: str) -> tuple[list[Response], str, str]:
 async def taken(there: Stage, session_id: str, token: str) -> Claimed:
     """The session as it is kept."""
     assert there.store is not None
+    # Records are committed behind what the client has got.
+    await asyncio.sleep(1)
     claimed = await there.store.handle().claim(session_id, digest(token), digest("other"), 600)
     assert claimed is not None
     return claimed

@@ -63,7 +63,6 @@ async def held(write_s: float) -> Moments:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="every response waits for its record until records are committed behind it")
 async def test_a_store_that_takes_a_second_per_write_delays_no_word_no_audio_and_no_interruption() -> None:
     quick, slow = await held(0.0), await held(1.0)
     assert slow.interims == pytest.approx(quick.interims, abs=0.02)

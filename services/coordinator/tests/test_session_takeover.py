@@ -207,6 +207,8 @@ async def test_a_session_is_taken_from_a_coordinator_that_lives() -> None:
             started = await old.until("session_started")
             await old.send(Request(text="Count."))
             await old.until("reply_text")
+            # What it has got is committed a moment later.
+            await asyncio.sleep(0.1)
             async with exchange(two.Converse, resume(started, old.seen)) as new:
                 await new.until("turn_report")
                 error = await old.failure()

@@ -15,7 +15,6 @@ from statistics import median
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tenacity import AsyncRetrying, retry_if_result, wait_exponential
 
 from voxmesh_routing.failures import ServiceFailed
 from voxmesh_routing.settings import BackendSettings
@@ -35,6 +34,8 @@ PATIENCE = 5.0
 """A backend that takes so many times its usual wait dawdles."""
 LEAST_PATIENCE_S = 2.0
 PROBE_TIMEOUT_S = 2.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+"""Pauses between two looks at the health of a backend that is left, in seconds."""
 LOOK_TIMEOUT_S = 1.0
 """Longest wait for a backend's health where somebody waits for the answer."""
 
@@ -104,10 +105,12 @@ class Backend:
         await self.channel.close()
 
     async def _wait_until_healthy(self) -> None:
-        attempts = AsyncRetrying(retry=retry_if_result(bool), wait=wait_exponential(multiplier=0.5, max=10))
         # The first look is not at once: what has just failed may not know it yet.
-        await asyncio.sleep(0.5)
-        await attempts(self._ask_health, PROBE_TIMEOUT_S)
+        pause_s = FIRST_PAUSE_S
+        await asyncio.sleep(pause_s)
+        while await self._ask_health(PROBE_TIMEOUT_S):
+            await asyncio.sleep(pause_s)
+            pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
         self._is_well_again()
 
     def _is_well_again(self) -> None:

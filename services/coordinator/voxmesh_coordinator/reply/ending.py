@@ -11,17 +11,14 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.cleaning import cleaned
+from voxmesh_coordinator.durability.state import Reason, ReplyFinished
 from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.language_tags import best_match
 
-ReplyFinished = conversation_pb2.ReplyFinished
-Reason: TypeAlias = "ReplyFinished.Reason.ValueType"
 End: TypeAlias = session_pb2.ReplyEnd
 LineName = Literal["length", "content_filter", "tool_calls", "nothing_said", "failed"]
 Lines: TypeAlias = Mapping[str, Mapping[LineName, str]]
 
-CUT = (ReplyFinished.REASON_INTERRUPTED, ReplyFinished.REASON_CANCELLED)
-"""Reasons of replies that were not given to their end."""
 _LINES: Mapping[int, LineName] = {
     ReplyFinished.REASON_LENGTH: "length",
     ReplyFinished.REASON_CONTENT_FILTER: "content_filter",

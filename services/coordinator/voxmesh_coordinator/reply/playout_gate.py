@@ -35,7 +35,8 @@ class PlayoutGate:
 
     Args:
         send: to the client.
-        writable: waits while too much waits for the client.
+        writable: waits while too much is on its way there.
+        is_open: False to hold from the start.
         on_ready: called once, when there is something worth saying: audio, a tool call, or the end.
     """
 
@@ -44,36 +45,36 @@ class PlayoutGate:
         send: Callable[[Response], None],
         writable: Callable[[], Awaitable[None]],
         *,
+        is_open: bool = False,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
-        self._send = send
-        self._writable = writable
+        self._send, self._writable = send, writable
+        self._is_open, self._is_closed = is_open, False
         self._on_ready = on_ready
         self._held: deque[Make] = deque()
         self._held_s = 0.0
         self._opened = asyncio.Event()
-        self._is_closed = False
-        self._is_ready = False
-
-    @property
-    def _is_open(self) -> bool:
-        return self._opened.is_set()
+        self.is_ready = False
 
     async def put(self, make: Make, audio_s: float = 0.0) -> None:
-        """Send or hold a message; waits while too much audio is held, or too much waits for the client."""
+        """Send or hold a message; waits while too much audio is held, or too much is on its way to the client."""
         if audio_s:
             self.ready()
-        while not self._is_open and self._held_s >= MAX_HELD_S:
-            await self._opened.wait()
+        await self._has_room()
         if self._is_open:
             self._make(make)
-            await self._writable()
         elif isinstance(make, Text) and self._held and isinstance(before := self._held[-1], Text):
-            # One message instead of one a word: those that wait for the first audio wait for each of them.
+            # One message instead of one a word.
             before.text += make.text
         else:
             self._held.append(make)
             self._held_s += audio_s
+
+    async def _has_room(self) -> None:
+        if self._is_open:
+            await self._writable()
+        while not self._is_open and self._held_s >= MAX_HELD_S:
+            await self._opened.wait()
 
     async def wait_open(self) -> None:
         """Wait until everything up to here may reach the client; for what cannot be taken back."""
@@ -90,10 +91,16 @@ class PlayoutGate:
         while self._held:
             self._make(self._held.popleft())
         self._held_s = 0.0
+        self._is_open = True
         self._opened.set()
+
+    def _make(self, make: Make) -> None:
+        if not self._is_closed and (response := make()) is not None:
+            self._send(response)
 
     def hold(self) -> None:
         """Send nothing more until `open`."""
+        self._is_open = False
         self._opened.clear()
 
     def close(self) -> None:
@@ -102,10 +109,6 @@ class PlayoutGate:
 
     def ready(self) -> None:
         """There is something worth saying."""
-        if not self._is_ready:
-            self._is_ready = True
+        if not self.is_ready:
+            self.is_ready = True
             self._on_ready()
-
-    def _make(self, make: Make) -> None:
-        if not self._is_closed and (response := make()) is not None:
-            self._send(response)

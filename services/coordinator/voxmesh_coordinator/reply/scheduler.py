@@ -7,15 +7,16 @@ here waits: a reply that was stopped still cleans up while the next one is begun
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.durability.history import History
+from voxmesh_coordinator.durability.state import CUT, ReplyFinished, SessionState, is_over
 from voxmesh_coordinator.metrics.report_log import SessionReports
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.registry import BackendRegistry
-from voxmesh_coordinator.reply.ending import CUT, ReplyFinished, turn_failed
+from voxmesh_coordinator.reply.ending import turn_failed
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
 from voxmesh_coordinator.reply.speech_handle import SpeechHandle
@@ -36,29 +37,25 @@ class ReplyScheduler:
     Args:
         services: for pictures, and settings.
         parts: what replies are made with.
-        history: what was said and heard; what is sent to the client adds to it.
+        state: of the session; what is sent to the client changes it.
         reports: makes the reports of turns.
         send: to the client.
-        writable: waits while too much waits for the client.
         put: takes events.
-        pending: what the history waits for.
     """
 
     def __init__(
         self,
         services: BackendRegistry,
         parts: ReplyParts,
-        history: History,
+        state: SessionState,
         reports: SessionReports,
         *,
         send: Callable[[Response], None],
-        writable: Callable[[], Awaitable[None]],
         put: Callable[[Event], None],
-        pending: Callable[[], frozenset[Task]] = frozenset,
     ) -> None:
-        self._services, self._parts, self._history = services, parts, history
+        self._services, self._parts, self._state = services, parts, state
         self._reports = reports
-        self._send, self._writable, self._put, self._pending = send, writable, put, pending
+        self._send, self._put = send, put
         self._draft: SpeechHandle | None = None
         self._given: SpeechHandle | None = None
         self._unfinished = set[Task]()
@@ -75,16 +72,21 @@ class ReplyScheduler:
         if given is None or position.turn_index != given.turn.metrics.turn_index:
             return None
         given.pipeline.playout.played(seconds_of(position.offset))
-        return PlaybackReached(position.turn_index, given.pipeline.playout.position_s())
+        return PlaybackReached(given.id, given.pipeline.playout.position_s())
 
     def prefill(self, words: str) -> None:
         """Have the language model read the conversation, and these words of the person."""
-        self._unfinish(asyncio.create_task(self._prefill(words, self._before())))
+        messages = self._state.history.request(self._parts.system_prompt, [words] if words else [])
+        request = llm_pb2.Generate(messages=messages, tools=self._parts.tools.tools)
+        if self._unfinished:
+            self._unfinish(asyncio.create_task(self._prefill(request, frozenset(self._unfinished))))
+        else:
+            self._parts.language_model.prefill(request)
 
     def prepare(self, reply_id: int, turn: UserTurn) -> None:
         """Begin a reply that nobody hears before `release`."""
         self._draft = self._handle(reply_id, turn)
-        self._draft.start(self._services, self._before())
+        self._draft.start(self._services, frozenset(self._unfinished))
 
     def drop(self) -> None:
         """Throw away the reply in preparation, without a trace but for its cost."""
@@ -141,36 +143,33 @@ class ReplyScheduler:
         """The reply that is given came to its end, or failed."""
         given = self._given
         if given is not None:
-            if given.pipeline.has_failed:
+            if given.pipeline.has_failed or given.pipeline.end.reason in CUT:
                 self._given = None
             self._conclude(given)
 
-    def take_over(self, reply_id: int, state: session_pb2.State) -> SessionTakenOver | None:
+    def take_over(self, reply_id: int) -> SessionTakenOver | None:
         """Give the reply that another coordinator began from where that stopped, or know what it gave."""
-        saved = state.reply
+        state = self._state.proto
         if not state.HasField("reply"):
             return SessionTakenOver(is_held=True) if state.is_ducked else None
-        metrics = TurnMetrics(self._services.clock, start_span(names.SPAN_TURN, saved.trace_context))
+        saved = session_pb2.Reply()
+        saved.CopyFrom(state.reply)
+        is_done, metrics = (
+            is_over(saved),
+            TurnMetrics(self._services.clock, start_span(names.SPAN_TURN, saved.trace_context)),
+        )
         metrics.turn_index, metrics.turn_ended_ns = saved.turn_index, self._services.clock.wall_ns()
-        turn = UserTurn(saved.said, metrics, images=list(saved.images), seen=saved.seen)
+        turn = UserTurn(saved.said, metrics, list(saved.images), saved.seen)
         given = self._given = self._handle(reply_id, turn, saved)
         given.release()
-        is_over = saved.is_done or saved.is_finished or saved.HasField("heard_text")
-        pipeline = given.pipeline
-        if not is_over:
-            given.start(self._services, self._before())
+        if not is_done:
+            given.start(self._services, frozenset(self._unfinished))
         elif not saved.is_done:
             # It was over, and not all of that was told.
-            self._conclude(given, saved)
-            if pipeline.has_failed or pipeline.end.reason in CUT:
-                self._given = None
+            self.finish()
+        playout, is_there = given.pipeline.playout, self.playout is not None
         return SessionTakenOver(
-            state.is_ducked,
-            reply_id if self._given is not None else None,
-            saved.turn_index,
-            is_over,
-            pipeline.playout.sent_s,
-            pipeline.playout.began_at,
+            state.is_ducked, reply_id if is_there else None, is_done, playout.sent_s, playout.began_at
         )
 
     async def stop(self) -> None:
@@ -188,36 +187,30 @@ class ReplyScheduler:
         return SpeechHandle(
             reply_id,
             turn,
-            self._history,
+            self._state.history,
             self._parts,
             send=self._send,
-            writable=self._writable,
             put=self._put,
             saved=saved,
         )
 
-    async def _prefill(self, words: str, before: frozenset[Task]) -> None:
-        if before:
-            await asyncio.wait(before)
-        messages = self._history.request(self._parts.system_prompt, [words] if words else [])
-        await self._parts.language_model.prefill(messages, self._parts.tools.tools)
+    async def _prefill(self, request: llm_pb2.Generate, before: frozenset[Task]) -> None:
+        await asyncio.wait(before)
+        self._parts.language_model.prefill(request)
 
     def _stop(self, handle: SpeechHandle) -> None:
         handle.cancel()
         if handle.task is not None and not handle.task.done():
             self._unfinish(handle.task)
 
-    def _before(self) -> frozenset[Task]:
-        return frozenset(self._unfinished | self._pending())
-
     def _unfinish(self, task: Task) -> None:
         self._unfinished.add(task)
         task.add_done_callback(self._unfinished.discard)
 
-    def _conclude(self, handle: SpeechHandle, told: session_pb2.Reply | None = None) -> None:
-        """Tell the client that a reply is over and why, but for what another coordinator has `told`."""
-        told = told or session_pb2.Reply()
+    def _conclude(self, handle: SpeechHandle) -> None:
+        """Tell the client that a reply is over and why, but for what another coordinator has told."""
         metrics, end = handle.turn.metrics, handle.pipeline.end
+        told = self._state.reply_of(metrics.turn_index) or session_pb2.Reply()
         if not told.is_finished:
             self._parts.note(session_pb2.Record(end=end))
             finished = ReplyFinished(turn_index=metrics.turn_index, reason=end.reason)

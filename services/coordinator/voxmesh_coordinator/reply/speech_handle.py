@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import grpc
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.history import History
-from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.pipeline import ReplyPipeline
@@ -35,7 +34,6 @@ class SpeechHandle:
         history: what was said before it.
         parts: of the session.
         send: to the client.
-        writable: waits while too much waits for the client.
         put: takes the events.
         saved: what another coordinator did of it.
     """
@@ -48,15 +46,14 @@ class SpeechHandle:
         parts: ReplyParts,
         *,
         send: Callable[[Response], None],
-        writable: Callable[[], Awaitable[None]],
         put: Callable[[Event], None],
         saved: session_pb2.Reply | None = None,
     ) -> None:
         self.id, self.turn = reply_id, turn
         self._put = put
-        self._gate = PlayoutGate(send, writable, on_ready=lambda: put(ReplyReady(reply_id)))
+        self._gate = PlayoutGate(send, parts.writable, on_ready=lambda: put(ReplyReady(reply_id)))
         self.pipeline = ReplyPipeline(
-            turn, history, parts, self._gate, ReplyCheckpoint(saved), on_failed=lambda: put(ReplyFailed(reply_id))
+            turn, history, parts, self._gate, saved, on_failed=lambda: put(ReplyFailed(reply_id))
         )
         self.task: asyncio.Task[None] | None = None
 

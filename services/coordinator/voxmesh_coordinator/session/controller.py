@@ -15,8 +15,7 @@ from dataclasses import replace
 import grpc
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.durability.history import History
+from voxmesh_coordinator.durability.state import SessionState
 from voxmesh_coordinator.listening.microphone import Microphone
 from voxmesh_coordinator.metrics.report_log import SessionReports
 from voxmesh_coordinator.registry import BackendRegistry
@@ -26,9 +25,8 @@ from voxmesh_coordinator.reply.scheduler import ReplyScheduler
 from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.session.adapters.overlap import OverlapJudge
 from voxmesh_coordinator.session.adapters.timing import TurnTiming
-from voxmesh_coordinator.session.bridges import ListeningBridge, SendBridge
 from voxmesh_coordinator.session.languages import SpokenLanguages
-from voxmesh_coordinator.session.upkeep import StreamMover, select_for_languages
+from voxmesh_coordinator.session.upkeep import select_for_languages
 from voxmesh_coordinator.turn import commands as do
 from voxmesh_coordinator.turn import machine
 from voxmesh_coordinator.turn.commands import Command
@@ -37,6 +35,8 @@ from voxmesh_coordinator.turn.state import TurnState
 from voxmesh_runtime.clock import duration
 
 Response = conversation_pb2.ConverseResponse
+LISTENING = ("turn", "stt")
+"""Slots of the streams that listen."""
 MAX_EVENTS = 10_000
 """Far more than a session has in flight; a guard against a service that floods."""
 
@@ -50,10 +50,9 @@ class TurnController:
         reports: makes the reports of turns.
         microphone: makes the microphone, which gives its events to a function; None in a conversation that is typed.
         parts: what replies are made with.
-        history: what was said and heard.
+        state: of the session; what is sent to the client changes it.
         languages: that are spoken.
-        responses: to the client.
-        saved: what another coordinator kept of the session.
+        send: to the client.
     """
 
     def __init__(
@@ -64,39 +63,25 @@ class TurnController:
         reports: SessionReports,
         microphone: Callable[[Callable[[Event], None]], Microphone | None],
         parts: ReplyParts,
-        history: History,
+        state: SessionState,
         languages: SpokenLanguages,
-        responses: SendBridge,
-        saved: session_pb2.State,
+        send: Callable[[Response], None],
     ) -> None:
         self._events = asyncio.Queue[Event](MAX_EVENTS)
-        self._clock, self._state = services.clock, turn_state
-        self._saved, self._languages, self._parts = saved, languages, parts
-        self._send = responses.send
-        self.listening = ListeningBridge(services.clock, self.put)
-        self.microphone = microphone(self.listening.hear)
+        self._clock, self._state, self._session = services.clock, turn_state, state
+        self._languages, self._send = languages, send
+        self.microphone = microphone(self.put)
+        self._streams = [*(self.microphone.streams if self.microphone is not None else ()), *parts.streams]
+        select_for_languages(languages, self._streams)
+        self._judge = None
         if self.microphone is not None:
-            self.listening.begin(self.microphone)
-        self._judge = self._judge_of(self.microphone, services)
+            self._judge = OverlapJudge(services.settings, self.microphone, parts.audio.sent)
         self._timing = TurnTiming(services.clock, self.microphone)
-        self._mover = StreamMover()
-        self._replies = ReplyScheduler(
-            services,
-            parts,
-            history,
-            reports,
-            send=responses.send,
-            writable=responses.writable,
-            put=self.put,
-            pending=responses.pending,
-        )
-        select_for_languages(languages, self.microphone, parts.speech)
+        self._replies = ReplyScheduler(services, parts, state, reports, send=send, put=self.put)
 
-    def begin(self) -> None:
-        """The streams to the services were opened, as far as they could be."""
-        if self.microphone is not None:
-            self.listening.start()
-            self._state = replace(self._state, recognition_failed=self.listening.is_lost)
+    def begin_deaf(self) -> None:
+        """The session begins without turn detection, and its client knows."""
+        self._state = replace(self._state, recognition_failed=True)
 
     def put(self, event: Event) -> None:
         """Something happened."""
@@ -124,13 +109,11 @@ class TurnController:
             ServiceFailed: a service refuses what the client sends.
         """
         try:
-            if (event := self._replies.take_over(0, self._saved)) is not None:
+            if (event := self._replies.take_over(0)) is not None:
                 self._take(event)
             while not self._state.is_over:
                 self._take(await self._next_event())
         finally:
-            self._mover.cancel()
-            self.listening.cancel()
             await self._replies.stop()
 
     async def _next_event(self) -> Event:
@@ -143,7 +126,7 @@ class TurnController:
         except TimeoutError:
             if self.microphone is None:
                 return DeadlineReached()
-            return DeadlineReached(self.microphone.last_audio_at, self.microphone.clock.offset_s)
+            return DeadlineReached(self.microphone.last_audio_at, self.microphone.timeline.end_s)
 
     def _take(self, event: Event) -> None:
         """Step, and do what is to be done; what that has for an answer comes before any other event."""
@@ -176,32 +159,59 @@ class TurnController:
 
     def _hear_language(self, event: WordsHeard) -> None:
         if self._languages.heard(event.language_code, event.text):
-            select_for_languages(self._languages, self.microphone, self._parts.speech)
+            select_for_languages(self._languages, self._streams)
 
-    def _perform(self, command: Command) -> OverlapJudged | None:  # noqa: C901, PLR0912 # one line for each command
-        replies, listening, timing = self._replies, self.listening, self._timing
+    def _perform(self, command: Command) -> OverlapJudged | None:
+        """Do it; gives the answer to a question."""
         match command:
+            case do.JudgeOverlap() if self._judge is not None:
+                return self._judge.answer(command, self._replies.playout)
             case do.SendSpeechStarted(offset_s):
                 self._send(Response(speech_started=duration(offset_s)))
+            case do.CommitTurn():
+                self._timing.commit(command, self._session.proto.next_turn_index)
+                self._replies.release(command.text)
+            case do.FailTurn(turn_id, failure):
+                index = self._session.proto.next_turn_index
+                self._send(turn_failed(index, failure_end(failure).failed))
+                self._timing.end(turn_id, index)
+            case do.DiscardTurn(turn_id):
+                self._timing.end(turn_id)
+            case do.MoveStreams(is_silent):
+                for stream in self._streams:
+                    if is_silent or stream.slot not in LISTENING:
+                        stream.move_if_better()
+            case _:
+                self._perform_on_reply(command)
+                if self.microphone is not None:
+                    self._perform_on_microphone(command, self.microphone)
+        return None
+
+    def _perform_on_microphone(self, command: Command, microphone: Microphone) -> None:
+        match command:
             case do.StartRecognition(turn_id, from_s):
-                listening.start_recognition(from_s, timing.of(turn_id).trace_context)
+                microphone.start_recognition(from_s, self._timing.of(turn_id).trace_context)
             case do.Finalize(turn_id):
-                timing.asks_for_finals(turn_id)
-                listening.finalize(timing.of(turn_id).trace_context)
+                self._timing.asks_for_finals(turn_id)
+                microphone.finalize(self._timing.of(turn_id).trace_context)
             case do.ReportWords(text, language_code):
-                listening.report_words(text, language_code or self._languages.only)
+                microphone.report_words(text, language_code or self._languages.only)
             case do.BeginNewTurn(is_settled):
-                listening.begin_new_turn()
+                microphone.begin_new_turn()
                 if is_settled:
-                    listening.settle()
+                    microphone.settle()
             case do.DiscardAudio():
-                listening.discard_audio()
-            case do.JudgeOverlap():
-                return self._judge.answer(command, replies.playout) if self._judge is not None else None
+                microphone.discard_audio()
+            case _:
+                pass
+
+    def _perform_on_reply(self, command: Command) -> None:
+        replies = self._replies
+        match command:
             case do.Prefill(words):
                 replies.prefill(words)
             case do.PrepareReply(reply_id, turn_id, words, images):
-                replies.prepare(reply_id, UserTurn(words, timing.of(turn_id), images))
+                replies.prepare(reply_id, UserTurn(words, self._timing.of(turn_id), images))
             case do.DropReply():
                 replies.drop()
             case do.HoldReply():
@@ -210,23 +220,7 @@ class TurnController:
                 replies.resume()
             case do.InterruptReply():
                 replies.interrupt(command)
-            case do.CommitTurn():
-                timing.commit(command)
-                replies.release(command.text)
             case do.FinishReply():
                 replies.finish()
-            case do.DiscardTurn(turn_id):
-                timing.end(turn_id)
-            case do.FailTurn(turn_id, turn_index, failure):
-                self._send(turn_failed(turn_index, failure_end(failure).failed))
-                timing.end(turn_id, turn_index)
-            case do.MoveStreams(is_silent):
-                self._move_streams(is_silent=is_silent)
-        return None
-
-    def _move_streams(self, *, is_silent: bool) -> None:
-        listening = self.microphone.links if self.microphone is not None and is_silent else []
-        self._mover.move([*self._parts.links, *listening])
-
-    def _judge_of(self, microphone: Microphone | None, services: BackendRegistry) -> OverlapJudge | None:
-        return OverlapJudge(services.settings, microphone, self._parts.audio.sent) if microphone is not None else None
+            case _:
+                pass

@@ -1,6 +1,6 @@
 """What the turn machine wants done, in this order, by adapters that enqueue it and wait for nothing.
 
-Turns and replies have ids, which count in a session; a turn that is over has the index that the client knows, too.
+Turns and replies have ids, which count in a session.
 """
 
 from __future__ import annotations
@@ -113,7 +113,6 @@ class CommitTurn:
     """The turn is over: tell the client, and give the reply that was prepared last."""
 
     turn_id: int
-    turn_index: int
     text: str
     speech_ended_s: float | None = None
     """Where its speech ended; None for one that was typed."""
@@ -140,7 +139,6 @@ class FailTurn:
     """Nothing of the turn was understood: tell the client why."""
 
     turn_id: int
-    turn_index: int
     failure: Any
     """See `ListeningFailed`."""
 

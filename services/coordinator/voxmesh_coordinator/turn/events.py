@@ -21,7 +21,6 @@ class SessionTakenOver:
     """It had lowered the reply."""
     reply_id: int | None = None
     """The reply that goes on here."""
-    turn_index: int = -1
     is_done: bool = False
     """That reply was given to its end."""
     sent_s: float = 0.0
@@ -165,9 +164,9 @@ class ReplyFinished:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackReached:
-    """The client has played so much of a turn's reply, in seconds, and never more than was sent."""
+    """The client has played so much of a reply, in seconds, and never more than was sent."""
 
-    turn_index: int
+    reply_id: int
     offset_s: float
 
 

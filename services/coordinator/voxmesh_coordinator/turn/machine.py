@@ -90,8 +90,8 @@ class _Step:
                 self._reply_changed(reply_id, has_failed=isinstance(event, on.ReplyFailed))
             case on.ReplyFinished():
                 self._reply_finished(event)
-            case on.PlaybackReached(turn_index, offset_s):
-                self._played(turn_index, offset_s)
+            case on.PlaybackReached(reply_id, offset_s):
+                self._played(reply_id, offset_s)
             case on.ListeningFailed(failure):
                 self._listening_failed(failure)
             case on.ListeningRecovered():
@@ -350,9 +350,8 @@ class _Step:
         if not is_prepared:
             self._drop()
         draft = self.state.preparing or self._start_reply(turn)
-        index = self._new_index()
-        self._set(preparing=None, replying=Replying(draft.id, index))
-        self._do(do.CommitTurn(turn.id, index, turn.text, speech_ended_s, endable_at, is_prepared))
+        self._set(preparing=None, replying=Replying(draft.id))
+        self._do(do.CommitTurn(turn.id, turn.text, speech_ended_s, endable_at, is_prepared))
 
     def _discard(self) -> None:
         """It was no turn."""
@@ -434,15 +433,15 @@ class _Step:
                 self._prefill()
             self._do(do.MoveStreams(is_silent=isinstance(self.state.phase, Silent)))
 
-    def _played(self, turn_index: int, offset_s: float) -> None:
+    def _played(self, reply_id: int, offset_s: float) -> None:
         replying = self.state.replying
-        if replying is not None and replying.turn_index == turn_index:
+        if replying is not None and replying.id == reply_id:
             self._set(replying=replace(replying, played_s=max(offset_s, replying.played_s or 0.0)))
 
     def _taken_over(self, event: on.SessionTakenOver) -> None:
         """Another coordinator's reply goes on; who speaks over it is heard again, and then it is judged again."""
         if event.reply_id is not None:
-            given = Replying(event.reply_id, event.turn_index, event.is_done, event.sent_s, event.began_at)
+            given = Replying(event.reply_id, event.is_done, event.sent_s, event.began_at)
             self._set(replying=given)
         self._set(is_held=event.is_held)
         self._resume()
@@ -459,7 +458,7 @@ class _Step:
         self._resume()
         self._do(do.DiscardAudio())
         if turn is not None:
-            self._do(do.FailTurn(turn.id, self._new_index(), failure))
+            self._do(do.FailTurn(turn.id, failure))
 
     # The parts of the state.
 
@@ -483,8 +482,3 @@ class _Step:
         new = self.state.next_id
         self._set(next_id=new + 1)
         return new
-
-    def _new_index(self) -> int:
-        index = self.state.next_turn_index
-        self._set(next_turn_index=index + 1)
-        return index

@@ -134,7 +134,6 @@ class Replying:
     """A reply that is given; once that is done, its audio may still be played."""
 
     id: int
-    turn_index: int
     is_done: bool = False
     sent_s: float = 0.0
     """Audio that was sent, in seconds; known when it is done."""
@@ -168,7 +167,6 @@ class TurnState:
     input_ended: bool = False
     input_sequence: int = 0
     """The client's number of the last text or picture that was taken."""
-    next_turn_index: int = 0
     next_id: int = 1
     """Of the next turn or reply."""
     speculation: bool = True

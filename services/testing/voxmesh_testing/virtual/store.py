@@ -36,6 +36,10 @@ class FakeStore:
         """The store as one replica has it."""
         return StoreHandle(self)
 
+    def kept_entries(self) -> list[list[Entry]]:
+        """The log of each session, as far as it is kept."""
+        return [list(kept.entries) for kept in self._sessions.values()]
+
     def write(self, write: Write) -> bool:
         """Write as a whole or not at all; False when the session is over or belongs to another owner."""
         now = self._clock.now()

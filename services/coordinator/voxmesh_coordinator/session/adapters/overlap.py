@@ -56,7 +56,7 @@ class OverlapJudge:
     def _source(self, question: JudgeOverlap, playout: PlayoutTracker) -> Source:
         """Whose voice it is; that it is a person's is sure only while the client tells where it is in the reply."""
         microphone, sent = self._microphone, self._sent
-        now_s = microphone.clock.offset_s
+        now_s = microphone.timeline.end_s
         end_s = now_s if question.paused_s is None else min(now_s, question.paused_s + microphone.pause_s)
         begin_s = max(question.began_s - LEAD_S, end_s - SPEECH_S)
         # Where the client was in the reply at second 0 of the microphone.
@@ -64,7 +64,7 @@ class OverlapJudge:
         said = sent.between(begin_s + shift_s - LATEST_S, end_s + shift_s - EARLIEST_S)
         if said is None:
             return Source.UNCLEAR
-        heard = spectrogram(microphone.heard(end_s - NOISE_S, end_s), microphone.sample_rate_hertz)
+        heard = spectrogram(microphone.timeline.samples(end_s - NOISE_S, end_s), microphone.timeline.sample_rate_hertz)
         since = max(0, len(heard) - round((end_s - begin_s) / HOP_S))
         alike, loud_s = likeness(heard, since, spectrogram(said, sent.sample_rate_hertz))
         return weigh(alike, loud_s, is_over=question.paused_s is not None, is_followed=playout.is_followed)

@@ -30,7 +30,6 @@ def turn_state(saved: session_pb2.State, settings: CoordinatorSettings) -> TurnS
         speculation=config.speculation if config.HasField("speculation") else settings.speculation,
         max_speculations=settings.max_speculations,
         pause_s=PAUSE_S,
-        next_turn_index=saved.next_turn_index,
         input_sequence=saved.input_sequence,
     )
 

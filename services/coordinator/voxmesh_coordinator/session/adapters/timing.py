@@ -59,7 +59,7 @@ class TurnTiming:
             case FinalizeAnswered(), Microphone() as microphone:
                 if self._final is not None and before.finalizes_pending:
                     self._final.sent_ns = event.sent_ns or self._final.sent_ns
-                    self._final.served_by(microphone.stt.ready)
+                    self._final.served_by(microphone.recognizer.ready)
                     self._final.finish(event.timing)
             case _:
                 pass
@@ -67,21 +67,21 @@ class TurnTiming:
     def asks_for_finals(self, turn_id: int) -> None:
         """Final transcripts are asked for; only the latest request counts."""
         if self._microphone is not None:
-            metrics, ready = self.of(turn_id), self._microphone.stt.ready
+            metrics, ready = self.of(turn_id), self._microphone.recognizer.ready
             metrics.hops = [hop for hop in metrics.hops if hop is not self._final]
             self._final = metrics.hop(f"stt/{ready.engine}", ready.host)
 
-    def commit(self, command: CommitTurn) -> TurnMetrics:
+    def commit(self, command: CommitTurn, turn_index: int) -> TurnMetrics:
         """A turn is over, and answered."""
         metrics = self._metrics.pop(command.turn_id)
         now_ns = self._clock.wall_ns()
-        metrics.turn_index, metrics.turn_ended_ns = command.turn_index, now_ns
+        metrics.turn_index, metrics.turn_ended_ns = turn_index, now_ns
         if command.endable_at is not None:
             metrics.turn_endable_ns = now_ns - round((self._clock.now() - command.endable_at) * 1e9)
             if not command.is_prepared:
                 metrics.turn_ended_ns = metrics.turn_endable_ns
         if command.speech_ended_s is not None and self._microphone is not None:
-            metrics.speech_ended_ns = self._microphone.clock.time_ns(command.speech_ended_s)
+            metrics.speech_ended_ns = self._microphone.timeline.time_ns(command.speech_ended_s)
             metrics.hops += [hop for hop in (self._prediction, self._interim) if hop is not None]
         return metrics
 
@@ -97,9 +97,9 @@ class TurnTiming:
         phase = before.phase
         if not isinstance(phase, Paused) or self._prediction is not None or not event.is_of_sound:
             return
-        ready, told_s = microphone.turn.ready, phase.pause.offset_s + microphone.pause_s
+        ready, told_s = microphone.detector.ready, phase.pause.offset_s + microphone.pause_s
         hop = UpstreamCallTiming(f"turn/{ready.engine}", ready.host, is_listening=True, clock=self._clock)
-        hop.sent_ns = event.sent_ns or microphone.clock.time_ns(told_s) or self._clock.wall_ns()
+        hop.sent_ns = event.sent_ns or microphone.timeline.time_ns(told_s) or self._clock.wall_ns()
         hop.finish(event.timing)
         self._prediction = hop
 
@@ -109,7 +109,7 @@ class TurnTiming:
             self._final.output()
         is_in_pause = isinstance(before.phase, Paused) and not event.is_final
         if is_in_pause and event.sent_ns is not None and event.timing is not None:
-            ready = microphone.stt.ready
+            ready = microphone.recognizer.ready
             self._interim = UpstreamCallTiming(
                 f"stt/{ready.engine}", ready.host, event.sent_ns, is_listening=True, clock=self._clock
             )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.listening.audio_retention import LATE_S, LEAD_S, LONGEST_S, AudioRetention
+from voxmesh_coordinator.listening.retention import LEAD_S, Retention
+from voxmesh_routing.timeline import KEPT_S, LATE_S, AudioTimeline
+from voxmesh_runtime.audio import AudioFormat
 
 pytestmark = pytest.mark.unit
 
 CHUNK_S = 0.125
+CHUNK = bytes(2000)
 
 
 class Heard:
@@ -17,14 +20,12 @@ class Heard:
 
     def __init__(self, place: session_pb2.Microphone | None = None) -> None:
         place = place or session_pb2.Microphone()
-        self.needed = AudioRetention(place)
-        self._sequence, self._end_s = place.next_sequence, place.offset_s
+        self._audio = AudioTimeline(AudioFormat(sample_rate_hertz=8000), place.next_sequence, place.offset_s)
+        self.needed = Retention(self._audio)
 
     def until(self, seconds: float) -> None:
-        while self._end_s < seconds - CHUNK_S / 2:
-            self._end_s += CHUNK_S
-            self.needed.arrived(self._sequence, self._end_s)
-            self._sequence += 1
+        while self._audio.end_s < seconds - CHUNK_S / 2:
+            self._audio.add(CHUNK, 0)
 
     @property
     def from_s(self) -> float:
@@ -79,7 +80,7 @@ def test_the_words_of_the_turn_before_are_not_heard_again() -> None:
 def test_a_turn_without_end_is_needed_no_longer_than_its_bound() -> None:
     heard = Heard()
     heard.needed.turn_began(0.0)
-    heard.until(LONGEST_S + 30)
+    heard.until(KEPT_S + 30)
     assert heard.from_s == pytest.approx(30)
 
 

@@ -7,8 +7,15 @@ import pytest
 from voxmesh.conversation.v1 import conversation_pb2 as conversation
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.durability.reducer import Record, Response, SessionReducer, State
-from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
+from voxmesh_coordinator.durability.state import (
+    Record,
+    Response,
+    SessionState,
+    State,
+    last_clause,
+    pending_calls,
+    written_characters,
+)
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
 from voxmesh_runtime.telemetry import start_span
@@ -56,12 +63,12 @@ def failed(code: int = 14, turn_index: int = 0) -> Record:
 
 
 def state_after(*records: Record) -> State:
-    reducer = SessionReducer(State(), 4000)
+    session = SessionState(State(), 4000)
     for position, record in enumerate(records, 1):
         if record.HasField("response"):
             record.response.sequence = position
-        reducer.take(position, record)
-    return reducer.state()
+        session.apply(position, record)
+    return session.proto
 
 
 def turns(state: State) -> list[str]:
@@ -73,7 +80,7 @@ def test_a_reply_in_progress_is_not_in_the_history_yet() -> None:
     assert turns(state) == []
     assert (state.reply.said, state.reply.text, state.reply.is_done) == ("How are you?", "I am well.", False)
     assert (state.next_turn_index, state.next_reply_sequence, state.response_sequence) == (1, 1, 4)
-    assert not ReplyCheckpoint(state.reply).is_written
+    assert written_characters(state.reply) is None
 
 
 def test_a_reply_that_was_given_is_in_the_history_and_may_still_be_cut() -> None:
@@ -111,7 +118,7 @@ def test_a_reply_that_was_interrupted_is_in_the_history_once_its_end_was_told(to
     log[2].end.reason = Reason.REASON_CANCELLED
     state = state_after(*log[: told + 1])
     assert turns(state) == (["Count.", "One two"] if told > 2 else [])
-    assert (ReplyCheckpoint(state.reply).end.reason == Reason.REASON_CANCELLED) == (told < 4)
+    assert (state.reply.end.reason == Reason.REASON_CANCELLED) == (told < 4)
 
 
 @pytest.mark.parametrize("is_refused", [False, True], ids=["C2 the voice failed", "C2 the words were refused"])
@@ -158,8 +165,8 @@ def test_notes_on_the_reply_before_say_nothing_of_the_next() -> None:
 
 def test_a_text_is_complete_when_all_of_it_was_sent() -> None:
     noted = Record(text_characters=8)
-    assert not ReplyCheckpoint(state_after(ended("Count."), text("One "), noted).reply).is_written
-    assert ReplyCheckpoint(state_after(ended("Count."), text("One "), text("two."), noted).reply).is_written
+    assert written_characters(state_after(ended("Count."), text("One "), noted).reply) is None
+    assert written_characters(state_after(ended("Count."), text("One "), text("two."), noted).reply) == 8
 
 
 def asks(*calls: str, after: int = 0) -> Record:
@@ -173,19 +180,17 @@ def answers(*calls: str) -> Record:
 
 
 def test_a_tool_that_has_not_answered_is_awaited() -> None:
-    checkpoint = ReplyCheckpoint(
-        state_after(ended("Sum?"), text("Let me see. "), asks("a", "b", after=12), answers("a")).reply
-    )
-    assert [call.call_id for call in checkpoint.pending()] == ["b"]
-    assert checkpoint.rounds[-1].text_characters == len("Let me see. ")
+    reply = state_after(ended("Sum?"), text("Let me see. "), asks("a", "b", after=12), answers("a")).reply
+    assert [call.call_id for call in pending_calls(reply)] == ["b"]
+    assert reply.rounds[-1].text_characters == len("Let me see. ")
 
 
 def test_a_result_that_is_noted_with_the_next_calls_is_of_the_calls_before() -> None:
     both = asks("b")
     both.MergeFrom(answers("a"))
-    checkpoint = ReplyCheckpoint(state_after(ended("Sum?"), asks("a"), both).reply)
-    assert [[answer.tool_call_id for answer in each.answers] for each in checkpoint.rounds] == [["a"], []]
-    assert [call.call_id for call in checkpoint.pending()] == ["b"]
+    reply = state_after(ended("Sum?"), asks("a"), both).reply
+    assert [[answer.tool_call_id for answer in each.answers] for each in reply.rounds] == [["a"], []]
+    assert [call.call_id for call in pending_calls(reply)] == ["b"]
 
 
 def test_a_state_and_the_log_after_it_are_the_whole_log() -> None:
@@ -202,20 +207,19 @@ def test_a_state_and_the_log_after_it_are_the_whole_log() -> None:
     whole = state_after(*records)
     for cut in range(len(records)):
         before = state_after(*records[:cut])
-        later = SessionReducer(State.FromString(before.SerializeToString()), 4000)
-        for position, record in enumerate(records[cut:], cut + 1):
-            later.take(position, record)
-        assert later.state() == whole
+        log = list(enumerate(records, 1))
+        assert SessionState.restored(before.SerializeToString(), log, 4000).proto == whole
 
 
 def test_a_cut_clause_is_spoken_from_its_start_and_its_words_are_timed_anew() -> None:
     records = [ended("Go."), text("First one. Second one."), audio(0, 0, 10), audio(1, 11, 22), audio(2, 11, 22)]
     words = [("First", 0.0), ("one.", 0.3), ("Second", 0.5), ("one.", 0.9)]
     records[2].words.extend(session_pb2.SpokenWord(text=word, start_s=start_s) for word, start_s in words)
-    checkpoint, playout = ReplyCheckpoint(state_after(*records).reply), PlayoutTracker()
-    checkpoint.fill(playout)
-    assert checkpoint.clause is not None
-    assert (checkpoint.clause.text_start, checkpoint.clause.offset_s, playout.sent_s) == (11, 0.5, 1.5)
+    reply, playout = state_after(*records).reply, PlayoutTracker()
+    playout.take_up(reply)
+    clause = last_clause(reply)
+    assert clause is not None
+    assert (clause.text_start, clause.offset_s, playout.sent_s) == (11, 0.5, 1.5)
     playout.timed("Second", 0.5)
     playout.timed("one.", 0.9)
     playout.played(0.6)

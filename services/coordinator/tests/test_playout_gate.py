@@ -19,23 +19,20 @@ class Client:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.ready = 0
-        self.takes = asyncio.Event()
-        self.takes.set()
+        self.is_reading = asyncio.Event()
+        self.is_reading.set()
 
     def send(self, response: Response) -> None:
         self.texts.append(response.reply_text.delta)
 
     async def writable(self) -> None:
-        await self.takes.wait()
+        await self.is_reading.wait()
 
     def on_ready(self) -> None:
         self.ready += 1
 
     def gate(self, *, is_open: bool) -> PlayoutGate:
-        gate = PlayoutGate(self.send, self.writable, on_ready=self.on_ready)
-        if is_open:
-            gate.open()
-        return gate
+        return PlayoutGate(self.send, self.writable, is_open=is_open, on_ready=self.on_ready)
 
 
 def text(delta: str) -> Response:
@@ -99,10 +96,10 @@ async def test_the_first_audio_makes_it_ready_and_only_once() -> None:
     client = Client()
     gate = client.gate(is_open=False)
     await gate.put(lambda: text("a"))
-    assert client.ready == 0
+    assert (gate.is_ready, client.ready) == (False, 0)
     await gate.put(lambda: text("b"), audio_s=0.1)
     await gate.put(lambda: text("c"), audio_s=0.1)
-    assert client.ready == 1
+    assert (gate.is_ready, client.ready) == (True, 1)
 
 
 async def test_too_much_held_audio_holds_back_the_one_who_makes_it() -> None:
@@ -127,15 +124,30 @@ async def test_what_cannot_be_taken_back_waits_and_says_so() -> None:
     await waiting
 
 
-async def test_a_client_that_takes_no_more_holds_back_the_one_who_makes_it() -> None:
+async def test_a_client_that_reads_nothing_holds_back_the_one_who_makes_it() -> None:
     client = Client()
     gate = client.gate(is_open=True)
-    client.takes.clear()
+    client.is_reading.clear()
     waiting = asyncio.create_task(gate.put(lambda: text("a"), audio_s=0.1))
     await asyncio.sleep(0.01)
-    assert (client.texts, waiting.done()) == (["a"], False)
-    client.takes.set()
+    assert (waiting.done(), client.texts) == (False, [])
+    client.is_reading.set()
     await waiting
+    assert client.texts == ["a"]
+
+
+async def test_what_waited_for_a_client_that_reads_is_held_if_somebody_spoke_meanwhile() -> None:
+    client = Client()
+    gate = client.gate(is_open=True)
+    client.is_reading.clear()
+    waiting = asyncio.create_task(gate.put(lambda: text("a")))
+    await asyncio.sleep(0.01)
+    gate.hold()
+    client.is_reading.set()
+    await waiting
+    assert client.texts == []
+    gate.open()
+    assert client.texts == ["a"]
 
 
 async def test_nothing_leaves_it_once_it_is_closed() -> None:
