@@ -12,12 +12,12 @@ from voxmesh.tts.v1 import tts_pb2
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import line_of
 from voxmesh_coordinator.reply.language_model import StreamingLanguageModel
+from voxmesh_coordinator.reply.sent_audio import SentAudio
 from voxmesh_coordinator.reply.tools import ToolCallTracker
 from voxmesh_coordinator.reply.upstreams import LanguageModel, Voice
+from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.reply.voice import StreamingVoice
-from voxmesh_coordinator.session.echo import SentAudio
 from voxmesh_coordinator.session.languages import SpokenLanguages
-from voxmesh_coordinator.turn.user_turn import UserTurn
 from voxmesh_routing.failover import FailoverStream
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.clock import duration

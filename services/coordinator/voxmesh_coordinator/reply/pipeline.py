@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
@@ -15,8 +16,8 @@ from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate, Text
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
 from voxmesh_coordinator.reply.upstreams import Served, SpeechEvent, Spoken, SpokenAudio, TimedWord, Utterance
+from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.reply.vision import look
-from voxmesh_coordinator.turn.user_turn import UserTurn
 from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_routing.failures import ServiceFailed
 from voxmesh_routing.replays.synthesis import Begun
@@ -34,6 +35,7 @@ class ReplyPipeline:
         parts: of the session.
         gate: where the reply goes.
         saved: what another coordinator did of it; empty for a reply that begins.
+        on_failed: called when it is known that a service failed it.
     """
 
     def __init__(
@@ -43,9 +45,11 @@ class ReplyPipeline:
         parts: ReplyParts,
         gate: PlayoutGate,
         saved: session_pb2.Reply | None = None,
+        *,
+        on_failed: Callable[[], None] = lambda: None,
     ) -> None:
         self.turn = turn
-        self.text_answered = turn.words
+        self._on_failed = on_failed
         self.playout = PlayoutTracker(turn.metrics.clock)
         self.gate = gate
         self.hops: list[UpstreamCallTiming] = []
@@ -122,7 +126,7 @@ class ReplyPipeline:
         end = End()
         try:
             if self.turn.images and not self.turn.seen:
-                question, parent = self.text_answered, self.turn.trace_context
+                question, parent = self.turn.words, self.turn.trace_context
                 self.turn.seen = await look(services, self.turn.images, question, self._hop, parent)
                 await self._note(Record(seen=self.turn.seen))
             end.reason = await self._answering.write(end)
@@ -133,6 +137,8 @@ class ReplyPipeline:
     async def _finish_text(self, end: End) -> None:
         """The language model writes no more; the operator's line for such an end is said, once."""
         self.end = end
+        if self.has_failed:
+            self._on_failed()
         if self._written is None:
             self._written = len(self.playout.text)
         await self._note(Record(text_characters=self._written, end=end))
