@@ -63,10 +63,8 @@ class ReplyPipeline:
         self._written = written_characters(saved)
         """Characters that the language model wrote, once it is done; what follows is the operator's line."""
         self.playout.take_up(saved)
-        self._spoken_s = self.playout.sent_s
+        self._spoken_s = max(self.playout.sent_s, saved.received_s)
         """Audio that was made of it."""
-        self._received_s = saved.received_s
-        """Audio that the client has got, also from a coordinator that could not write so."""
         self._utterance: Utterance | None = None
         self._playing: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -83,11 +81,6 @@ class ReplyPipeline:
         )
 
     @property
-    def _got_s(self) -> float:
-        """Audio that the client has got, or is about to get."""
-        return max(self._spoken_s, self._received_s)
-
-    @property
     def has_failed(self) -> bool:
         """A service failed it."""
         return self.end.HasField("failed")
@@ -101,7 +94,7 @@ class ReplyPipeline:
         voice = self._parts.voice
         if voice is None or self._saved.is_spoken or not await voice.is_there():
             self.playout.is_shown = not self._saved.is_spoken
-            if self._got_s and not self._saved.is_spoken:
+            if self._spoken_s and not self._saved.is_spoken:
                 await self._put_end()
             await self._write(services)
         else:
@@ -166,11 +159,11 @@ class ReplyPipeline:
 
     def _begun(self) -> Begun | None:
         """What another coordinator said of it, for the voice to go on from."""
-        saved, clause = self._saved, last_clause(self._saved)
-        if not saved.text:
+        if not self._saved.text:
             return None
+        clause = last_clause(self._saved)
         start, offset_s = (clause.text_start, clause.offset_s) if clause is not None else (0, 0.0)
-        return Begun(saved.text, start, offset_s, self._spoken_s)
+        return Begun(self._saved.text, start, offset_s, known_s=self.playout.sent_s, got_s=self._spoken_s)
 
     def _hop(self, service: str, host: str) -> UpstreamCallTiming:
         hop = self.turn.metrics.hop(service, host)
@@ -232,16 +225,14 @@ class ReplyPipeline:
     async def _put_audio(self, audio: SpokenAudio) -> None:
         piece = audio.piece
         self._spoken_s = piece.offset_s + piece.duration_s
-        data = self._parts.audio.without(audio.data, self._received_s - piece.offset_s)
 
-        def message() -> Response | None:
+        def message() -> Response:
             self.playout.sent(piece)
             self._parts.note(Record(piece=piece.to_proto(self.turn.metrics.clock.wall_ns())))
-            at_s = max(piece.offset_s, self._received_s)
-            return self._parts.audio.message(self.turn, at_s, data) if data else None
+            return self._parts.audio.message(self.turn, piece.offset_s, audio.data)
 
         await self.gate.put(message, piece.duration_s)
 
     async def _put_end(self) -> None:
-        end_s = self._got_s
+        end_s = self._spoken_s
         await self.gate.put(lambda: self._parts.audio.message(self.turn, end_s, b"", is_last=True))

@@ -38,6 +38,8 @@ class FakeVoice(tts_pb2_grpc.TextToSpeechServiceServicer, FakeService):
         """How much faster than real time it speaks."""
         self.asked: list[str] = []
         """The text of each segment, as far as it came."""
+        self.made_s = 0.0
+        """Audio that it has got rid of, in seconds."""
 
     async def StreamingSynthesize(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # the contract's name
         self, request_iterator: AsyncIterator[Request], context: AnyContext
@@ -203,3 +205,4 @@ class _Speaking:
             )
             await self._call.send(Response(audio=piece))
             segment.sent_s += length_s
+            self._service.made_s += length_s
