@@ -21,10 +21,7 @@ class NewestTurn:
     """
 
     def __init__(self, config: conversation_pb2.ConversationConfig) -> None:
-        audio_format = REPLY_FORMAT
-        if config.HasField("reply_audio_format"):
-            audio_format = AudioFormat.from_proto(config.reply_audio_format, "config.reply_audio_format")
-        self._bytes_per_s = audio_format.bytes_per_frame * audio_format.sample_rate_hertz
+        self._config = config
         self._turn: TurnInProgress | None = None
         self._began_sequence = 0
         self._last_reply_sequence: int | None = None
@@ -73,6 +70,12 @@ class NewestTurn:
         self._turn.next_audio_offset.CopyFrom(ended.next_audio_offset)
         self._turn.input_sequence = ended.input_sequence
 
+    def _seconds(self, data: bytes) -> float:
+        audio_format = REPLY_FORMAT
+        if self._config.HasField("reply_audio_format"):
+            audio_format = AudioFormat.from_proto(self._config.reply_audio_format, "config.reply_audio_format")
+        return len(data) / audio_format.bytes_per_frame / audio_format.sample_rate_hertz
+
     def _take_reply(self, turn: TurnInProgress, kind: str, response: Response) -> None:
         match kind:
             case "reply_text":
@@ -80,8 +83,7 @@ class NewestTurn:
             case "reply_audio":
                 audio = response.reply_audio
                 turn.is_spoken |= audio.is_last
-                end_s = seconds_of(audio.offset) + len(audio.data) / self._bytes_per_s
-                turn.reply_audio_offset.CopyFrom(duration(end_s))
+                turn.reply_audio_offset.CopyFrom(duration(seconds_of(audio.offset) + self._seconds(audio.data)))
             case "interrupted":
                 turn.interrupted.CopyFrom(response.interrupted)
             case "reply_finished":

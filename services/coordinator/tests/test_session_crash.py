@@ -30,6 +30,7 @@ Response = conversation_pb2.ConverseResponse
 QUESTION = "What is the capital of France?"
 PARTS = ("Paris. ", "No other.")
 ANSWER = "".join(PARTS)
+TOKEN = "t" * 32
 BEFORE_FORMATS = Path(__file__).parent / "sessions" / "before_formats.json"
 """A session as the last version without a format kept it: a second turn is being answered."""
 
@@ -123,17 +124,17 @@ async def test_a_death_at_any_point_loses_and_doubles_no_word(*, tells: bool) ->
 async def kept(there: Stage, state: bytes, entries: list[Entry]) -> Request:
     """A session that somebody has left in the store; gives what its client resumes with."""
     assert there.store is not None
-    tokens = Tokens(digest("token"))
+    tokens = Tokens(digest(TOKEN))
     write = Write("kept", FIRST_EPOCH, 600, entries=entries, state=state, tokens=tokens, is_new=True)
     assert await there.store.handle().write([write]) == [True]
-    return Request(resume=conversation_pb2.Resume(session_id="kept", resume_token="token", last_sequence=23))
+    return Request(resume=conversation_pb2.Resume(session_id="kept", resume_token=TOKEN, last_sequence=23))
 
 
 async def test_a_session_that_the_version_before_kept_goes_on() -> None:
     saved = json.loads(BEFORE_FORMATS.read_text())
     entries = [Entry(int(position), base64.b64decode(record)) for position, record in saved["entries"].items()]
     async with mesh("one", has_store=True) as there:
-        there.llm.play(says("and he had three sons."))
+        there.llm.play(says(" They went away."))
         resume = await kept(there, base64.b64decode(saved["state"]), entries)
         async with exchange(there.stub().Converse, resume) as stream:
             started = await stream.until("session_started")
@@ -141,12 +142,12 @@ async def test_a_session_that_the_version_before_kept_goes_on() -> None:
         messages = there.llm.messages(0)
     assert started.next_audio_sequence > 0
     assert not started.HasField("void_after_sequence")
-    assert "".join(each.reply_text.delta for each in stream.seen) == "and he had three sons."
+    assert "".join(each.reply_text.delta for each in stream.seen) == " They went away."
     assert [message.text for message in messages[1:-1]] == [
         QUESTION,
         "It is Paris.",
         "France? Please tell me a story.",
-        "Once upon a time there was a king, ",
+        "Once upon a time there was a king, and he had three sons.",
     ]
 
 
@@ -184,3 +185,22 @@ async def test_a_tool_is_not_called_before_its_call_is_kept() -> None:
         (session,) = there.store.kept_entries()
         assert any(Record.FromString(entry.record).response.HasField("tool_call") for entry in session)
         assert call.time_of(wanted) >= call.time_of(turn_ended) + 1
+
+
+async def test_a_coordinator_that_drains_has_committed_what_its_client_has_when_that_leaves() -> None:
+    async with mesh("one", "two") as there, there.chat("one,two") as call:
+        assert there.store is not None
+        there.store.write_s = 0.3
+        there.llm.play(says("One. ", "Two.", gap_s=0.5))
+        await call.conversation.send_text("Count.")
+        await call.until(conversation_pb2.ReplyText)
+        host = call.conversation.session.services[-1].host
+        draining = asyncio.create_task(there.replicas[host].drain())
+        await call.until(SessionReplaced)
+        (entries,) = there.store.kept_entries()
+        records = [Record.FromString(entry.record) for entry in entries]
+        await draining
+        await call.ask("And now?", 1)
+    assert [record.response.WhichOneof("converse_response") for record in records][-1] == "turn_report"
+    assert not any(record.HasField("resumed") for record in records)
+    assert call.reply_text(0) == "One. Two."

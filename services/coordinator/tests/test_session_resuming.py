@@ -113,7 +113,7 @@ def resume_of(records: Sequence[Record]) -> pb.Resume:
     newest = NewestTurn(pb.ConversationConfig())
     for record in records:
         newest.take(record.response.WhichOneof("converse_response") or "", record.response)
-    resume = pb.Resume(session_id="s", resume_token="t", last_sequence=len(records))
+    resume = pb.Resume(last_sequence=len(records))
     newest.tell(resume)
     return resume
 
