@@ -14,9 +14,10 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.history import ASSISTANT, TOOL, USER, History
-from voxmesh_coordinator.reply.ending import End, ReplyFinished
+from voxmesh_coordinator.durability.state import ReplyFinished
+from voxmesh_coordinator.reply.ending import End
 from voxmesh_coordinator.reply.generation import Answering
-from voxmesh_coordinator.reply.language_model import GO_ON
+from voxmesh_coordinator.reply.language_model import GO_ON, continued
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
@@ -40,6 +41,7 @@ def call(call_id: str = "book:0", name: str = "book") -> llm_pb2.ToolCall:
     return llm_pb2.ToolCall(call_id=call_id, name=name, arguments_json='{"seats": 17}', upstream_state=b"\xff")
 
 
+TOWER = llm_pb2.Generate(messages=[llm_pb2.Message(role=USER, text="Where is the tower?")])
 STOP, CALLED = Reasons.REASON_STOP, Reasons.REASON_TOOL_CALLS
 
 
@@ -228,6 +230,22 @@ async def test_a_replica_asks_for_the_rest_of_what_the_other_wrote() -> None:
     assert scene.playout.text == "Paris it is."
     assert scene.roles() == [USER, ASSISTANT, USER]
     assert scene.model.requests[0].messages[-1].text == GO_ON
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("", ["Where is the tower?"]),
+        ("\n\n", ["Where is the tower?"]),
+        ("It is in", ["Where is the tower?", "It is in", GO_ON]),
+        ("It is<|im_end|> in", ["Where is the tower?", "It is in", GO_ON]),
+    ],
+)
+def test_c1_the_rest_of_an_answer_is_asked_for_unless_it_was_white_space(written: str, asked: list[str]) -> None:
+    rest = continued(TOWER, written)
+    assert [message.text for message in rest.messages] == asked
+    assert [message.role for message in rest.messages] == [USER, ASSISTANT, USER][: len(asked)]
+    assert len(TOWER.messages) == 1
 
 
 async def test_more_calls_than_any_model_means_are_left_out() -> None:

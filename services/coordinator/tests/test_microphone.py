@@ -8,11 +8,11 @@ import pytest
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.listening.microphone import Microphone, Settings
-from voxmesh_coordinator.listening.timeline import LEAD_S, AudioTimeline, Piece
+from voxmesh_coordinator.listening.retention import LEAD_S
 from voxmesh_coordinator.turn.events import Event, SpeechStarted, SpeechStopped
 from voxmesh_coordinator.turn.listening import Listening
+from voxmesh_routing.timeline import AudioTimeline, Piece
 from voxmesh_runtime.audio import AudioFormat, Encoding
 from voxmesh_runtime.errors import InvalidArgument
 
@@ -57,7 +57,7 @@ class Scene:
     def __init__(self, *, may_skip: bool = False, next_sequence: int = 0, encoding: Encoding = Encoding.S16LE) -> None:
         audio_format = AudioFormat(encoding, 8000)
         self.detector, self.recognizer, self.events = Ears(), Ears(), list[Event]()
-        self.timeline = AudioTimeline(audio_format, session_pb2.Microphone(next_sequence=next_sequence))
+        self.timeline = AudioTimeline(audio_format, next_sequence)
         settings = Settings(audio_format, pause_s=0.1, pre_roll_s=0.5, may_skip=may_skip)
         self.microphone = Microphone(settings, self.timeline, self.detector, self.recognizer, self.events.append)
 

@@ -74,7 +74,7 @@ class View:
 
     def count(self, kind: str) -> int:
         """How often a kind of response came."""
-        return sum(response.HasField(kind) for response in self.responses)
+        return sum(response.WhichOneof("converse_response") == kind for response in self.responses)
 
 
 def remaining(asked: llm_pb2.Generate) -> Answer:

@@ -36,6 +36,16 @@ async def test_what_waits_goes_on_in_the_order_of_its_time() -> None:
     assert order == ["first", "second", "third"]
 
 
+async def test_no_timer_fires_before_its_time_by_however_little() -> None:
+    loop = asyncio.get_running_loop()
+    for number in range(2000):
+        due, waits = loop.time() + number * 1e-11 + number % 7 / 3, 0
+        while (wait_s := due - loop.time()) > 0:
+            await asyncio.sleep(wait_s)
+            waits += 1
+        assert waits <= 2
+
+
 async def test_what_is_ready_goes_before_time_passes() -> None:
     queue = asyncio.Queue[int](1)
 

@@ -13,11 +13,12 @@ from voxmesh.session.v1 import session_pb2
 from voxmesh.stt.v1 import stt_pb2
 from voxmesh.turn.v1 import turn_pb2
 from voxmesh_coordinator.listening.recognizer import StreamingRecognizer
-from voxmesh_coordinator.listening.timeline import AudioTimeline, Piece, Retention
+from voxmesh_coordinator.listening.retention import Retention
 from voxmesh_coordinator.listening.turn_detector import StreamingTurnDetector
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.turn.events import Event, SpeechStarted, SpeechStopped
 from voxmesh_routing.failover import FailoverStream
+from voxmesh_routing.timeline import AudioTimeline, Piece
 from voxmesh_runtime.audio import AudioFormat, Decoder, Encoding
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock, duration
 from voxmesh_runtime.errors import InvalidArgument
@@ -242,7 +243,7 @@ def open_microphone(
         InvalidArgument: a field of the config is outside its limits.
     """
     audio_format = AudioFormat.from_proto(config.audio_format, "config.recognition.audio_format")
-    timeline = AudioTimeline(audio_format, place)
+    timeline = AudioTimeline(audio_format, place.next_sequence, place.offset_s)
     settings = Settings(audio_format, pause_s, services.settings.pre_roll_s, config.interim_results, may_skip)
     turn_config = turn_pb2.TurnDetectionConfig(
         audio_format=config.audio_format, min_silence_duration=duration(pause_s), transcripts=True

@@ -40,7 +40,12 @@ class ReplyAudioStream:
 
     def __init__(self, audio_format: AudioFormat, state: session_pb2.State) -> None:
         self._state = state
+        self._format = audio_format
         self.sent = SentAudio(audio_format)
+
+    def without(self, data: bytes, seconds: float) -> bytes:
+        """A piece of audio without so much of its start."""
+        return data[max(0, round(seconds * self._format.sample_rate_hertz)) * self._format.bytes_per_frame :]
 
     def message(self, turn: UserTurn, offset_s: float, data: bytes, *, is_last: bool = False) -> Response:
         """The next piece of a turn's reply, about to be sent."""

@@ -14,11 +14,12 @@ from voxmesh_coordinator.reply.generation import Answering
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate, Text
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
-from voxmesh_coordinator.reply.upstreams import Begun, Served, SpeechEvent, Spoken, SpokenAudio, TimedWord, Utterance
+from voxmesh_coordinator.reply.upstreams import Served, SpeechEvent, Spoken, SpokenAudio, TimedWord, Utterance
 from voxmesh_coordinator.reply.vision import look
 from voxmesh_coordinator.turn.user_turn import UserTurn
 from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_routing.failures import ServiceFailed
+from voxmesh_routing.replays.synthesis import Begun
 
 Response = conversation_pb2.ConverseResponse
 Record = session_pb2.Record
@@ -58,8 +59,10 @@ class ReplyPipeline:
         self._written = written_characters(saved)
         """Characters that the language model wrote, once it is done; what follows is the operator's line."""
         self.playout.take_up(saved)
-        self._spoken_s = max(self.playout.sent_s, saved.received_s)
+        self._spoken_s = self.playout.sent_s
         """Audio that was made of it."""
+        self._received_s = saved.received_s
+        """Audio that the client has got, also from a coordinator that could not write so."""
         self._utterance: Utterance | None = None
         self._playing: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -76,6 +79,11 @@ class ReplyPipeline:
         )
 
     @property
+    def _got_s(self) -> float:
+        """Audio that the client has got, or is about to get."""
+        return max(self._spoken_s, self._received_s)
+
+    @property
     def has_failed(self) -> bool:
         """A service failed it."""
         return self.end.HasField("failed")
@@ -89,7 +97,7 @@ class ReplyPipeline:
         voice = self._parts.voice
         if voice is None or self._saved.is_spoken or not await voice.is_there():
             self.playout.is_shown = not self._saved.is_spoken
-            if self._spoken_s and not self._saved.is_spoken:
+            if self._got_s and not self._saved.is_spoken:
                 await self._put_end()
             await self._write(services)
         else:
@@ -152,11 +160,11 @@ class ReplyPipeline:
 
     def _begun(self) -> Begun | None:
         """What another coordinator said of it, for the voice to go on from."""
-        if not self._saved.text:
+        saved, clause = self._saved, last_clause(self._saved)
+        if not saved.text:
             return None
-        clause = last_clause(self._saved)
         start, offset_s = (clause.text_start, clause.offset_s) if clause is not None else (0, 0.0)
-        return Begun(self._saved.text, start, offset_s, known_s=self.playout.sent_s, got_s=self._spoken_s)
+        return Begun(saved.text, start, offset_s, self._spoken_s)
 
     def _hop(self, service: str, host: str) -> UpstreamCallTiming:
         hop = self.turn.metrics.hop(service, host)
@@ -218,14 +226,16 @@ class ReplyPipeline:
     async def _put_audio(self, audio: SpokenAudio) -> None:
         piece = audio.piece
         self._spoken_s = piece.offset_s + piece.duration_s
+        data = self._parts.audio.without(audio.data, self._received_s - piece.offset_s)
 
-        def message() -> Response:
+        def message() -> Response | None:
             self.playout.sent(piece)
             self._parts.note(Record(piece=piece.to_proto(self.turn.metrics.clock.wall_ns())))
-            return self._parts.audio.message(self.turn, piece.offset_s, audio.data)
+            at_s = max(piece.offset_s, self._received_s)
+            return self._parts.audio.message(self.turn, at_s, data) if data else None
 
         await self.gate.put(message, piece.duration_s)
 
     async def _put_end(self) -> None:
-        end_s = self._spoken_s
+        end_s = self._got_s
         await self.gate.put(lambda: self._parts.audio.message(self.turn, end_s, b"", is_last=True))

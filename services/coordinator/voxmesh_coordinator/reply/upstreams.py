@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 from voxmesh.common.v1 import common_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_coordinator.reply.playout_tracker import SpokenPiece
+from voxmesh_routing.replays.synthesis import Begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +88,6 @@ class Spoken:
 
 
 SpeechEvent: TypeAlias = Served | SpokenAudio | TimedWord | Spoken
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """What another coordinator said of a reply: the last clause that is known is spoken again, without what was got."""
-
-    text: str
-    text_start: int
-    """First character of that clause."""
-    offset_s: float
-    """Where it begins in the reply's audio."""
-    known_s: float
-    """Audio whose clauses are known; that clause ends no earlier."""
-    got_s: float
-    """Audio that the client has got, at least as much."""
 
 
 class Utterance(Protocol):

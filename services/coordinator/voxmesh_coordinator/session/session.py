@@ -243,10 +243,8 @@ class Session:
         """The microphone; None in a typed conversation, whose config has no recognition."""
         if not self._config.HasField("recognition"):
             return None
-        place, may_skip = self._state.microphone, self.log.is_taken_over
-        return open_microphone(
-            self._services, self._config.recognition, on_event, pause_s=PAUSE_S, place=place, may_skip=may_skip
-        )
+        recognition, place, may_skip = self._config.recognition, self._state.microphone, self.log.is_taken_over
+        return open_microphone(self._services, recognition, on_event, pause_s=PAUSE_S, place=place, may_skip=may_skip)
 
     async def _begin_recording(self) -> None:
         if not self._config.record:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from opentelemetry.trace import Span, format_trace_id
 
 from voxmesh.common.v1 import common_pb2
-from voxmesh_coordinator.listening.timeline import AudioTimeline
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.turn.events import WordsHeard
 from voxmesh_routing.call_timing import UpstreamCallTiming
+from voxmesh_routing.timeline import AudioTimeline
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 from voxmesh_runtime.telemetry import start_span, trace_context

@@ -166,15 +166,16 @@ class Caller:
 
     async def _speak(self) -> None:
         loop = asyncio.get_running_loop()
-        due, told_at = loop.time(), 0.0
+        due, told_at, is_told = loop.time(), 0.0, True
         with suppress(MeshError):
             while True:
                 sounding = self.loudspeaker.advance(self._frame_s) if self._plays else b""
                 frame = self._next_frame(sounding if self._echoes else b"")
                 if not self.is_muted:
                     await self.conversation.send_audio(frame)
-                if sounding and loop.time() - told_at >= TOLD_EVERY_S:
-                    told_at = loop.time()
+                is_told = is_told and not sounding
+                if not is_told and (loop.time() - told_at >= TOLD_EVERY_S or not self.loudspeaker.is_playing):
+                    told_at, is_told = loop.time(), True
                     await self.conversation.played(self.loudspeaker.turn_index, self.loudspeaker.position_s)
                 due += self._frame_s
                 await asyncio.sleep(max(0.0, due - loop.time()))

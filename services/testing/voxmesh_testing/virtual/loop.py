@@ -7,6 +7,7 @@ will do, is an error at once: jumping past either would make a test's outcome a 
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import threading
 from collections.abc import Callable
@@ -28,16 +29,28 @@ class StandsStill(RuntimeError):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """A loop with a clock of its own, in seconds."""
+    """A loop with a clock of its own, in whole microseconds.
+
+    No timer fires before its time, by however little: who waits for the rest would wait for ever at one moment.
+    """
 
     def __init__(self) -> None:
-        self._now = BEGIN_S
+        self._now_us = round(BEGIN_S * 1e6)
         self._owner = threading.get_ident()
         super().__init__(_JumpingSelector(self._jump))
 
     def time(self) -> float:
-        """The loop's clock, which only `_jump` moves."""
-        return self._now
+        """The loop's clock in seconds, which only `_jump` moves."""
+        return self._now_us / 1e6
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As of any loop, at the next whole microsecond."""
+        microseconds = math.ceil(when * 1e6)
+        # The product may have been rounded down.
+        microseconds += microseconds / 1e6 < when
+        return super().call_at(microseconds / 1e6, callback, *args, context=context)
 
     def call_soon_threadsafe(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -56,7 +69,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         if timeout_s is None:
             waiting = "\n".join(f"  {task.get_name()}: {task.get_stack(limit=1)}" for task in asyncio.all_tasks(self))
             raise StandsStill(f"nothing is scheduled, and these tasks wait for ever:\n{waiting}")
-        self._now += timeout_s
+        self._now_us += max(1, round(timeout_s * 1e6))
 
 
 class _JumpingSelector(selectors.DefaultSelector):

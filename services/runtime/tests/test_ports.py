@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from voxmesh_client.local import ports
-from voxmesh_client.local.ports import LOOPBACK, free_block
+from voxmesh_runtime import ports
+from voxmesh_runtime.ports import LOOPBACK, free_block
 
 pytestmark = pytest.mark.unit
 
@@ -32,7 +32,7 @@ def test_another_process_that_looks_at_the_same_place_gets_other_ports() -> None
     code = f"""
 import os, sys
 os.getpid = lambda: int(sys.argv[1])
-from voxmesh_client.local.ports import free_block
+from voxmesh_runtime.ports import free_block
 print(free_block({LENGTH}))
 """
     start = free_block(LENGTH)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from voxmesh.common.v1 import common_pb2
-from voxmesh.session.v1 import session_pb2
 from voxmesh.turn.v1 import turn_pb2
-from voxmesh_coordinator.listening.timeline import LATE_S, AudioTimeline
-from voxmesh_coordinator.listening.turn_detector import (
+from voxmesh_routing.replays.detection import (
     QUIET_S,
     DetectorReplay,
     NewTurn,
@@ -16,6 +14,7 @@ from voxmesh_coordinator.listening.turn_detector import (
     Turn,
     Words,
 )
+from voxmesh_routing.timeline import LATE_S, AudioTimeline
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.clock import duration, seconds_of
 from voxmesh_runtime.outcomes import applied, ready
@@ -32,7 +31,7 @@ class Scene:
     """A replay and its audio."""
 
     def __init__(self) -> None:
-        self.timeline = AudioTimeline(AudioFormat(sample_rate_hertz=8000), session_pb2.Microphone())
+        self.timeline = AudioTimeline(AudioFormat(sample_rate_hertz=8000))
         self.replay = DetectorReplay(turn_pb2.TurnDetectionConfig(), self.timeline)
         self.replay.pending(BY_WORDS)
 

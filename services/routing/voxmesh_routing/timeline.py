@@ -1,7 +1,7 @@
-"""The microphone's audio in one place: what came when, where it lies, and which of it is still needed.
+"""A caller's audio in one place: what came when, and where it lies.
 
-Whoever needs audio again keeps a place in it, in seconds, and no audio: the recogniser's replay what it owes an answer
-to, the turn detector's where the turn before ended, `Retention` what another replica would need.
+Whoever needs audio again keeps a place in it, in seconds, and no audio: a recogniser's replay up to where there are
+final words, a turn detector's where the turn before ended.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voxmesh.session.v1 import session_pb2
 from voxmesh_runtime.audio import AudioFormat, Decoder, Samples
 
 KEPT_S = 60.0
@@ -22,8 +21,6 @@ ROUNDING_S = 0.001
 """More than rounding moves an offset, and less than the shortest piece of audio, in seconds."""
 LATE_S = 10.0
 """A service reports speech at most so late, in seconds of audio."""
-LEAD_S = 1.0
-"""Audio before the start of speech that lets it be found again, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +39,13 @@ class AudioTimeline:
 
     Args:
         audio_format: of the pieces.
-        place: where it begins, and the sequence of its first piece.
+        next_sequence: of its first piece.
+        offset_s: where that begins.
     """
 
-    def __init__(self, audio_format: AudioFormat, place: session_pb2.Microphone) -> None:
+    def __init__(self, audio_format: AudioFormat, next_sequence: int = 0, offset_s: float = 0.0) -> None:
         self.sample_rate_hertz = audio_format.sample_rate_hertz
-        self.next_sequence = place.next_sequence
-        self.end_s = place.offset_s
+        self.next_sequence, self.end_s = next_sequence, offset_s
         self._bytes_per_s = audio_format.bytes_per_frame * audio_format.sample_rate_hertz
         self._decoder = Decoder(audio_format, "audio.data", max_chunk_bytes=KEPT_BYTES)
         self._pieces = deque[Piece]()
@@ -99,43 +96,5 @@ class AudioTimeline:
         first, last = ((each - pieces[0].begin_s) * self.sample_rate_hertz for each in (begin_s, end_s))
         return samples[max(0, round(first)) : round(last)]
 
-    def place(self, needed_s: float) -> session_pb2.Microphone:
-        """The first piece that holds something after a moment."""
-        for piece in self.since(needed_s):
-            return session_pb2.Microphone(next_sequence=piece.sequence, offset_s=piece.begin_s)
-        return session_pb2.Microphone(next_sequence=self.next_sequence, offset_s=self.end_s)
-
     def _seconds(self, data: bytes) -> float:
         return len(data) / self._bytes_per_s
-
-
-class Retention:
-    """Which audio another replica would need: that of the turn in progress, else what just came."""
-
-    def __init__(self, timeline: AudioTimeline) -> None:
-        self._timeline = timeline
-        self._floor_s = timeline.end_s
-        self._held_s: float | None = None
-        self._turn_end_s: float | None = None
-
-    def turn_began(self, offset_s: float) -> None:
-        """Somebody speaks: from a little before that on all is needed."""
-        if self._held_s is None:
-            self._held_s = max(self._floor_s, offset_s - LEAD_S)
-        self._turn_end_s = None
-
-    def turn_ended(self, offset_s: float) -> None:
-        """Nobody speaks any more since `offset_s`; the turn's audio is needed until it is settled."""
-        self._turn_end_s = offset_s
-
-    def settle(self) -> None:
-        """What was said up to the end of the last turn is kept in words, or was nothing."""
-        if self._turn_end_s is not None:
-            self._floor_s = max(self._floor_s, self._turn_end_s)
-            self._held_s = self._turn_end_s = None
-
-    def place(self) -> session_pb2.Microphone:
-        """The first piece of audio that is needed."""
-        if self._held_s is None:
-            self._floor_s = max(self._floor_s, self._timeline.end_s - LATE_S)
-        return self._timeline.place(self._held_s if self._held_s is not None else self._floor_s)

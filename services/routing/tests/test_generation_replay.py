@@ -8,42 +8,28 @@ from hypothesis import strategies as st
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.llm.v1 import llm_pb2
-from voxmesh_coordinator.durability.history import ASSISTANT, USER
-from voxmesh_coordinator.reply.language_model import (
-    GO_ON,
-    Cancel,
-    Generate,
-    GenerationReplay,
-    Prefill,
-    Request,
-    Response,
-    continued,
-)
+from voxmesh_routing.replays.generation import Cancel, Generate, GenerationReplay, Prefill, Request, Response
 
 pytestmark = pytest.mark.unit
 
 READY = common_pb2.Ready()
+USER, ASSISTANT = llm_pb2.Message.ROLE_USER, llm_pb2.Message.ROLE_ASSISTANT
 QUESTION = llm_pb2.Generate(messages=[llm_pb2.Message(role=USER, text="Where is the tower?")])
 
 
-@pytest.mark.parametrize(
-    ("written", "asked"),
-    [
-        ("", ["Where is the tower?"]),
-        ("\n\n", ["Where is the tower?"]),
-        ("It is in", ["Where is the tower?", "It is in", GO_ON]),
-        ("It is<|im_end|> in", ["Where is the tower?", "It is in", GO_ON]),
-    ],
-)
-def test_c1_the_rest_of_an_answer_is_asked_for_unless_it_was_white_space(written: str, asked: list[str]) -> None:
-    rest = continued(QUESTION, written)
-    assert [message.text for message in rest.messages] == asked
-    assert [message.role for message in rest.messages] == [USER, ASSISTANT, USER][: len(asked)]
-    assert len(QUESTION.messages) == 1
+GO_ON = "Go on."
+
+
+def continued(request: llm_pb2.Generate, written: str) -> llm_pb2.Generate:
+    rest = llm_pb2.Generate(messages=request.messages)
+    if written.strip():
+        rest.messages.add(role=ASSISTANT, text=written)
+        rest.messages.add(role=USER, text=GO_ON)
+    return rest
 
 
 def replay() -> GenerationReplay:
-    made = GenerationReplay(llm_pb2.GenerationConfig())
+    made = GenerationReplay(llm_pb2.GenerationConfig(), continued)
     assert made.pending(READY) == []
     return made
 

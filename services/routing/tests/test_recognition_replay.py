@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxmesh.common.v1 import common_pb2
-from voxmesh.session.v1 import session_pb2
 from voxmesh.stt.v1 import stt_pb2
-from voxmesh_coordinator.listening.recognizer import (
+from voxmesh_routing.replays.recognition import (
     Discard,
     Finalize,
     Recognize,
@@ -19,7 +18,7 @@ from voxmesh_coordinator.listening.recognizer import (
     Request,
     Response,
 )
-from voxmesh_coordinator.listening.timeline import KEPT_S, AudioTimeline
+from voxmesh_routing.timeline import KEPT_S, AudioTimeline
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.clock import duration, seconds_of
 
@@ -33,7 +32,7 @@ class Scene:
     """A replay, its audio second by second, and a recogniser that counts what it hears."""
 
     def __init__(self) -> None:
-        self.timeline = AudioTimeline(AudioFormat(sample_rate_hertz=8000), session_pb2.Microphone())
+        self.timeline = AudioTimeline(AudioFormat(sample_rate_hertz=8000))
         self.replay = RecognizerReplay(stt_pb2.RecognitionConfig(), self.timeline)
         self.heard_s = 0.0
         self.said: list[str] = []

@@ -1,10 +1,9 @@
-"""One mesh of real processes for all tests here, and a collector of the spans that they export."""
+"""A pytest plugin: one mesh of real processes for all tests of a session, and a collector of the spans it exports."""
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from collecting import Collector
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 
 from voxmesh_client import MeshSettings
+from voxmesh_client.slots import SLOTS
+from voxmesh_runtime.ports import free_block
 
 STARTED_WITHIN_S = 300
 """The first start fetches the default weights."""
@@ -34,29 +35,16 @@ def collector() -> Iterator[Collector]:
     server.stop(None).wait()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def session_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Coordinators keep their sessions apart from those of the one who runs the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VOXMESH_SESSION_STORE", f"sqlite://{tmp_path_factory.mktemp('state')}/sessions.sqlite3")
-        yield
-
-
 @pytest.fixture(scope="session")
-def settings(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshSettings]:
+def shared_mesh(
+    collector: Collector, own_state: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MeshSettings]:
     """Where the mesh is: `voxmesh up` with all seven services, stopped at the end."""
-    base_port = _free_base_port()
+    del own_state
+    base_port = free_block(len(SLOTS))
     log = tmp_path_factory.mktemp("mesh") / "up.log"
     environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}"}
-    command = [
-        sys.executable,
-        "-m",
-        "voxmesh_client",
-        "up",
-        "--wait",
-        "--base-port",
-        str(base_port),
-    ]
+    command = [sys.executable, "-m", "voxmesh_client", "up", "--wait", "--base-port", str(base_port)]
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
     try:
@@ -65,6 +53,12 @@ def settings(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> 
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
+
+
+@pytest.fixture(scope="session")
+def settings(shared_mesh: MeshSettings) -> MeshSettings:
+    """The shared mesh, by the name that most tests give it."""
+    return shared_mesh
 
 
 def _wait_until_serving(process: subprocess.Popen[bytes], log: Path) -> None:
@@ -77,16 +71,3 @@ def _wait_until_serving(process: subprocess.Popen[bytes], log: Path) -> None:
             continue
     if process.poll() is not None or "services serve" not in log.read_text():
         raise RuntimeError(f"the mesh did not start:\n{log.read_text()}")
-
-
-def _free_base_port() -> int:
-    """The first of seven neighbouring ports that are free."""
-    for base in range(54000, 60000, 10):
-        try:
-            for port in range(base, base + 7):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
-    raise RuntimeError("no seven neighbouring ports are free")
