@@ -9,7 +9,7 @@ from test_coordinator import asked, says, scripted
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_client import MeshSettings, SpeechStarted
-from voxmesh_coordinator.turn.user_turn import is_same_speech
+from voxmesh_coordinator.turn.words import is_same_speech
 from voxmesh_runtime.audio import Resampler, Samples
 from voxmesh_testing.streams import wait_until
 

@@ -23,7 +23,7 @@ from voxmesh_coordinator.reply.playout_gate import PlayoutGate
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
 from voxmesh_coordinator.reply.tools import MAX_CALLS, ToolCallTracker
 from voxmesh_coordinator.reply.upstreams import Generated, GenerationEvent, Served, Written
-from voxmesh_coordinator.turn.user_turn import UserTurn
+from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_llm_proxy.validation import check_generate
 from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_routing.failures import ServiceFailed
@@ -105,7 +105,7 @@ class Scene:
             tool_rounds=tool_rounds,
             note=self.notes.append,
         )
-        turn = UserTurn(texts=["Book it."])
+        turn = UserTurn("Book it.")
         turn.metrics.turn_index = 3
         saved = saved or session_pb2.Reply()
         self.playout.take_up(saved)

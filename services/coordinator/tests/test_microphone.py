@@ -10,8 +10,8 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.listening.microphone import Microphone, Settings
 from voxmesh_coordinator.listening.retention import LEAD_S
+from voxmesh_coordinator.session.listening import Listening
 from voxmesh_coordinator.turn.events import Event, SpeechStarted, SpeechStopped
-from voxmesh_coordinator.turn.listening import Listening
 from voxmesh_routing.timeline import AudioTimeline, Piece
 from voxmesh_runtime.audio import AudioFormat, Encoding
 from voxmesh_runtime.errors import InvalidArgument

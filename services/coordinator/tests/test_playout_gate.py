@@ -6,7 +6,7 @@ import pytest
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.reply.playout_gate import MAX_HELD_S, PlayoutGate, Text
-from voxmesh_coordinator.turn.user_turn import UserTurn
+from voxmesh_coordinator.reply.user_turn import UserTurn
 
 pytestmark = pytest.mark.unit
 
@@ -58,7 +58,7 @@ async def test_what_is_held_comes_first_when_it_opens() -> None:
 
 
 async def test_pieces_of_text_that_are_held_in_a_row_become_one() -> None:
-    client, turn = Client(), UserTurn()
+    client, turn = Client(), UserTurn("")
     gate = client.gate(is_open=False)
     for piece in ("a", "b"):
         await gate.put(Text(turn, piece))
@@ -148,3 +148,11 @@ async def test_what_waited_for_a_client_that_reads_is_held_if_somebody_spoke_mea
     assert client.texts == []
     gate.open()
     assert client.texts == ["a"]
+
+
+async def test_nothing_leaves_it_once_it_is_closed() -> None:
+    client = Client()
+    gate = client.gate(is_open=True)
+    gate.close()
+    await gate.put(lambda: text("a"), audio_s=0.1)
+    assert client.texts == []

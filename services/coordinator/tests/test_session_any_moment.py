@@ -82,7 +82,7 @@ async def converse(call: Caller) -> None:
 @pytest.mark.parametrize("what", BREAKS)
 async def test_whatever_breaks_at_any_moment_nothing_is_lost_and_nothing_doubled(what: str) -> None:
     for moment in MOMENTS:
-        backends = {f"{slot}_backends": [{"target": slot}, {"target": f"{slot}-2"}] for slot in FAKES}
+        backends: dict[str, Any] = {f"{slot}_backends": [{"target": slot}, {"target": f"{slot}-2"}] for slot in FAKES}
         async with mesh("one", "two", **backends) as there:
             second = {slot: there.serve(f"{slot}-2", fake()) for slot, fake in FAKES.items()}
             for model in (there.llm, second["llm"]):

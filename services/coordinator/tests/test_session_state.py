@@ -16,8 +16,8 @@ from voxmesh_coordinator.durability.state import (
     pending_calls,
     written_characters,
 )
+from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
-from voxmesh_coordinator.turn.user_turn import UserTurn
 from voxmesh_runtime.telemetry import start_span
 
 pytestmark = pytest.mark.unit
@@ -102,7 +102,7 @@ def test_a_turn_that_is_taken_over_goes_on_in_its_trace() -> None:
     end = ended("How are you?")
     end.trace_context.traceparent = f"00-{'ab' * 16}-{'cd' * 8}-01"
     state = state_after(end, text("I am "))
-    assert UserTurn(start_span("turn", state.reply.trace_context)).trace_id == "ab" * 16
+    assert TurnMetrics(span=start_span("turn", state.reply.trace_context)).to_proto().trace_id == "ab" * 16
 
 
 def test_an_interrupted_reply_leaves_what_was_heard_once() -> None:

@@ -131,7 +131,7 @@ def test_text_that_comes_after_a_break_belongs_to_the_rest() -> None:
     assert place(voice.received(audio(0.0, 0.5, 1, 4))) == (1.0, 0.5, 5, 8)
 
 
-BEGUN = Begun(STORY, 18, 1.5, 2.25)
+BEGUN = Begun(STORY, 18, 1.5, known_s=2.25, got_s=2.25)
 
 
 def test_what_another_coordinator_began_is_spoken_from_its_clause_on_without_what_the_client_has() -> None:
@@ -148,6 +148,16 @@ def test_a_clause_that_is_shorter_this_time_costs_the_next_nothing() -> None:
     voice.sent(Speak(1, PARENT, BEGUN))
     assert voice.received(audio(0.0, 0.5, 0, 18)) is None
     assert place(voice.received(audio(0.5, 1.0, 19, 34))) == (2.25, 1.0, 37, 52)
+
+
+def test_clauses_that_only_the_client_knows_of_are_left_out_whole() -> None:
+    voice = replay()
+    voice.sent(Speak(1, PARENT, Begun(STORY, 18, 1.5, known_s=2.0, got_s=3.25)))
+    assert voice.received(audio(0.0, 0.5, 0, 18)) is None
+    assert voice.received(audio(0.5, 0.5, 0, 18)) is None
+    assert voice.received(audio(1.0, 0.5, 19, 34)) is None
+    assert place(voice.received(audio(1.5, 0.5, 19, 34))) == (3.25, 0.25, 37, 52)
+    assert place(voice.received(audio(2.0, 0.5, 19, 34))) == (3.5, 0.5, 37, 52)
 
 
 def test_a_break_before_anything_new_was_heard_leaves_the_clause_whole() -> None:

@@ -92,7 +92,7 @@ class Settings:
 
 
 class Microphone:
-    """The `turn.listening.Listening` of a session.
+    """The `session.listening.Listening` of a session.
 
     Args:
         settings: how it listens.

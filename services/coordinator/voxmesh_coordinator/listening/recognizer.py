@@ -88,7 +88,8 @@ class StreamingRecognizer:
         # Between the services alone: the client's audio has other offsets, and its clock is another.
         result.ClearField("timing")
         result.ClearField("received_audio_duration")
-        self._on_event(WordsHeard(result, sent_ns, timing))
+        text, language_code = result.transcript, result.language_code
+        self._on_event(WordsHeard(text, result.is_final, language_code, result, sent_ns, timing))
 
     def _fail(self, failure: ServiceFailed) -> None:
         self._on_event(ListeningFailed(failure))

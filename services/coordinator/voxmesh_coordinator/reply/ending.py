@@ -51,6 +51,14 @@ def failure_end(failure: ServiceFailed, *, is_refused: bool = False) -> End:
     return End(reason=ReplyFinished.REASON_FAILED, failed=failed, is_refused=is_refused)
 
 
+def turn_failed(turn_index: int, why: conversation_pb2.TurnFailed) -> conversation_pb2.ConverseResponse:
+    """Tells the client why there is no answer to a turn, or not all of it."""
+    failed = conversation_pb2.TurnFailed()
+    failed.CopyFrom(why)
+    failed.turn_index = turn_index
+    return conversation_pb2.ConverseResponse(turn_failed=failed)
+
+
 def is_refusal(failure: ServiceFailed, *, has_begun: bool) -> bool:
     """The language model refused what the person said, and not something later: it has answered nothing of the turn."""
     return failure.code == grpc.StatusCode.INVALID_ARGUMENT and not has_begun

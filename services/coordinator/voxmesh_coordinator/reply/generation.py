@@ -24,7 +24,7 @@ from voxmesh_coordinator.reply.playout_gate import PlayoutGate
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
 from voxmesh_coordinator.reply.tools import MAX_CALLS, may_call, own_calls
 from voxmesh_coordinator.reply.upstreams import Generated, Served, Written
-from voxmesh_coordinator.turn.user_turn import UserTurn
+from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_routing.failures import ServiceFailed
 

@@ -12,12 +12,12 @@ from voxmesh.tts.v1 import tts_pb2
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import line_of
 from voxmesh_coordinator.reply.language_model import StreamingLanguageModel
+from voxmesh_coordinator.reply.sent_audio import SentAudio
 from voxmesh_coordinator.reply.tools import ToolCallTracker
 from voxmesh_coordinator.reply.upstreams import LanguageModel, Voice
+from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.reply.voice import StreamingVoice
-from voxmesh_coordinator.session.echo import SentAudio
 from voxmesh_coordinator.session.languages import SpokenLanguages
-from voxmesh_coordinator.turn.user_turn import UserTurn
 from voxmesh_routing.failover import FailoverStream
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.clock import duration
@@ -40,12 +40,7 @@ class ReplyAudioStream:
 
     def __init__(self, audio_format: AudioFormat, state: session_pb2.State) -> None:
         self._state = state
-        self._format = audio_format
         self.sent = SentAudio(audio_format)
-
-    def without(self, data: bytes, seconds: float) -> bytes:
-        """A piece of audio without so much of its start."""
-        return data[max(0, round(seconds * self._format.sample_rate_hertz)) * self._format.bytes_per_frame :]
 
     def message(self, turn: UserTurn, offset_s: float, data: bytes, *, is_last: bool = False) -> Response:
         """The next piece of a turn's reply, about to be sent."""

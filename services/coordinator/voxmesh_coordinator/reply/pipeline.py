@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
@@ -15,8 +16,8 @@ from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate, Text
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
 from voxmesh_coordinator.reply.upstreams import Served, SpeechEvent, Spoken, SpokenAudio, TimedWord, Utterance
+from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.reply.vision import look
-from voxmesh_coordinator.turn.user_turn import UserTurn
 from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_routing.failures import ServiceFailed
 from voxmesh_routing.replays.synthesis import Begun
@@ -34,6 +35,7 @@ class ReplyPipeline:
         parts: of the session.
         gate: where the reply goes.
         saved: what another coordinator did of it; empty for a reply that begins.
+        on_failed: called when it is known that a service failed it.
     """
 
     def __init__(
@@ -43,9 +45,11 @@ class ReplyPipeline:
         parts: ReplyParts,
         gate: PlayoutGate,
         saved: session_pb2.Reply | None = None,
+        *,
+        on_failed: Callable[[], None] = lambda: None,
     ) -> None:
         self.turn = turn
-        self.text_answered = turn.words
+        self._on_failed = on_failed
         self.playout = PlayoutTracker(turn.metrics.clock)
         self.gate = gate
         self.hops: list[UpstreamCallTiming] = []
@@ -59,10 +63,8 @@ class ReplyPipeline:
         self._written = written_characters(saved)
         """Characters that the language model wrote, once it is done; what follows is the operator's line."""
         self.playout.take_up(saved)
-        self._spoken_s = self.playout.sent_s
+        self._spoken_s = max(self.playout.sent_s, saved.received_s)
         """Audio that was made of it."""
-        self._received_s = saved.received_s
-        """Audio that the client has got, also from a coordinator that could not write so."""
         self._utterance: Utterance | None = None
         self._playing: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -79,11 +81,6 @@ class ReplyPipeline:
         )
 
     @property
-    def _got_s(self) -> float:
-        """Audio that the client has got, or is about to get."""
-        return max(self._spoken_s, self._received_s)
-
-    @property
     def has_failed(self) -> bool:
         """A service failed it."""
         return self.end.HasField("failed")
@@ -97,7 +94,7 @@ class ReplyPipeline:
         voice = self._parts.voice
         if voice is None or self._saved.is_spoken or not await voice.is_there():
             self.playout.is_shown = not self._saved.is_spoken
-            if self._got_s and not self._saved.is_spoken:
+            if self._spoken_s and not self._saved.is_spoken:
                 await self._put_end()
             await self._write(services)
         else:
@@ -129,7 +126,7 @@ class ReplyPipeline:
         end = End()
         try:
             if self.turn.images and not self.turn.seen:
-                question, parent = self.text_answered, self.turn.trace_context
+                question, parent = self.turn.words, self.turn.trace_context
                 self.turn.seen = await look(services, self.turn.images, question, self._hop, parent)
                 await self._note(Record(seen=self.turn.seen))
             end.reason = await self._answering.write(end)
@@ -140,6 +137,8 @@ class ReplyPipeline:
     async def _finish_text(self, end: End) -> None:
         """The language model writes no more; the operator's line for such an end is said, once."""
         self.end = end
+        if self.has_failed:
+            self._on_failed()
         if self._written is None:
             self._written = len(self.playout.text)
         await self._note(Record(text_characters=self._written, end=end))
@@ -160,11 +159,11 @@ class ReplyPipeline:
 
     def _begun(self) -> Begun | None:
         """What another coordinator said of it, for the voice to go on from."""
-        saved, clause = self._saved, last_clause(self._saved)
-        if not saved.text:
+        if not self._saved.text:
             return None
+        clause = last_clause(self._saved)
         start, offset_s = (clause.text_start, clause.offset_s) if clause is not None else (0, 0.0)
-        return Begun(saved.text, start, offset_s, self._spoken_s)
+        return Begun(self._saved.text, start, offset_s, known_s=self.playout.sent_s, got_s=self._spoken_s)
 
     def _hop(self, service: str, host: str) -> UpstreamCallTiming:
         hop = self.turn.metrics.hop(service, host)
@@ -226,16 +225,14 @@ class ReplyPipeline:
     async def _put_audio(self, audio: SpokenAudio) -> None:
         piece = audio.piece
         self._spoken_s = piece.offset_s + piece.duration_s
-        data = self._parts.audio.without(audio.data, self._received_s - piece.offset_s)
 
-        def message() -> Response | None:
+        def message() -> Response:
             self.playout.sent(piece)
             self._parts.note(Record(piece=piece.to_proto(self.turn.metrics.clock.wall_ns())))
-            at_s = max(piece.offset_s, self._received_s)
-            return self._parts.audio.message(self.turn, at_s, data) if data else None
+            return self._parts.audio.message(self.turn, piece.offset_s, audio.data)
 
         await self.gate.put(message, piece.duration_s)
 
     async def _put_end(self) -> None:
-        end_s = self._got_s
+        end_s = self._spoken_s
         await self.gate.put(lambda: self._parts.audio.message(self.turn, end_s, b"", is_last=True))

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.turn.user_turn import UserTurn
+from voxmesh_coordinator.reply.user_turn import UserTurn
 
 Response = conversation_pb2.ConverseResponse
 Make = Callable[[], Response | None]
@@ -45,11 +45,11 @@ class PlayoutGate:
         send: Callable[[Response], None],
         writable: Callable[[], Awaitable[None]],
         *,
-        is_open: bool,
-        on_ready: Callable[[], None],
+        is_open: bool = False,
+        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._send, self._writable = send, writable
-        self._is_open = is_open
+        self._is_open, self._is_closed = is_open, False
         self._on_ready = on_ready
         self._held: deque[Make] = deque()
         self._held_s = 0.0
@@ -95,13 +95,17 @@ class PlayoutGate:
         self._opened.set()
 
     def _make(self, make: Make) -> None:
-        if (response := make()) is not None:
+        if not self._is_closed and (response := make()) is not None:
             self._send(response)
 
     def hold(self) -> None:
         """Send nothing more until `open`."""
         self._is_open = False
         self._opened.clear()
+
+    def close(self) -> None:
+        """Send nothing any more, whatever still comes."""
+        self._is_closed = True
 
     def ready(self) -> None:
         """There is something worth saying."""

@@ -67,6 +67,11 @@ class PlayoutTracker:
         """Audio sent so far, in seconds."""
         return self._pieces[-1].offset_s + self._pieces[-1].duration_s if self._pieces else 0.0
 
+    @property
+    def began_at(self) -> float:
+        """When the first audio was sent, by the clock; 0 before that."""
+        return self._began_at or 0.0
+
     def take_up(self, saved: session_pb2.Reply) -> None:
         """What another coordinator has said of the reply."""
         self.text = saved.text

@@ -17,13 +17,13 @@ from voxmesh_coordinator.recording.recorder import NotRecorded, Recording
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.parts import reply_parts
 from voxmesh_coordinator.reply.tools import ToolCallTracker
+from voxmesh_coordinator.session.adapters.policy import PAUSE_S, turn_state
 from voxmesh_coordinator.session.controller import TurnController
 from voxmesh_coordinator.session.languages import SpokenLanguages
 from voxmesh_coordinator.session.purpose import for_purpose, purpose_outcomes
 from voxmesh_coordinator.session.responses import TAKEN, Call, ResumableResponseStream
 from voxmesh_coordinator.session.slot_watch import SlotWatch
 from voxmesh_coordinator.session.upkeep import open_all
-from voxmesh_coordinator.turn.endpointing import Endpointing
 from voxmesh_coordinator.turn.events import Event, ImageReceived, InputEnded, InterruptRequested, Typed
 from voxmesh_routing.failover import FailoverStream
 from voxmesh_runtime import names
@@ -40,8 +40,6 @@ Response = conversation_pb2.ConverseResponse
 
 MAX_TEXT_CHARACTERS = 32_000
 MAX_IMAGE_BYTES = 8 * 1024 * 1024
-PAUSE_S = 0.1
-"""Silence that counts as a pause, in seconds: early enough to prepare a reply in it."""
 CUT_OR_CLOSED_S = 0.2
 """Wait after the last message of a stream, in seconds, for the news that it was cut."""
 ACKNOWLEDGE_EVERY = 25
@@ -75,7 +73,7 @@ class Session:
         self._services = services = for_purpose(services, config)
         self._tools = ToolCallTracker(list(config.tools), services.settings.tool_timeout_s)
         self._tools.is_taken_over = log.is_taken_over
-        self._endpointing = Endpointing.from_config(config, services.settings)
+        turns = turn_state(self._state, services.settings)
         languages = SpokenLanguages(config.recognition.language_codes)
         _limited(config.system_prompt, "config.system_prompt")
         self._parts = reply_parts(
@@ -91,14 +89,13 @@ class Session:
         self._inputs_received = self._state.input_sequence
         self._controller = TurnController(
             services,
+            turn_state=turns,
             reports=services.reports.of_session(self.id),
             microphone=self._make_microphone,
             parts=self._parts,
-            endpointing=self._endpointing,
-            languages=languages,
-            speculation=config.speculation if config.HasField("speculation") else services.settings.speculation,
-            send=self._send,
             state=log.state,
+            languages=languages,
+            send=self._send,
         )
         listening = self._controller.microphone
         self._links: list[FailoverStream[Any, Any, Any]] = [
@@ -135,7 +132,9 @@ class Session:
             raise
         backends = [link.backend.label for link in self._links]
         log.info("a session began", extra={"session": self.id, "backends": backends})
-        self._controller.is_deaf = any(link.slot == "turn" and not link.is_open for link in self._links)
+        if any(link.slot == "turn" and not link.is_open for link in self._links):
+            # The client learns it from the slot's status.
+            self._controller.begin_deaf()
         self._held = asyncio.create_task(self._hold())
 
     async def serve(self, call: Call, last_sequence: int | None = None, void_after: int | None = None) -> None:
@@ -243,8 +242,10 @@ class Session:
         """The microphone; None in a typed conversation, whose config has no recognition."""
         if not self._config.HasField("recognition"):
             return None
-        recognition, place, may_skip = self._config.recognition, self._state.microphone, self.log.is_taken_over
-        return open_microphone(self._services, recognition, on_event, pause_s=PAUSE_S, place=place, may_skip=may_skip)
+        place, may_skip = self._state.microphone, self.log.is_taken_over
+        return open_microphone(
+            self._services, self._config.recognition, on_event, pause_s=PAUSE_S, place=place, may_skip=may_skip
+        )
 
     async def _begin_recording(self) -> None:
         if not self._config.record:
@@ -294,7 +295,8 @@ class Session:
         # A stream that is cut ends in the same way as a half-close, and only then is this task cancelled.
         await asyncio.sleep(CUT_OR_CLOSED_S)
         self.input_ended = True
-        self._controller.put(InputEnded())
+        microphone = self._controller.microphone
+        self._controller.put(InputEnded(microphone.timeline.end_s if microphone is not None else 0.0))
 
     async def _take_audio(self, chunk: conversation_pb2.AudioChunk) -> None:
         microphone = self._controller.microphone

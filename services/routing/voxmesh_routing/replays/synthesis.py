@@ -21,15 +21,17 @@ CHARACTERS_PER_S = 14.0
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What another session said of a reply: its last clause is spoken again, without what the listener has got."""
+    """What another session said of a reply: the last clause that is known is spoken again, without what was got."""
 
     text: str
     text_start: int
     """First character of that clause."""
     offset_s: float
     """Where it begins in the reply's audio."""
+    known_s: float
+    """Audio whose clauses are known; that clause ends no earlier."""
     got_s: float
-    """Audio that the listener has got."""
+    """Audio that the listener has got, at least as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,24 +167,25 @@ class VoiceReplay:
 
     def _take_audio(self, segment: _Segment, audio: tts_pb2.SegmentAudio) -> bool:
         """Move a piece of audio into its place; False where the listener has got all of it."""
-        got_s = segment.speak.begun.got_s if segment.speak.begun is not None else 0.0
+        begun = segment.speak.begun
+        known_s, got_s = (begun.known_s, begun.got_s) if begun is not None else (0.0, 0.0)
         begin_s = self._base_s + seconds_of(audio.offset)
-        made_s = max(segment.made_s, got_s)
-        if begin_s < got_s and audio.text_start > 0:
+        made_s = max(segment.made_s, known_s)
+        if begin_s < min(made_s, got_s) and audio.text_start > 0:
             # The clause that another session began is shorter this time: what follows it is not cut.
             self._base_s += made_s - begin_s
             begin_s = made_s
+        end_s = begin_s + self.seconds(audio.data)
         audio.data = audio.data[max(0, round((got_s - begin_s) * self._rate_hertz)) * self._bytes_per_frame :]
-        if not audio.data:
+        if not audio.data and end_s <= known_s:
             return False
-        begin_s = max(begin_s, got_s)
-        audio.offset.CopyFrom(duration(begin_s))
+        audio.offset.CopyFrom(duration(max(begin_s, got_s)))
         audio.text_start += self._base_text
         audio.text_end += self._base_text
-        segment.made_s = begin_s + self.seconds(audio.data)
+        segment.made_s = end_s
         if segment.clause is None or segment.clause[1] != audio.text_start:
             segment.clause = (begin_s, audio.text_start, audio.text_end)
-        return True
+        return bool(audio.data)
 
     def _begin(self, segment: _Segment) -> Sequence[Request]:
         """Speak what is not spoken."""

@@ -135,6 +135,9 @@ class Hearing:
 
     def feed(self, data: bytes) -> None:
         """The next piece of audio."""
+        if not data.strip(b"\0"):
+            self.flush()
+            return
         for number in _runs(_numbers_of(np.frombuffer(data, "<i2"))):
             if (word := _words[number]) != self.current:
                 self.flush()

@@ -7,16 +7,11 @@ was sent, shifted by each delay that an echo may have, and each frequency counts
 
 from __future__ import annotations
 
-from collections import deque
-from enum import Enum
-
 import numpy as np
 import numpy.typing as npt
 
-from voxmesh_coordinator.listening.microphone import Microphone
-from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
-from voxmesh_coordinator.turn.user_turn import UserTurn
-from voxmesh_runtime.audio import AudioFormat, Decoder, Samples
+from voxmesh_coordinator.turn.overlap import Source
+from voxmesh_runtime.audio import Samples
 
 Spectrogram = npt.NDArray[np.float32]
 """Decibels, shape (frames, frequencies)."""
@@ -39,9 +34,6 @@ NOISE_S = 3.0
 LEAD_S = 0.1
 LATEST_S, EARLIEST_S = 1.0, -0.3
 """Delays from where the client is thought to be in the reply to the microphone, in seconds."""
-KEPT_S = 60.0
-"""Reply audio that is kept, in seconds: as much as a client may have before it."""
-
 ECHO_LIKENESS = 0.42
 """From there on it is an echo. Of 116 scenes of echo, as loud as a person or up to 24 dB below, 6 interrupted with it;
 by words alone 92 did: `python -m benchmarks echo`."""
@@ -49,76 +41,6 @@ CERTAIN_LIKENESS, OTHER_LIKENESS = 0.6, 0.3
 """One word of a person is between these by chance; a longer sentence is not."""
 LEAST_S, ENOUGH_S, SURE_S = 0.1, 0.3, 0.4
 """Loud frames, in seconds: too few to tell, enough while more are coming, enough to be sure that it is no echo."""
-
-
-class Source(Enum):
-    """Whose voice the microphone hears over a reply."""
-
-    REPLY = "reply"
-    LIKELY_REPLY = "likely reply"
-    """As like it as a short word may be by chance."""
-    PERSON = "person"
-    TOO_SHORT = "too short"
-    """More of it will tell."""
-    UNCLEAR = "unclear"
-
-
-class SentAudio:
-    """The latest reply's audio, by its place in the reply.
-
-    Args:
-        audio_format: of the pieces.
-    """
-
-    def __init__(self, audio_format: AudioFormat) -> None:
-        self.sample_rate_hertz = audio_format.sample_rate_hertz
-        self._decoder = Decoder(audio_format, "reply_audio", max_chunk_bytes=2**31)
-        self._pieces: deque[tuple[float, bytes]] = deque()
-        self._turn_index = -1
-
-    def add(self, turn_index: int, offset_s: float, data: bytes) -> None:
-        """The next piece of a turn's reply was sent."""
-        if turn_index != self._turn_index:
-            self._turn_index = turn_index
-            self._pieces.clear()
-        if data:
-            self._pieces.append((offset_s, data))
-        while self._pieces and self._pieces[0][0] < offset_s - KEPT_S:
-            self._pieces.popleft()
-
-    def between(self, begin_s: float, end_s: float) -> Samples | None:
-        """The reply's samples, zeros where there are none; None when what was sent there is not known."""
-        if not self._pieces or max(begin_s, 0.0) < self._pieces[0][0]:
-            return None
-        rate = self.sample_rate_hertz
-        samples = np.zeros(round((end_s - begin_s) * rate), np.float32)
-        for offset_s, data in self._pieces:
-            at = round((offset_s - begin_s) * rate)
-            if at >= len(samples):
-                break
-            piece = self._decoder.decode(data)[max(0, -at) :]
-            at = max(0, at)
-            samples[at : at + len(piece)] = piece[: len(samples) - at]
-        return samples
-
-
-def classify_speaker(turn: UserTurn, microphone: Microphone, playout: PlayoutTracker, sent: SentAudio) -> Source:
-    """Whose voice a turn over a reply is by now.
-
-    That it is a person's is sure only while the client tells where it is in the reply.
-    """
-    now_s = microphone.timeline.end_s
-    end_s = now_s if turn.pause is None else min(now_s, turn.pause.offset_s + microphone.pause_s)
-    begin_s = max(turn.began_s - LEAD_S, end_s - SPEECH_S)
-    # Where the client was in the reply at second 0 of the microphone.
-    shift_s = playout.sounding_s() - now_s
-    said = sent.between(begin_s + shift_s - LATEST_S, end_s + shift_s - EARLIEST_S)
-    if said is None:
-        return Source.UNCLEAR
-    heard = spectrogram(microphone.timeline.samples(end_s - NOISE_S, end_s), microphone.timeline.sample_rate_hertz)
-    since = max(0, len(heard) - round((end_s - begin_s) / HOP_S))
-    alike, loud_s = likeness(heard, since, spectrogram(said, sent.sample_rate_hertz))
-    return weigh(alike, loud_s, is_over=turn.pause is not None, is_followed=playout.is_followed)
 
 
 def weigh(alike: float, loud_s: float, *, is_over: bool, is_followed: bool) -> Source:
