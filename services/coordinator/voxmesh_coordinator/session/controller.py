@@ -31,6 +31,7 @@ from voxmesh_coordinator.turn import commands as do
 from voxmesh_coordinator.turn import machine
 from voxmesh_coordinator.turn.commands import Command
 from voxmesh_coordinator.turn.events import DeadlineReached, Event, ListeningFailed, OverlapJudged, WordsHeard
+from voxmesh_coordinator.turn.listening import Listening
 from voxmesh_coordinator.turn.state import TurnState
 from voxmesh_runtime.clock import duration
 
@@ -187,7 +188,7 @@ class TurnController:
                     self._perform_on_microphone(command, self.microphone)
         return None
 
-    def _perform_on_microphone(self, command: Command, microphone: Microphone) -> None:
+    def _perform_on_microphone(self, command: Command, microphone: Listening) -> None:
         match command:
             case do.StartRecognition(turn_id, from_s):
                 microphone.start_recognition(from_s, self._timing.of(turn_id).trace_context)
