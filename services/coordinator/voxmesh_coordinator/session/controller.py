@@ -26,12 +26,12 @@ from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.session.adapters.overlap import OverlapJudge
 from voxmesh_coordinator.session.adapters.timing import TurnTiming
 from voxmesh_coordinator.session.languages import SpokenLanguages
+from voxmesh_coordinator.session.listening import Listening
 from voxmesh_coordinator.session.upkeep import select_for_languages
 from voxmesh_coordinator.turn import commands as do
 from voxmesh_coordinator.turn import machine
 from voxmesh_coordinator.turn.commands import Command
 from voxmesh_coordinator.turn.events import DeadlineReached, Event, ListeningFailed, OverlapJudged, WordsHeard
-from voxmesh_coordinator.turn.listening import Listening
 from voxmesh_coordinator.turn.state import TurnState
 from voxmesh_runtime.clock import duration
 
