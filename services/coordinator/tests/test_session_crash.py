@@ -185,3 +185,22 @@ async def test_a_tool_is_not_called_before_its_call_is_kept() -> None:
         (session,) = there.store.kept_entries()
         assert any(Record.FromString(entry.record).response.HasField("tool_call") for entry in session)
         assert call.time_of(wanted) >= call.time_of(turn_ended) + 1
+
+
+async def test_a_coordinator_that_drains_has_committed_what_its_client_has_when_that_leaves() -> None:
+    async with mesh("one", "two") as there, there.chat("one,two") as call:
+        assert there.store is not None
+        there.store.write_s = 0.3
+        there.llm.play(says("One. ", "Two.", gap_s=0.5))
+        await call.conversation.send_text("Count.")
+        await call.until(conversation_pb2.ReplyText)
+        host = call.conversation.session.services[-1].host
+        draining = asyncio.create_task(there.replicas[host].drain())
+        await call.until(SessionReplaced)
+        (entries,) = there.store.kept_entries()
+        records = [Record.FromString(entry.record) for entry in entries]
+        await draining
+        await call.ask("And now?", 1)
+    assert [record.response.WhichOneof("converse_response") for record in records][-1] == "turn_report"
+    assert not any(record.HasField("resumed") for record in records)
+    assert call.reply_text(0) == "One. Two."
