@@ -84,6 +84,7 @@ def test_speech_is_heard_from_a_moment_on_and_nothing_after_the_turn() -> None:
     scene.recognize(3.5)
     scene.finalize()
     scene.discard()
+    scene.discard()
     scene.audio(1)
     assert scene.said == ["1", "2", "3", "finalize", "discard"]
     assert not scene.replay.is_owing
