@@ -83,8 +83,8 @@ test-engines: setup ## The tests of the other engines, in their environments; EN
 	$(BIN)/python tools/engine_env.py --test $(ENGINES)
 
 .PHONY: test-fast
-test-fast: setup ## The tests without models: units, and sessions in virtual time with fakes
-	$(PYTEST) -m "unit or virtual" $(ARGS)
+test-fast: setup ## The tests without models: units, and sessions in virtual time with fakes; no sweeps
+	$(PYTEST) -m "(unit or virtual) and not sweep" $(ARGS)
 
 .PHONY: sizes
 sizes: setup ## Lines, modules, complexity, import cycles, and calls a transcript and a delta
