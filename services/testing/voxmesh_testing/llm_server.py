@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.answer import Answer
-from voxmesh_llm_proxy.upstream_errors import in_mid_answer
+from voxmesh_llm_proxy.upstream_errors import Asked, in_mid_answer
 from voxmesh_runtime.chat.reading import AnswerReader
 from voxmesh_runtime.structs import Json
 
@@ -90,7 +90,7 @@ def told_by(*pieces: bytes, tools: Sequence[str] = (), content_type: str = "text
     for events in (*map(reader.feed, pieces), reader.end()):
         for found in events:
             if found.complaint is not None:
-                raise in_mid_answer(found.complaint, "big", "http://upstream/v1")
+                raise in_mid_answer(found.complaint, Asked("big", "http://upstream/v1"))
             responses.extend(answer.feed(found))
     responses.extend(answer.end())
     return Told(
