@@ -89,7 +89,8 @@ class Catalog:
                 raise
             log.info("the upstream lists no models", extra={"configured": self._configured})
         else:
-            self._listed = dict(_models(page.text))
+            # A list that cannot be read takes nothing away.
+            self._listed = dict(_models(page.text)) or self._listed
         if self._configured is None and not self._listed:
             url = str(client.base_url)
             raise FailedPrecondition(

@@ -148,6 +148,7 @@ class Generation:
 
     def _begin(self, answering: Answering) -> None:
         upstream, options = answering.upstream, answering.options
+        judge = self._stream.options.judge
         # Not before its turn: the answers before it show how the model thinks.
         begins_with_thoughts = upstream.habits.begins_with_thoughts(options.habit)
         self._answering = answering
@@ -159,8 +160,8 @@ class Generation:
             thinking=options.thinking,
             splitter=self._splitter,
             judges=self._judges,
-            judge=self._stream.options.judge,
-            is_held=not upstream.named.grammar,
+            judge=judge,
+            is_held=judge is not None and not upstream.named.grammar,
         )
 
     async def _put(self, responses: Iterable[Response]) -> None:

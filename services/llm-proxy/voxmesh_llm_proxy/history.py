@@ -32,11 +32,19 @@ class History:
     """So many messages, from the first, counted"""
     known_tokens: int = 0
     """so many tokens at the upstream."""
+    known_last: llm_pb2.Message | None = None
+    """The last of them, by which a conversation that goes on is told from another one."""
 
     def learn(self, generate: llm_pb2.Generate, input_tokens: int) -> None:
         """Remember what a conversation that was sent whole counted."""
         if input_tokens and not self.start:
             self.known_messages, self.known_tokens = len(generate.messages), input_tokens
+            self.known_last = generate.messages[-1]
+
+    def goes_on(self, messages: Sequence[llm_pb2.Message]) -> bool:
+        """True for a conversation that begins with those that are known."""
+        count = self.known_messages
+        return 0 < count <= len(messages) and messages[count - 1] == self.known_last
 
 
 async def fitted(generate: llm_pb2.Generate, room: int, count: Count, history: History) -> tuple[llm_pb2.Generate, int]:
@@ -91,7 +99,7 @@ def cut(messages: Sequence[llm_pb2.Message], costs: Sequence[int], room: float, 
 
 def _at_most(generate: llm_pb2.Generate, history: History) -> int:
     """Tokens that a conversation cannot exceed: none is shorter than a byte."""
-    known = history.known_messages if history.known_messages <= len(generate.messages) else 0
+    known = history.known_messages if history.goes_on(generate.messages) else 0
     unknown = generate.messages[known:]
     tools = 0 if known else sum(tool.ByteSize() for tool in generate.tools)
     size = sum(

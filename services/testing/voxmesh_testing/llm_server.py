@@ -107,6 +107,47 @@ Scripted: TypeAlias = Play | Callable[[Json], Play]
 """A play, or what chooses one by the body of the request."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServerKind:
+    """Which requests a kind of server takes, by its documents."""
+
+    fields: frozenset[str]
+    """Fields of a chat completion that it knows."""
+    refuses: bool
+    """It refuses others; otherwise it takes no notice of them."""
+    listed: Mapping[str, Any]
+    """What its list of models tells of one, besides the id."""
+    text_field: str = ""
+    """Field of the text in a request to /tokenize; empty where it has no tokenizer."""
+
+
+_OF_ALL = frozenset(
+    {
+        *("model", "messages", "stream", "stream_options", "temperature", "top_p", "presence_penalty", "stop", "seed"),
+        *("frequency_penalty", "response_format", "tools", "reasoning_effort"),
+    }
+)
+KINDS = {
+    "llama_cpp": ServerKind(
+        _OF_ALL | {"max_tokens", "top_k", "chat_template_kwargs", "cache_prompt", "id_slot"},
+        refuses=False,
+        listed={"object": "model", "owned_by": "llamacpp", "meta": {"n_ctx": 4096}},
+        text_field="content",
+    ),
+    "vllm": ServerKind(
+        _OF_ALL | {"max_tokens", "top_k", "chat_template_kwargs"},
+        refuses=False,
+        listed={"object": "model", "owned_by": "vllm", "root": "m", "parent": None, "max_model_len": 4096},
+        text_field="prompt",
+    ),
+    "ollama": ServerKind(_OF_ALL | {"max_tokens"}, refuses=False, listed={"object": "model", "owned_by": "library"}),
+    "openai": ServerKind(
+        _OF_ALL | {"max_completion_tokens"}, refuses=True, listed={"object": "model", "owned_by": "system"}
+    ),
+}
+"""The kinds that `voxmesh_llm_proxy.shapes` knows."""
+
+
 class RecordedUpstream:
     """Answers each chat completion by the next of `plays`; the last one is played again and again."""
 
@@ -120,6 +161,12 @@ class RecordedUpstream:
         """Bodies of all chat completions."""
         self.keys: list[str] = []
         """Authorization headers of all requests."""
+        self.kind: ServerKind | None = None
+        """What it takes and tells; None takes everything."""
+        self.counted: list[str] = []
+        """Texts whose tokens were asked for; each word is one."""
+        self.is_down = False
+        """It hangs up on everybody."""
         self.hang_ups = 0
         """Answers that the client did not wait for."""
         self.url = ""
@@ -132,25 +179,47 @@ class RecordedUpstream:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection's one request."""
         try:
-            method, body = await self._read(reader)
+            if self.is_down:
+                return
+            method, path, body = await self._read(reader)
             if method == "GET":
                 self._list_models(writer)
+            elif path == "/tokenize":
+                self._tokenize(writer, json.loads(body))
             else:
                 self.requests.append(json.loads(body))
-                answer = self.plays.popleft() if len(self.plays) > 1 else self.plays[0]
-                await self._answer(answer if isinstance(answer, Play) else answer(self.requests[-1]), reader, writer)
+                await self._answer(self._next_play(), reader, writer)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             self.hang_ups += 1
         finally:
             writer.close()
 
-    async def _read(self, reader: asyncio.StreamReader) -> tuple[str, bytes]:
+    def _next_play(self) -> Play:
+        body = self.requests[-1]
+        unknown = body.keys() - self.kind.fields if self.kind is not None and self.kind.refuses else set[str]()
+        if unknown:
+            message = f"Unrecognized request argument supplied: {min(unknown)}"
+            return Play(status=400, error={"error": {"message": message, "type": "invalid_request_error"}})
+        answer = self.plays.popleft() if len(self.plays) > 1 else self.plays[0]
+        return answer if isinstance(answer, Play) else answer(body)
+
+    def _tokenize(self, writer: asyncio.StreamWriter, body: Json) -> None:
+        field = self.kind.text_field if self.kind is not None else ""
+        if not field:
+            _write_json(writer, 404, {"error": {"message": "not found"}}, {})
+            return
+        self.counted.append(body[field])
+        tokens = list(range(len(body[field].split())))
+        counts = {"count": len(tokens), "max_model_len": 4096} if field == "prompt" else {}
+        _write_json(writer, 200, {**counts, "tokens": tokens}, {})
+
+    async def _read(self, reader: asyncio.StreamReader) -> tuple[str, str, bytes]:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        method = head[0].partition(" ")[0]
+        method, path, _ = head[0].split(" ", 2)
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         self.keys.append(headers.get("authorization", ""))
-        return method, await reader.readexactly(int(headers.get("content-length", "0")))
+        return method, path, await reader.readexactly(int(headers.get("content-length", "0")))
 
     def _list_models(self, writer: asyncio.StreamWriter) -> None:
         if self.listed is not None:
@@ -158,7 +227,8 @@ class RecordedUpstream:
         elif self.models is None:
             _write_json(writer, 404, {"error": {"message": "not found"}}, {})
         else:
-            data = [{"id": name, "object": "model", "max_model_len": 4096} for name in self.models]
+            told = {"object": "model", "max_model_len": 4096} if self.kind is None else self.kind.listed
+            data = [{"id": name, **told} for name in self.models]
             _write_json(writer, 200, {"object": "list", "data": data}, {})
 
     async def _answer(self, play: Play, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
