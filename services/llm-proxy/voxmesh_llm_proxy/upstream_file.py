@@ -159,7 +159,7 @@ def single_upstream(settings: LlmSettings) -> UpstreamSettings:
         base_url=settings.upstream_url,
         shape=Shape.LLAMA_CPP if settings.upstream_url is None else settings.upstream_shape,
         model=settings.upstream_model,
-        images=settings.upstream_images,
+        images=settings.upstream_images or (settings.upstream_url is None and settings.mmproj is not None),
         tools=settings.upstream_tools,
         grammar=settings.upstream_grammar,
         opens_thoughts=settings.upstream_opens_thoughts,
