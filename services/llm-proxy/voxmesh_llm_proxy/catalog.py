@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-import httpx2
-from openai import APIError, AsyncOpenAI
-
+from voxmesh_llm_proxy.upstream_errors import UNREACHABLE, UpstreamFailure
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.structs import Json
 
@@ -30,15 +29,13 @@ class Catalog:
     """Model names, the default first; a server that lists none has just the configured ones.
 
     Args:
-        client: of the server, directed at where it is now.
+        ask: gives the list as the server writes it.
         configured: the operator's model; None takes the first listed.
         renamed: names that callers use, and the server's name for each.
     """
 
-    def __init__(
-        self, client: Callable[[], Awaitable[AsyncOpenAI]], configured: str | None, renamed: Mapping[str, str]
-    ) -> None:
-        self._client = client
+    def __init__(self, ask: Callable[[], Awaitable[str]], configured: str | None, renamed: Mapping[str, str]) -> None:
+        self._ask = ask
         self._configured = configured
         self._renamed = renamed
         self._listed: dict[str, int] = {}
@@ -77,27 +74,26 @@ class Catalog:
         """Ask the upstream for its models.
 
         Raises:
-            APIError: it does not answer, or refuses the key.
+            UpstreamFailure: it does not answer, or refuses the key.
+            Unavailable: it is down.
             FailedPrecondition: no model is configured, and it lists none.
         """
         self._read_at = time.monotonic()
-        client = await self._client()
         try:
-            page = await client.get("/models", cast_to=httpx2.Response, options={"timeout": LIST_TIMEOUT_S})
-        except APIError as error:
-            if getattr(error, "status_code", None) not in {404, 405, 501}:
+            async with asyncio.timeout(LIST_TIMEOUT_S):
+                page = await self._ask()
+        except TimeoutError:
+            raise UpstreamFailure(UNREACHABLE) from None
+        except UpstreamFailure as failure:
+            if failure.complaint.status not in {404, 405, 501}:
                 raise
             log.info("the upstream lists no models", extra={"configured": self._configured})
         else:
             # A list that cannot be read takes nothing away.
-            self._listed = dict(_models(page.text)) or self._listed
+            self._listed = dict(_models(page)) or self._listed
         if self._configured is None and not self._listed:
-            url = str(client.base_url)
-            raise FailedPrecondition(
-                "upstream",
-                url,
-                "the upstream lists no models; set VOXMESH_UPSTREAM_MODEL, or its `model` in the file of upstreams",
-            )
+            problem = "the upstream lists no models; set VOXMESH_UPSTREAM_MODEL, or `model` in the file of upstreams"
+            raise FailedPrecondition("upstream", "", problem)
 
 
 def _models(text: str) -> Iterator[tuple[str, int]]:

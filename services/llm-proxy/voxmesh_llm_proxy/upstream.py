@@ -12,14 +12,11 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx2
-from openai import APIError, AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient, Timeout
-
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.budgets import Budget
 from voxmesh_llm_proxy.catalog import Catalog
 from voxmesh_llm_proxy.circuit import Circuit
-from voxmesh_llm_proxy.endpoint import Endpoint, uses_proxies
+from voxmesh_llm_proxy.endpoint import Address, Endpoint
 from voxmesh_llm_proxy.history import History, fitted
 from voxmesh_llm_proxy.messages import GenerationOptions, StreamOptions, generation_options, request_body
 from voxmesh_llm_proxy.open_answer import OpenAnswer
@@ -28,7 +25,9 @@ from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.shapes import Shape, unknown_fields
 from voxmesh_llm_proxy.slots import Slots
 from voxmesh_llm_proxy.tokens import TokenCounter
+from voxmesh_llm_proxy.transport import Transport
 from voxmesh_llm_proxy.upstream_errors import (
+    UNREACHABLE,
     Asked,
     UpstreamFailure,
     before_answer,
@@ -96,7 +95,7 @@ class Upstream:
         self.endpoint = endpoint
         self.fields = FieldsOfUpstream(unknown_fields(named.shape))
         self.habits = ThinkingHabits(always=named.opens_thoughts)
-        self.catalog = Catalog(self.client, named.model, named.models)
+        self.catalog = Catalog(self._listed, named.model, named.models)
         self.circuit = Circuit(settings.circuit_failures, clock.now, self._changed)
         self.budget = Budget(f"upstream:{named.name}", named.limits, clock.now)
         self.is_up = True
@@ -109,14 +108,7 @@ class Upstream:
         self._prefills = endpoint.keeps_what_it_read if named.prefill is None else named.prefill
         self._slots = Slots(endpoint.concurrency, settings.queue_timeout_s)
         self._counter = TokenCounter(named.shape, self._asked_json)
-        self._client = AsyncOpenAI(
-            api_key="unset",
-            base_url="http://127.0.0.1",
-            max_retries=0,
-            # Silence is measured here, where it can be told from slowness of the first token.
-            timeout=Timeout(None, connect=settings.connect_timeout_s),
-            http_client=DefaultAsyncHttpxClient(trust_env=uses_proxies(endpoint.url)),
-        )
+        self._http = Transport(endpoint.url, settings.connect_timeout_s)
         endpoint.watch(partial(self._is_there, there=False), partial(self._is_there, there=True))
 
     @property
@@ -145,22 +137,15 @@ class Upstream:
 
     async def close(self) -> None:
         """Close all connections and the endpoint."""
-        await self._client.close()
+        await self._http.close()
         await self.endpoint.stop()
-
-    async def client(self) -> AsyncOpenAI:
-        """The HTTP client, directed at where the server is now."""
-        address = await self.endpoint.address()
-        self._client.base_url = address.url
-        self._client.api_key = address.api_key
-        return self._client
 
     async def answers(self) -> bool:
         """Look whether it answers at all, and read its models."""
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
                 await self.catalog.read()
-        except (APIError, VoxmeshError, TimeoutError) as error:
+        except (UpstreamFailure, VoxmeshError, TimeoutError) as error:
             log.debug("the upstream does not answer a look", extra={"upstream": self.name}, exc_info=error)
             return False
         return True
@@ -249,24 +234,24 @@ class Upstream:
 
     async def _attempt(self, body: Json, effort: Effort) -> tuple[OpenAnswer, list[Event]]:
         limit_s = self._settings.first_token_timeout_s
-        client = await self.client()
+        address = await self.endpoint.address()
         effort.sent_ns = self._clock.wall_ns()
         sent = self._clock.now()
         try:
             async with asyncio.timeout(limit_s):
-                return await self._ask(client, body)
+                return await self._ask(address, body)
         except TimeoutError:
             who = self.asked("").who
             raise TimedOut(f"{who} wrote nothing for {limit_s:g} s; try again or send less") from None
         finally:
             effort.compute_s = self._clock.now() - sent
 
-    async def _ask(self, client: AsyncOpenAI, body: Json) -> tuple[OpenAnswer, list[Event]]:
+    async def _ask(self, address: Address, body: Json) -> tuple[OpenAnswer, list[Event]]:
         """Send the request, without those optional fields that the server does not know."""
         while True:
             known = self.fields.known(body)
             try:
-                return await _answered(client, known)
+                return await self._answered(address, known)
             except UpstreamFailure as failure:
                 field = self.fields.learn(failure.complaint, known)
                 if field is None:
@@ -275,17 +260,32 @@ class Upstream:
 
     async def _asked_json(self, path: str, body: Json, timeout_s: float) -> Any:
         """The JSON that the server answers on a path of its own, which stands beside /v1."""
-        client = await self.client()
-        parts = urlsplit(str(client.base_url))
+        address = await self.endpoint.address()
+        parts = urlsplit(address.url)
         root = parts.path.rstrip("/").removesuffix("/v1")
         url = f"{parts.scheme}://{parts.netloc}{root}{path}"
         try:
-            answer = await client.post(url, body=body, cast_to=httpx2.Response, options={"timeout": timeout_s})
-            return answer.json()
-        except APIError as error:
-            raise UpstreamFailure.of(error) from error
-        except ValueError:
-            return None
+            async with asyncio.timeout(timeout_s):
+                return await self._http.post(address, url, body)
+        except TimeoutError:
+            raise UpstreamFailure(UNREACHABLE) from None
+
+    async def _listed(self) -> str:
+        return await self._http.get(await self.endpoint.address(), "/models")
+
+    async def _answered(self, address: Address, body: Json) -> tuple[OpenAnswer, list[Event]]:
+        """The answer to a request, and its events up to the first output.
+
+        Raises:
+            UpstreamFailure: there is none.
+            Unavailable: the server answers in another language than that of chat completions.
+        """
+        answer = OpenAnswer(await self._http.stream(address, "/chat/completions", body))
+        try:
+            return answer, await _first_output(answer)
+        except BaseException:
+            await answer.close()
+            raise
 
     def _failed(self, error: Exception) -> None:
         if is_of_its_health(error):
@@ -375,27 +375,6 @@ def _problem(error: BaseException) -> str:
         status = error.complaint.status
         return f"HTTP {status}" if status is not None else kind_of(error.complaint).name.lower()
     return error.message if isinstance(error, VoxmeshError) else "it fell silent"
-
-
-async def _answered(client: AsyncOpenAI, body: Json) -> tuple[OpenAnswer, list[Event]]:
-    """The answer to a request, and its events up to the first output.
-
-    Raises:
-        UpstreamFailure: there is none.
-        Unavailable: the server answers in another language than that of chat completions.
-    """
-    try:
-        response = await client.post(
-            "/chat/completions", body=body, cast_to=httpx2.Response, stream=True, stream_cls=AsyncStream[Any]
-        )
-    except APIError as error:
-        raise UpstreamFailure.of(error) from error
-    answer = OpenAnswer(response)  # pyright: ignore[reportArgumentType] # `cast_to` decides, whatever `stream_cls` says
-    try:
-        return answer, await _first_output(answer)
-    except BaseException:
-        await answer.close()
-        raise
 
 
 async def _first_output(answer: OpenAnswer) -> list[Event]:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from openai import APIConnectionError, APIError, APIStatusError
-
-from voxmesh_runtime.chat.complaints import Complaint, Kind, complaint_in, kind_of
+from voxmesh_runtime.chat.complaints import Complaint, Kind, kind_of
 from voxmesh_runtime.errors import (
     FailedPrecondition,
     InvalidArgument,
@@ -38,16 +36,6 @@ class UpstreamFailure(Exception):
         self.complaint = complaint
         self.told: VoxmeshError | None = None
         """What a caller is told; set by the upstream that failed."""
-
-    @classmethod
-    def of(cls, error: APIError) -> UpstreamFailure:
-        """What the HTTP client says."""
-        if isinstance(error, APIStatusError):
-            wait_s = asked_wait_s(error.response.headers, datetime.now(UTC))
-            return cls(complaint_in(_body(error), error.status_code, wait_s))
-        if isinstance(error, APIConnectionError):
-            return cls(UNREACHABLE)
-        return cls(complaint_in(error.body or error.message))
 
 
 def is_of_the_upstream(error: BaseException) -> bool:
@@ -164,15 +152,6 @@ def _told(complaint: Complaint) -> str:
     """The status and the reason, to be put behind what happened."""
     status = f" (HTTP {complaint.status})" if complaint.status is not None else ""
     return f"{status}: {quote(complaint.text, _MAX_QUOTED)}" if complaint.text else status
-
-
-def _body(error: APIStatusError) -> object:
-    """All that the upstream wrote; the client's own `body` is but a part of it."""
-    try:
-        return error.response.text or error.body
-    except RuntimeError:
-        # It was not read.
-        return error.body
 
 
 def _bounded(wait_s: float) -> float:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from openai import APIError
-
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.history import History
 from voxmesh_llm_proxy.messages import StreamOptions
@@ -42,9 +40,8 @@ async def warm_up(upstream: Upstream) -> None:
 async def _once(upstream: Upstream) -> None:
     try:
         await upstream.catalog.read()
-    except APIError as error:
-        asked = upstream.asked(upstream.named.model or "")
-        raise before_answer(UpstreamFailure.of(error).complaint, asked) from error
+    except UpstreamFailure as failure:
+        raise before_answer(failure.complaint, upstream.asked(upstream.named.model or "")) from failure
     message = llm_pb2.Message(role=llm_pb2.Message.ROLE_USER, text="Hello")
     config = llm_pb2.GenerationConfig(sampling=llm_pb2.Sampling(max_output_tokens=1))
     wanted = Wanted(llm_pb2.Generate(messages=[message]), StreamOptions(config), History())
