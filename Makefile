@@ -1,11 +1,16 @@
 # Every task of the project; `make help` lists them.
 PYTHON ?= python3
 WAV ?= demo/question.wav
+# What shares a server stays on one worker (conftest.py); the tests of one file are not worth the start of workers.
+WORKERS ?= $(if $(findstring .py,$(ARGS)),0,2)
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH :=
+# Bytecode is kept: tests start a process after another, and each worker collects all of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
@@ -70,16 +75,21 @@ k8s-check: setup ## Render and validate every manifest, offline
 test: test-default test-engines ## All tests that need no GPU
 
 .PHONY: test-default
-test-default: setup ## The tests of the default set
-	$(BIN)/python -m pytest -m "not gpu" $(ARGS)
+test-default: setup ## The tests of the default set; ARGS=path for some of them, WORKERS=0 for one process
+	$(PYTEST) -m "not gpu" $(ARGS)
 
 .PHONY: test-engines
 test-engines: setup ## The tests of the other engines, in their environments; ENGINES=name to choose
 	$(BIN)/python tools/engine_env.py --test $(ENGINES)
 
-.PHONY: test-unit
-test-unit: setup ## The tests that start no server
-	$(BIN)/python -m pytest -m unit $(ARGS)
+.PHONY: test-fast
+test-fast: setup ## The tests without models: units, and sessions in virtual time with fakes
+	$(PYTEST) -m "unit or virtual" $(ARGS)
+
+.PHONY: sizes
+sizes: setup ## Lines, modules, complexity, import cycles, and calls a transcript and a delta
+	$(BIN)/python tools/sizes.py $(ARGS)
+	$(BIN)/python tools/session_calls.py
 
 .PHONY: demo
 demo: setup ## One spoken turn with real models; WAV=mine.wav for your own question

@@ -92,11 +92,12 @@ async def measure_apart(mesh: LocalMesh, recall: Recall, *, turns: int = 200, se
         turns: of all sessions together.
         sessions: at once.
     """
-    people = [Person(name, await _questions(mesh.client, name)) for name in list(LISTS)[:sessions]]
+    each = turns // sessions
+    people = [Person(name, await _questions(mesh.client, name, each)) for name in list(LISTS)[:sessions]]
     problems = [f"{person.name}: no word is heard as it is said" for person in people if not person.questions]
     if not problems:
         recall.unknown = 0  # before a session asks, the service itself does, to see whether its upstream answers
-        await asyncio.gather(*(_converse(mesh.client, person, recall, turns // sessions) for person in people))
+        await asyncio.gather(*(_converse(mesh.client, person, recall, each) for person in people))
         await _check_reports(mesh, people)
         problems = problems_of(people, recall)
     figures = {person.name: {**person.found, "mixed": person.mixed} for person in people}
@@ -192,7 +193,7 @@ def problems_of(people: Sequence[Person], recall: Recall) -> list[str]:
     return problems
 
 
-async def _questions(mesh: Mesh, name: str) -> dict[str, Question]:
+async def _questions(mesh: Mesh, name: str, at_most: int) -> dict[str, Question]:
     """The session's questions by word, in the mesh's own voice; words that it mishears by themselves are left out."""
     questions: dict[str, Question] = {}
     for word in LISTS[name]:
@@ -200,6 +201,8 @@ async def _questions(mesh: Mesh, name: str) -> dict[str, Question]:
         audio = b"".join([piece.data async for piece in mesh.text_to_speech.speak(_each(question_for(word)), config)])
         if words_in(await _transcribed(mesh, audio, RATE_HERTZ)) == [word]:
             questions[word] = Question.of(audio, RATE_HERTZ)
+        if len(questions) == at_most:
+            break
     return questions
 
 

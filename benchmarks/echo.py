@@ -10,20 +10,19 @@ import numpy as np
 
 from benchmarks.echo_scenes import RATE_HERTZ, REPLIES, Scene, Studio
 from benchmarks.result import Result, Table
-from voxmesh_coordinator.session.echo import (
+from voxmesh_coordinator.session.adapters.echo import (
     EARLIEST_S,
     HOP_S,
     LATEST_S,
     LEAD_S,
     NOISE_S,
     SPEECH_S,
-    Source,
     likeness,
     spectrogram,
     weigh,
 )
 from voxmesh_coordinator.settings import BACKCHANNELS, INTERRUPTIONS
-from voxmesh_coordinator.turn.overlap import Overlap, judge
+from voxmesh_coordinator.turn.overlap import Overlap, Source, judge
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt.engine import RecognitionOptions, Step

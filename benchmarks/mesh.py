@@ -13,9 +13,9 @@ import psutil
 
 from voxmesh_client import Mesh, MeshSettings
 from voxmesh_client.local.logs import last_lines
-from voxmesh_client.local.ports import free_block
 from voxmesh_client.local.supervisor import Supervisor
 from voxmesh_client.slots import COORDINATOR, LLM, SLOTS, STT, TTS, TURN, Slot
+from voxmesh_runtime.ports import free_block
 
 MAX_STREAMS = 64
 """Places on every service: more than any benchmark opens."""

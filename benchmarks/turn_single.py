@@ -15,7 +15,7 @@ from benchmarks.speech import FRAME_S, Question, Speaker
 from voxmesh_client.asking import REPLY_HERTZ
 from voxmesh_client.sound import pcm
 from voxmesh_coordinator.durability.history import History
-from voxmesh_coordinator.session.session import PAUSE_S
+from voxmesh_coordinator.session.adapters.policy import PAUSE_S
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_coordinator.turn.endpointing import Endpointing
 from voxmesh_runtime.audio import Encoder, ModelInput, Samples

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+
+from voxmesh_runtime.ports import free_block
 
 WIRE = Path(__file__).with_name("wire.py")
 STARTED_WITHIN_S = 120
@@ -76,10 +77,8 @@ def inside(namespace: str) -> list[str]:
 
 
 def free_port() -> int:
-    """A port of loopback that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
+    """A port of loopback that nothing listens on, and that stays this process's."""
+    return free_block(1)
 
 
 @asynccontextmanager

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run
 
 from voxmesh_client import MeshSettings
+from voxmesh_client.cli.app import main
 from voxmesh_client.slots import EMBED, STT, TTS, VLM
 
 pytestmark = pytest.mark.mesh
@@ -25,8 +25,7 @@ RECEIPT = Path(__file__).parents[1] / "demo/receipt.png"
 
 def bench_json(*arguments: str | Path) -> dict[str, Any]:
     """What a benchmark tells, which must end well."""
-    command = [sys.executable, "-m", "voxmesh_client", "bench", *map(str, arguments), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = run(main, "bench", *map(str, arguments), "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run
 
 from benchmarks.apart import Person, Recall, problems_of
+from benchmarks.cli import main
 from benchmarks.endings import AMBIGUOUS, FIT, HELD_OUT, SURELY, Judgement, Text, called_over, growing, read_texts
 from benchmarks.figures import Spread, difference, slope
 from benchmarks.leaks import grows_steadily
@@ -21,13 +21,7 @@ from benchmarks.wer_clips import NoClips, normal, read_clips
 
 pytestmark = pytest.mark.bench
 
-ROOT = Path(__file__).parent.parent
-TITLES = ("memory: services", "memory: 10 idle", "relay: ", "turn: 1 spoken", "soak: memory", "soak: threads", "wer: ")
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+TITLES = ("memory: services", "memory: 2 idle", "relay: ", "turn: 1 spoken", "soak: memory", "soak: threads", "wer: ")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +34,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_all_benchmarks_run_on_one_mesh_and_find_no_leak(clips: Path, tmp_path: Path) -> None:
     figures_path = tmp_path / "figures.json"
-    done = run("all", "--quick", "--folder", str(clips), "--json", str(figures_path))
+    done = run(main, "all", "--quick", "--folder", str(clips), "--json", str(figures_path))
     assert done.returncode == 0, done.stderr
     assert "load average at the start" in done.stdout
     for title in TITLES:
@@ -54,7 +48,7 @@ def test_all_benchmarks_run_on_one_mesh_and_find_no_leak(clips: Path, tmp_path: 
 
 
 def test_help_names_every_benchmark() -> None:
-    done = run("--help")
+    done = run(main, "--help")
     assert done.returncode == 0
     for name in ("turn", "relay", "memory", "soak", "apart", "echo", "endings", "store-race", "wer", "all"):
         assert f"  {name} " in done.stdout
@@ -62,7 +56,7 @@ def test_help_names_every_benchmark() -> None:
 
 def test_sessions_that_speak_at_once_keep_apart(tmp_path: Path) -> None:
     figures_path = tmp_path / "figures.json"
-    done = run("apart", "--turns", "4", "--json", str(figures_path))
+    done = run(main, "apart", "--turns", "4", "--json", str(figures_path))
     assert done.returncode == 0, done.stderr
     assert "nothing of one session was found in another" in done.stdout
     people: dict[str, Any] = json.loads(figures_path.read_text())["apart"]["people"]
@@ -85,7 +79,7 @@ def test_a_word_or_a_trace_of_another_session_is_a_problem() -> None:
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="Debian's package espeak-ng is not installed")
 def test_endings_are_judged_by_sound_and_by_words() -> None:
-    done = run("endings", "--quick")
+    done = run(main, "endings", "--quick")
     assert done.returncode == 0, done.stderr
     for title in ("endings: turns called over", "held out, unfinished", "ambiguous, unfinished", "the next word"):
         assert title in done.stdout
@@ -123,7 +117,7 @@ def test_an_interim_transcript_grows_by_a_word() -> None:
 
 
 def test_a_folder_without_clips_is_told_in_one_line(tmp_path: Path) -> None:
-    done = run("wer", "--folder", str(tmp_path))
+    done = run(main, "wer", "--folder", str(tmp_path))
     assert done.returncode == 1
     assert "no audio files" in done.stderr
     assert "Traceback" not in done.stderr

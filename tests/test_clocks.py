@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from collecting import Collector, ServiceSpan
 from hosts import clock_of, fake_clock, free_port, inside, namespaces, service, why_no_namespaces, wire
-from talking import QUESTION, question, talk
+from talking import QUESTION, question, reply_audio, talk
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_client import Mesh, MeshSettings
@@ -116,8 +116,8 @@ async def test_clocks_that_are_apart_do_not_change_where_the_time_went(
         async with talk(there) as call:
             for turn in range(2):
                 call.say(question())
-                await call.until(TurnReport, turn + 1)
-                await asyncio.sleep(3)
+                report = await call.until(TurnReport, turn + 1)
+                await call.conversation.played(report.turn_index, len(reply_audio(call, report.turn_index)) / 48_000)
         reports = call.events(TurnReport)
         async with Mesh(there) as mesh:
             held = await mesh.traces.list(conversation_pb2.ListTurnReportsRequest(limit=10))

@@ -65,7 +65,7 @@ async def test_several_spoken_turns_are_answered_in_one_session(settings: MeshSe
         for turn in range(3):
             call.say(question())
             await call.until(TurnReport, turn + 1)
-            await asyncio.sleep(len(reply_audio(call, turn)) / 48_000)
+            await call.conversation.played(turn, len(reply_audio(call, turn)) / 48_000)
     assert [ended.turn_index for ended in call.events(TurnEnded)] == [0, 1, 2]
     assert all(reply_audio(call, turn) for turn in range(3))
     sequences = [piece.sequence for piece in call.events(ReplyAudio)]

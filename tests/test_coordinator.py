@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -16,18 +16,16 @@ from talking import S16, Talk, chat, question, reply_text, talk
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
-from voxmesh_client import MeshSettings, SpeechStarted
-from voxmesh_coordinator.routing.settings import BackendSettings
+from voxmesh_client import MeshSettings
 from voxmesh_coordinator.servicer import CoordinatorService
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_llm_proxy.endpoint import RemoteEndpoint
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_routing.settings import BackendSettings
 from voxmesh_runtime.channels import open_channel
 from voxmesh_runtime.host import EngineHost
 from voxmesh_runtime.server import RunningServer, running
-from voxmesh_stt.servicer import SttService
-from voxmesh_stt.settings import SttSettings
 from voxmesh_testing.llm_server import Play, RecordedUpstream, fragment, recorded_upstream
 from voxmesh_testing.llm_server import text as delta
 from voxmesh_testing.streams import details, exchange, wait_until
@@ -145,56 +143,6 @@ async def test_a_tool_is_called_and_its_result_goes_back_to_the_model(settings: 
     answer = asked(server, 1)[-1]
     assert (answer["role"], answer["content"], answer["tool_call_id"]) == ("tool", "sunny", "call-1")
     assert reply_text(call, 0) == "It is sunny."
-
-
-async def test_a_language_model_that_is_gone_fails_the_turn_and_the_next_works_when_it_is_back(
-    settings: MeshSettings,
-) -> None:
-    async with recorded_upstream() as server:
-        server.play(says("I am back."))
-        llm_settings = LlmSettings(upstream_url=server.url, drain_s=0.1)
-        async with running(LlmService(RemoteEndpoint(server.url, llm_settings), llm_settings), llm_settings) as proxy:
-            port = proxy.port
-            held = coordinator(settings, llm_target=f"127.0.0.1:{port}")
-            _, there = await held.__aenter__()
-            held_chat = chat(there)
-            call = await held_chat.__aenter__()
-            await ask(call, "Hello.", 0)
-        await call.conversation.send_text("Hello again.")
-        failed = await call.until(TurnFailed)
-        assert failed.code == 14
-        assert "llm at" in failed.message
-        again = LlmSettings(upstream_url=server.url, port=port)
-        async with running(LlmService(RemoteEndpoint(server.url, again), again), again):
-            await ask(call, "And now?", 2)
-        assert reply_text(call, 2) == "I am back."
-        await held_chat.__aexit__(None, None, None)
-        await held.__aexit__(None, None, None)
-
-
-async def test_a_recogniser_that_dies_in_mid_speech_fails_the_turn_and_the_next_is_heard(
-    settings: MeshSettings,
-) -> None:
-    def served(port: int) -> tuple[SttService, SttSettings]:
-        own = SttSettings(port=port)
-        return SttService(EngineHost.of("stt", own), own), own
-
-    async with AsyncExitStack() as stack:
-        async with running(*served(0)) as dying:
-            there = await stack.enter_async_context(
-                scripted(settings, says("I hear you."), stt_target=f"127.0.0.1:{dying.port}")
-            )
-            call = await stack.enter_async_context(talk(there[1]))
-            call.say(question())
-            await call.until(SpeechStarted)
-        failed = await call.until(TurnFailed)
-        assert failed.code == 14
-        assert "stt at" in failed.message
-        await stack.enter_async_context(running(*served(dying.port)))
-        await asyncio.sleep(3.0)
-        call.say(question())
-        await call.until(TurnReport)
-    assert reply_text(call, call.events(TurnReport)[-1].turn_index) == "I hear you."
 
 
 async def test_streams_move_between_turns_when_their_server_goes_away(settings: MeshSettings) -> None:

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+from distributions import distributions
 from dockerfile import Dockerfile
-from k8s_check import Variant, render
+from k8s_check import Variant, check, complaints_about, main, render
 from k8s_rules import Mesh
 
 from voxmesh_coordinator.settings import CoordinatorSettings
@@ -24,12 +26,16 @@ pytestmark = pytest.mark.unit
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILES = sorted((ROOT / "services").glob("*/Dockerfile"))
 SERVICES = [path.parent.name for path in DOCKERFILES]
+LIBRARIES = ("routing",)
+"""Of services, for some of them."""
 
 
 def without_names(service: str) -> str:
     """A Dockerfile of which only what all services share is left, that is, without a library of its own."""
     lines = (ROOT / "services" / service / "Dockerfile").read_text().splitlines()
     text = "\n".join(line for line in lines if "apt-get" not in line and (line == lines[0] or line[:1] != "#"))
+    for library in LIBRARIES:
+        text = text.replace(f"COPY services/{library} services/{library}\n", "").replace(f"./services/{library} ", "")
     description = tomllib.loads((ROOT / "services" / service / "pyproject.toml").read_text())["project"]["description"]
     engine = Dockerfile.of(service).arguments.get("ENGINE", "none")
     for name in (description, f"ENGINE={engine}", service.replace("-", "_"), service):
@@ -42,8 +48,8 @@ def deployment(service: str) -> str:
 
 
 def test_every_service_has_a_dockerfile() -> None:
-    starts_by_itself = {path.parent.name for path in (ROOT / "services").glob("*/voxmesh_*")} - {"runtime", "testing"}
-    assert set(SERVICES) == starts_by_itself
+    found = distributions().values()
+    assert set(SERVICES) == {one.path.name for one in found if one.scripts and one.path.parent.name == "services"}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -103,13 +109,18 @@ def settings_class(service: str) -> type[ServerSettings]:
     return found
 
 
+@pytest.fixture(scope="module")
+def titan() -> Mesh:
+    """What a host of ours applies, rendered once."""
+    return Mesh.of(render(Variant("titan", ROOT / "k8s/hosts/titan")), ROOT)
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_reads_every_variable_that_image_and_manifest_set(
-    service: str, monkeypatch: pytest.MonkeyPatch
+    service: str, titan: Mesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind = settings_class(service)
-    mesh = Mesh.of(render(Variant("titan", ROOT / "k8s/hosts/titan")), ROOT)
-    (workload,) = (workload for workload in mesh.workloads if workload.name == service)
+    (workload,) = (workload for workload in titan.workloads if workload.name == service)
     image = dict(word.split("=", 1) for line in Dockerfile.of(service).all("ENV") for word in line.split())
     given = image | {name: workload.value(name) or "http://from.elsewhere" for name in workload.env}
     given = {name: value for name, value in given.items() if name.startswith("VOXMESH_")}
@@ -119,15 +130,20 @@ def test_a_service_reads_every_variable_that_image_and_manifest_set(
     assert {name.removeprefix("VOXMESH_").lower() for name in given} <= set(kind.model_fields)
 
 
-def check(root: Path, only: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "tools/k8s_check.py"), "--root", str(root), only]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+AUTOSCALED = "base with autoscaling + backends + gpu + shared-sessions + telemetry + upstream-llm"
+"""The variant with all components."""
 
 
-@pytest.fixture
-def copied(tmp_path: Path) -> Path:
+def told(root: Path, only: str) -> str:
+    """All that is wrong with the variants so named; empty when nothing is, and there must be some."""
+    results = check(root, only)
+    assert results
+    return "\n".join(line for lines in results.values() for line in lines)
+
+
+def copy_of_manifests(folder: Path) -> Path:
     """The manifests alone, free to be broken."""
-    root = tmp_path.resolve() / "repo"
+    root = folder.resolve() / "repo"
     shutil.copytree(ROOT / "k8s", root / "k8s")
     for path in ROOT.glob("services/*/engines/*/kustomization.yaml"):
         to = root / path.relative_to(ROOT)
@@ -136,49 +152,65 @@ def copied(tmp_path: Path) -> Path:
     return root
 
 
-def test_every_host_engine_and_combination_of_components_is_accepted() -> None:
-    result = check(ROOT, "")
-    assert (result.stderr, result.returncode) == ("", 0)
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A copy for this test."""
+    return copy_of_manifests(tmp_path)
 
 
-BREAKS = {
-    "a misspelt probe": ("base/pod.yaml", "readinessProbe:", "readynessProbe:", "readynessProbe"),
-    "a number as a word": ("components/autoscaling/autoscalers.yaml", "minReplicas: 2", 'minReplicas: "one"', "'one'"),
+def break_in(root: Path, file: str, old: str, new: str) -> None:
+    """Replace a text that must be there."""
+    path = root / "k8s" / file
+    text = path.read_text()
+    assert old in text, file
+    path.write_text(text.replace(old, new))
+
+
+BREAKS_OF_RULES = {
     "a probe of another port": (
         "base/stt.yaml",
         "            port: 50052",
         "            port: 50053",
-        "asks port 50053",
+        "stt: readinessProbe asks port 50053",
     ),
-    "a container on another port": ("base/tts.yaml", "containerPort: 50053", "containerPort: 50063", "50063"),
+    "a container on another port": (
+        "base/tts.yaml",
+        "containerPort: 50053",
+        "containerPort: 50063",
+        "tts: its Service has no port grpc",
+    ),
     "a port without its name": (
         "base/vlm.yaml",
         "  - name: grpc\n    port",
         "  - name: http\n    port",
-        "no port grpc",
+        "vlm: its Service has no port grpc",
     ),
-    "a Service that is not headless": ("base/turn.yaml", "  clusterIP: None\n", "", "no headless Service"),
+    "a Service that is not headless": ("base/turn.yaml", "  clusterIP: None\n", "", "turn: no headless Service"),
     "a selector of other pods": (
         "base/embed.yaml",
         "  selector:\n    app",
         "  selector:\n    x",
-        "no headless Service",
-    ),
-    "no time to drain": (
-        "base/pod.yaml",
-        "terminationGracePeriodSeconds: 90",
-        "terminationGracePeriodSeconds: 70",
-        "70",
+        "embed: no headless Service",
     ),
     "a drain unseen": ("base/pod.yaml", 'value: "10"', 'value: "5"', "readiness probe"),
     "a target that no one serves": (
         "base/coordinator.yaml",
         "dns:///tts:50053",
         "dns:///tss:50053",
-        "dns:///tss:50053",
+        "VOXMESH_TTS_TARGET=dns:///tss:50053 is none of",
     ),
-    "a latest image": ("base/llm-proxy.yaml", ":0.1.0", ":latest", "no fixed tag"),
-    "an image without a tag": ("base/coordinator.yaml", ":0.1.0", "", "no fixed tag"),
+    "a latest image": (
+        "base/llm-proxy.yaml",
+        ":0.1.0",
+        ":latest",
+        "llm-proxy: image voxmesh/llm-proxy:latest has no fixed tag",
+    ),
+    "an image without a tag": (
+        "base/coordinator.yaml",
+        ":0.1.0",
+        "",
+        "coordinator: image voxmesh/coordinator has no fixed tag",
+    ),
     "a writable root": (
         "base/pod.yaml",
         "readOnlyRootFilesystem: true",
@@ -190,13 +222,7 @@ BREAKS = {
         "base/stt.yaml",
         "      app.kubernetes.io/name: stt\n---",
         "      x: y\n---",
-        "Disruption",
-    ),
-    "an autoscaler that comes too late": (
-        "components/autoscaling/autoscalers.yaml",
-        'averageValue: "6"',
-        'averageValue: "8"',
-        "not below VOXMESH_MAX_STREAMS=8",
+        "stt: no PodDisruptionBudget",
     ),
     "a GPU that never comes": (
         "components/gpu/kustomization.yaml",
@@ -211,27 +237,69 @@ BREAKS = {
         "",
         "not in a namespace",
     ),
+}
+"""Name: file, text, what stands in its place, and what is said of it then."""
+
+
+@pytest.fixture(scope="module")
+def told_at_once(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """All that is wrong with a host in whose manifests every one of these is broken."""
+    root = copy_of_manifests(tmp_path_factory.mktemp("broken"))
+    for file, old, new, _ in BREAKS_OF_RULES.values():
+        break_in(root, file, old, new)
+    return told(root, "titan")
+
+
+def test_manifests_as_they_are_break_no_rule(titan: Mesh) -> None:
+    assert complaints_about(titan.documents, ROOT) == []
+
+
+@pytest.mark.parametrize("name", BREAKS_OF_RULES)
+def test_a_broken_rule_is_found(name: str, told_at_once: str) -> None:
+    assert BREAKS_OF_RULES[name][-1] in told_at_once
+
+
+BREAKS = {
+    "no time to drain": (
+        "base/pod.yaml",
+        "terminationGracePeriodSeconds: 90",
+        "terminationGracePeriodSeconds: 70",
+        "terminationGracePeriodSeconds 70",
+    ),
+    "a misspelt probe": ("base/pod.yaml", "readinessProbe:", "readynessProbe:", "readynessProbe"),
+    "a number as a word": ("components/autoscaling/autoscalers.yaml", "minReplicas: 2", 'minReplicas: "one"', "'one'"),
     "a file that is not there": ("base/kustomization.yaml", "- stt.yaml", "- sst.yaml", "sst.yaml"),
+    "an autoscaler that comes too late": (
+        "components/autoscaling/autoscalers.yaml",
+        'averageValue: "6"',
+        'averageValue: "8"',
+        "not below VOXMESH_MAX_STREAMS=8",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_broken_manifest_is_found(name: str, copied: Path) -> None:
     file, old, new, complaint = BREAKS[name]
-    path = copied / "k8s" / file
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-    only = "autoscaling + gpu" if "autoscaling" in file else "titan"
-    result = check(copied, only)
-    assert result.returncode == 1
-    assert complaint in result.stderr
+    break_in(copied, file, old, new)
+    variant = AUTOSCALED if "autoscaling" in file else "titan"
+    assert complaint in told(copied, variant)
 
 
-def test_an_engine_that_does_not_exist_is_found(copied: Path) -> None:
+def test_the_command_tells_an_engine_that_does_not_exist(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # It checks all variants of this checkout in `make k8s-check`.
+    def command(only: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["k8s_check", "--root", str(copied), only])
+        return main()
+
+    assert command("laptop") == 0
     path = copied / "services/stt/engines/moonshine/kustomization.yaml"
     path.write_text(path.read_text().replace("value: moonshine", "value: sunshine"))
-    assert "VOXMESH_ENGINE=sunshine is no engine of this slot" in check(copied, "laptop").stderr
+    assert command("laptop") == 1
+    assert "VOXMESH_ENGINE=sunshine is no engine of this slot" in capsys.readouterr().err
+    assert command("no such variant") == 1
 
 
 OWN_HOST = """
@@ -299,13 +367,24 @@ WRONG_BACKENDS = {
 }
 
 
+@pytest.fixture(scope="module")
+def own_host(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """A host of its own with a file of backends, rendered once."""
+    root = copy_of_manifests(tmp_path_factory.mktemp("own"))
+    return render(Variant("own", with_backends(root, BACKENDS)))
+
+
+def test_a_host_with_a_file_of_backends_breaks_no_rule(own_host: list[dict[str, Any]]) -> None:
+    assert complaints_about(own_host, ROOT) == []
+
+
 @pytest.mark.parametrize("name", WRONG_BACKENDS)
-def test_a_wrong_file_of_backends_is_found(name: str, copied: Path) -> None:
+def test_a_wrong_file_of_backends_is_found(name: str, own_host: list[dict[str, Any]]) -> None:
     content, complaint = WRONG_BACKENDS[name]
-    with_backends(copied, content)
-    result = check(copied, "host own")
-    assert result.returncode == 1
-    assert complaint in result.stderr
+    documents = deepcopy(own_host)
+    (data,) = (each["data"] for each in documents if "backends.json" in each.get("data", {}))
+    data["backends.json"] = json.dumps(content)
+    assert complaint in "\n".join(complaints_about(documents, ROOT))
 
 
 BROKEN_HOSTS = {
@@ -325,14 +404,8 @@ BROKEN_HOSTS = {
 def test_a_file_of_backends_that_does_not_arrive_is_found(name: str, copied: Path) -> None:
     folder, old, new, complaint = BROKEN_HOSTS[name]
     with_backends(copied, BACKENDS)
-    assert check(copied, "host own").returncode == 0
-    path = copied / "k8s" / folder / "kustomization.yaml"
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-    result = check(copied, "host own")
-    assert result.returncode == 1
-    assert complaint in result.stderr
+    break_in(copied, f"{folder}/kustomization.yaml", old, new)
+    assert complaint in told(copied, "host own")
 
 
 def test_what_tests_need_is_in_no_container() -> None:

@@ -48,8 +48,9 @@ def test_every_service_answers_health_and_reflection(settings: MeshSettings, slo
 
 def test_a_foreign_client_holds_a_stream(settings: MeshSettings) -> None:
     target = f"127.0.0.1:{settings.base_port + 4}"
+    config = {"sampling": {"temperature": 0, "max_output_tokens": 12}}
     generate = {"messages": [{"role": "ROLE_USER", "text": "What is the capital of France?"}]}
-    requests = "\n".join(map(json.dumps, [{"config": {"sampling": {"temperature": 0}}}, {"generate": generate}]))
+    requests = "\n".join(map(json.dumps, [{"config": config}, {"generate": generate}]))
     answers = messages(grpcurl(target, "voxmesh.llm.v1.LanguageModelService/StreamingGenerate", data=requests))
     assert "ready" in answers[0]
     assert "finished" in answers[-1]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from collecting import Collector, ServiceSpan
-from talking import question, talk
+from talking import question, reply_audio, talk
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_client import MeshSettings
@@ -56,7 +56,7 @@ async def test_turns_of_one_session_have_traces_of_their_own(settings: MeshSetti
     async with talk(settings) as call:
         call.say(question())
         first = await call.until(conversation_pb2.TurnReport)
-        await asyncio.sleep(3)
+        await call.conversation.played(first.turn_index, len(reply_audio(call, 0)) / 48_000)
         call.say(question())
         second = await call.until(conversation_pb2.TurnReport, 2)
     assert first.trace_id != second.trace_id

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,18 +39,17 @@ class Step:
 def test(wanted: Iterable[tuple[Environment, list[Distribution]]], arguments: list[str], jobs: int) -> list[Step]:
     """Make environments, check the types of their engines at once, and run each one's tests in its own process.
 
-    `jobs` processes run at a time; what they say is shown as each ends, or as it comes if there is but one.
+    What an environment's engines need is begun as soon as it is made, while the next one is. `jobs` processes run
+    at a time; what they say is shown as each ends, or as it comes if there is but one.
     """
-    wanted = list(wanted)
-    made = [_step(environment.name, "environment", partial(_make, environment)) for environment, _ in wanted]
-    works = [
-        partial(_step, environment.name, name, partial(_run, command, is_shown=jobs == 1))
-        for (environment, engines), step in zip(wanted, made, strict=True)
-        if step.is_well
-        for name, command in _commands(environment, engines, arguments)
-    ]
+    made: list[Step] = []
+    done: list[Future[Step]] = []
     with ThreadPoolExecutor(jobs) as pool:
-        done = [pool.submit(work) for work in works]
+        for environment, engines in wanted:
+            made.append(_step(environment.name, "environment", partial(_make, environment)))
+            for name, command in _commands(environment, engines, arguments) if made[-1].is_well else ():
+                work = partial(_run, command, is_shown=jobs == 1)
+                done.append(pool.submit(_step, environment.name, name, work))
         for future in as_completed(done):
             step = future.result()
             print(step.said + _line(step), flush=True)

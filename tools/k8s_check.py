@@ -30,6 +30,11 @@ KUBERNETES = "1.37"
 ENGINES = "k8s/components/default-engines"
 GPU = "k8s/components/gpu"
 
+_ENVIRONMENT = {**os.environ, "GOGC": "off"}
+"""For kubectl: half of its short life would be garbage collection."""
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The safe loader that is there; the one in C takes a tenth of the time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -68,8 +73,8 @@ def render(variant: Variant) -> list[dict[str, Any]]:
             (overlay / "kustomization.yaml").write_text(yaml.safe_dump(_overlay(variant, overlay)))
         target = overlay if variant.components else variant.base
         command = ["kubectl", "kustomize", str(target)]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return [document for document in yaml.safe_load_all(output) if document]
+        output = subprocess.run(command, check=True, capture_output=True, text=True, env=_ENVIRONMENT).stdout
+    return [document for document in yaml.load_all(output, _Loader) if document]
 
 
 def _overlay(variant: Variant, folder: Path) -> dict[str, object]:
@@ -111,11 +116,24 @@ def complaints(variant: Variant, root: Path) -> list[str]:
         documents = render(variant)
     except subprocess.CalledProcessError as error:
         return [str(error.stderr).strip()]
+    return complaints_about(documents, root)
+
+
+def complaints_about(documents: list[dict[str, Any]], root: Path) -> list[str]:
+    """Everything wrong with what was rendered of the repository at `root`: by the schema, else by the rules."""
     schema = [line for document in documents for line in schema_complaints(json.dumps(document))]
     if schema:
         return schema
     mesh = Mesh.of(documents, root)
     return [line for rule in RULES for line in rule(mesh)]
+
+
+def check(root: Path, only: str = "") -> dict[str, list[str]]:
+    """The complaints about each variant whose name contains `only`."""
+    found = [variant for variant in variants(root) if only in variant.name]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = pool.map(partial(complaints, root=root), found)
+        return {variant.name: lines for variant, lines in zip(found, results, strict=True)}
 
 
 def main() -> int:
@@ -124,16 +142,13 @@ def main() -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="repository to check")
     parser.add_argument("only", nargs="?", default="", help="check the variants whose name contains this")
     arguments = parser.parse_args()
-    root: Path = arguments.root.resolve()
-    found = [variant for variant in variants(root) if arguments.only in variant.name]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(partial(complaints, root=root), found))
-    for variant, lines in zip(found, results, strict=True):
+    results = check(arguments.root.resolve(), arguments.only)
+    for name, lines in results.items():
         for line in lines:
-            print(f"{variant.name}: {line}", file=sys.stderr)
-    wrong = sum(bool(lines) for lines in results)
-    print(f"{len(found)} variants rendered and checked against Kubernetes {KUBERNETES}, {wrong} wrong")
-    return 1 if wrong or not found else 0
+            print(f"{name}: {line}", file=sys.stderr)
+    wrong = sum(map(bool, results.values()))
+    print(f"{len(results)} variants rendered and checked against Kubernetes {KUBERNETES}, {wrong} wrong")
+    return 1 if wrong or not results else 0
 
 
 if __name__ == "__main__":

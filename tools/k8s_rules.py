@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from voxmesh_coordinator.routing.settings import parse_backends
+from voxmesh_routing.settings import parse_backends
 
 Document = dict[str, Any]
 

@@ -1,9 +1,10 @@
 """Prove with import-linter that the layers run one way, for every distribution that is there.
 
-    protos <- runtime <- service <- engine,   protos <- runtime <- client
+    protos <- runtime <- service <- engine,   protos <- runtime <- routing <- coordinator, client
 
-Services never import one another, nor do engines; so each can be a container of its own. What
-tests share stands above all of them, and nothing but tests imports it.
+Services never import one another, nor do engines; so each can be a container of its own. Routing is for those
+that call services, never for the services themselves. What tests share stands above all of them, and nothing but
+tests imports it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from pathlib import Path
 from distributions import Distribution, distributions
 
 RUNTIME = "voxmesh_runtime"
+ROUTING = "voxmesh_routing"
+CALLERS = {"voxmesh_coordinator", "voxmesh_client"}
+"""Those that call services, and so choose among their backends."""
 TESTING = "voxmesh_testing"
 
 
@@ -28,13 +32,13 @@ def package(distribution: Distribution) -> str:
 def contracts(found: list[Distribution]) -> str:
     """The import-linter configuration for these distributions."""
     engines = {package(d): package_of_service(d) for d in found if d.path.parent.name == "engines"}
-    above = [package(d) for d in found if package(d) not in {*engines, RUNTIME, TESTING}]
-    parts = [_section("importlinter", root_packages=[RUNTIME, TESTING, *above, *engines])]
+    above = [package(d) for d in found if package(d) not in {*engines, RUNTIME, ROUTING, TESTING}]
+    parts = [_section("importlinter", root_packages=[RUNTIME, ROUTING, TESTING, *above, *engines])]
     parts.append(
         _section(
             "importlinter:contract:testing",
             type="forbidden",
-            source_modules=[RUNTIME, *above, *engines],
+            source_modules=[RUNTIME, ROUTING, *above, *engines],
             forbidden_modules=[TESTING],
             # Help for one engine's tests stands beside it, and is left out of its wheel.
             ignore_imports=[f"{module} -> {TESTING}.*" for module in _testing_modules(found)],
@@ -49,6 +53,14 @@ def contracts(found: list[Distribution]) -> str:
             "importlinter:contract:runtime",
             type="forbidden",
             source_modules=[RUNTIME],
+            forbidden_modules=[ROUTING, *above, *engines],
+        )
+    )
+    parts.append(
+        _section(
+            "importlinter:contract:routing",
+            type="forbidden",
+            source_modules=[ROUTING],
             forbidden_modules=[*above, *engines],
         )
     )
@@ -57,7 +69,7 @@ def contracts(found: list[Distribution]) -> str:
             f"importlinter:contract:{service}",
             type="forbidden",
             source_modules=[service],
-            forbidden_modules=list(engines),
+            forbidden_modules=[*engines, *([] if service in CALLERS else [ROUTING])],
         )
         for service in above
     ]
@@ -66,7 +78,7 @@ def contracts(found: list[Distribution]) -> str:
             f"importlinter:contract:{engine}",
             type="forbidden",
             source_modules=[engine],
-            forbidden_modules=[name for name in above if name != service],
+            forbidden_modules=[ROUTING, *(name for name in above if name != service)],
         )
         for engine, service in engines.items()
     ]

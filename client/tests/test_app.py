@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from voxmesh_client.cli.app import app
-from voxmesh_client.local.ports import free_block, owner
+from voxmesh_client.local.ports import owner
+from voxmesh_runtime.ports import free_block
 
 pytestmark = pytest.mark.unit
 

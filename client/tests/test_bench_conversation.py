@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+from command_line import run
+
+from voxmesh_client.cli.app import main
 
 pytestmark = pytest.mark.mesh
 
-VOXMESH = str(Path(sys.executable).with_name("voxmesh"))
 
-
-def bench(*arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-    command = [VOXMESH, "bench", "conversation", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+def bench(*arguments: str) -> CompletedProcess[str]:
+    return run(main, "bench", "conversation", *arguments)
 
 
 def test_the_scenarios_are_listed_with_what_they_show() -> None:
@@ -43,10 +42,7 @@ def test_what_cannot_be_played_is_told_before_anything_starts(arguments: list[st
 
 @pytest.mark.timeout(300)
 def test_a_scenario_is_played_in_two_sessions_on_a_real_mesh_and_written_down(tmp_path: Path) -> None:
-    played = bench(
-        *("--scenario", "follow_up", "--sessions", "2", "--allow", "2", "--json", "--out", str(tmp_path)),
-        timeout_s=280,
-    )
+    played = bench("--scenario", "follow_up", "--sessions", "2", "--allow", "2", "--json", "--out", str(tmp_path))
     assert played.returncode == 0, played.stderr
     report = json.loads(played.stdout)
     assert [play["scenario"] for play in report["plays"]] == ["follow_up", "follow_up"]

@@ -226,6 +226,32 @@ async def test_what_is_there_is_kept_for_another_replica_but_not_sent_again() ->
     assert conversation._played == played.playback_position
 
 
+async def test_a_client_that_comes_back_tells_its_newest_turn_and_hears_what_never_was() -> None:
+    ended = Response(turn_ended=pb.TurnEnded(turn_index=0, text="hi", input_sequence=1), sequence=1)
+
+    async def breaks(line: Line) -> None:
+        await line.accept("s1", "t")
+        await line.write(ended, Response(reply_text=pb.ReplyText(delta="hel"), sequence=2))
+        raise Unavailable("lost")
+
+    async def knows_nothing_of_it(line: Line) -> None:
+        await line.read()
+        await line.write(Response(session_started=pb.SessionStarted(session_id="s1", void_after_sequence=0)))
+        raise Unavailable("lost again")
+
+    async def goes_on(line: Line) -> None:
+        await line.accept("s1", "t")
+
+    async with scripted(breaks, knows_nothing_of_it, goes_on) as (conversation, coordinator):
+        events = await rest(conversation)
+    first, second = (coordinator.lines[number].got[0].resume for number in (1, 2))
+    assert first.turn == pb.TurnInProgress(
+        turn_index=0, said="hi", reply_text="hel", input_sequence=1, next_audio_offset=duration(0)
+    )
+    assert (first.last_sequence, second.last_sequence, second.HasField("turn")) == (2, 2, False)
+    assert [event.void_turn for event in events if isinstance(event, SessionReplaced)] == [0, None]
+
+
 async def test_an_input_that_is_part_of_a_turn_is_not_sent_again() -> None:
     async def breaks(line: Line) -> None:
         await line.accept("s1", "t")

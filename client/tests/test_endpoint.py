@@ -18,10 +18,10 @@ from voxmesh_client.endpoint import Endpoint
 from voxmesh_client.errors import nothing_answers
 from voxmesh_client.health import Health
 from voxmesh_client.inspection import inspect
-from voxmesh_client.local.ports import free_block
 from voxmesh_client.patience import is_refused, refusal_is_final
 from voxmesh_client.slots import STT, TTS
 from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument, Overloaded, Unimplemented
+from voxmesh_runtime.ports import free_block
 from voxmesh_runtime.server import RunningServer, running
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.streams import AnyContext, Streams

@@ -19,8 +19,8 @@ from voxmesh.conversation.v1.conversation_pb2 import SessionStarted
 from voxmesh_client.cli.app import main
 from voxmesh_client.cli.console import Failed, input_text, require_place
 from voxmesh_client.cli.show import asked_of, options_dict, print_options
-from voxmesh_client.local.ports import free_block
 from voxmesh_runtime.audio import write_wav
+from voxmesh_runtime.ports import free_block
 
 pytestmark = pytest.mark.unit
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 
 import grpc
 import pytest
+from command_line import run
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
+from voxmesh_client.cli.app import main
 from voxmesh_client.cli.console import to_dict
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
@@ -84,17 +87,17 @@ class Held(conversation_pb2_grpc.ConversationServiceServicer):
     def __init__(self, *turns: ReportedTurn) -> None:
         self.turns = list(turns)
         self.requests: list[Request] = []
-        self.asked = asyncio.Event()
+        self.asked = threading.Event()
 
-    async def Converse(self, request_iterator: object, context: object) -> None:  # noqa: N802 # the contract's name # pyright: ignore[reportIncompatibleMethodOverride]
+    def Converse(self, request_iterator: object, context: object) -> None:  # noqa: N802 # the contract's name # pyright: ignore[reportIncompatibleMethodOverride]
         """Not served here."""
         raise NotImplementedError
 
-    async def GetStatus(self, request: object, context: object) -> conversation_pb2.GetStatusResponse:  # noqa: N802 # the contract's name # pyright: ignore[reportIncompatibleMethodOverride]
+    def GetStatus(self, request: object, context: object) -> conversation_pb2.GetStatusResponse:  # noqa: N802 # the contract's name # pyright: ignore[reportIncompatibleMethodOverride]
         """Not served here."""
         raise NotImplementedError
 
-    async def ListTurnReports(  # noqa: N802 # the contract's name # pyright: ignore[reportIncompatibleMethodOverride]
+    def ListTurnReports(  # noqa: N802 # the contract's name # pyright: ignore[reportIncompatibleMethodOverride]
         self, request: Request, context: object
     ) -> Response:
         del context
@@ -105,30 +108,23 @@ class Held(conversation_pb2_grpc.ConversationServiceServicer):
         return Response(turns=newer[-(request.limit or 1) :])
 
 
-@asynccontextmanager
-async def coordinator(held: Held) -> AsyncGenerator[str]:
-    """The coordinator's target."""
-    server = grpc.aio.server()
-    conversation_pb2_grpc.add_ConversationServiceServicer_to_server(held, server)
+@contextmanager
+def coordinator(held: Held) -> Generator[str]:
+    """The coordinator's target; it serves in threads, for the command line has a loop of its own."""
+    server = grpc.server(ThreadPoolExecutor(2))
+    conversation_pb2_grpc.add_ConversationServiceServicer_to_server(held, server)  # pyright: ignore[reportArgumentType] # the stub knows grpc.aio alone
     port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
+    server.start()
     try:
         yield f"127.0.0.1:{port}"
     finally:
-        await server.stop(None)
+        server.stop(None).wait()
 
 
-async def voxmesh(*words: str) -> asyncio.subprocess.Process:
-    command = (sys.executable, "-m", "voxmesh_client", "trace", *words)
-    pipe = subprocess.PIPE
-    return await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
-
-
-async def printed(*words: str, code: int = 0) -> str:
-    process = await voxmesh(*words)
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == code, errors.decode()
-    return (errors if code else output).decode()
+def printed(*words: str, code: int = 0) -> str:
+    done = run(main, "trace", *words)
+    assert done.returncode == code, done.stderr
+    return done.stderr if code else done.stdout
 
 
 def written(path: Path, *turns: ReportedTurn) -> Path:
@@ -136,10 +132,10 @@ def written(path: Path, *turns: ReportedTurn) -> Path:
     return path
 
 
-async def test_the_newest_turn_is_drawn_with_its_trace_and_session() -> None:
+def test_the_newest_turn_is_drawn_with_its_trace_and_session() -> None:
     held = Held(turn(0), turn(1))
-    async with coordinator(held) as target:
-        text = await printed("--target", target)
+    with coordinator(held) as target:
+        text = printed("--target", target)
     assert f"trace {1:032x}  session 5e55" in text
     assert "turn 1: first audio 500 ms after speech ended, 98% explained, clocks within ±2.0 ms" in text
     assert "stt/moonshine @titan" in text
@@ -147,23 +143,23 @@ async def test_the_newest_turn_is_drawn_with_its_trace_and_session() -> None:
     assert "turn 0" not in text
 
 
-async def test_what_is_asked_for_reaches_the_coordinator() -> None:
+def test_what_is_asked_for_reaches_the_coordinator() -> None:
     held = Held(turn(0))
-    async with coordinator(held) as target:
-        await printed("ABC", "--session", "5e55", "--last", "7", "--target", target)
+    with coordinator(held) as target:
+        printed("ABC", "--session", "5e55", "--last", "7", "--target", target)
     (request,) = held.requests
     assert (request.trace_id, request.session_id, request.limit) == ("abc", "5e55", 7)
 
 
-async def test_where_no_turn_is_held_that_is_said() -> None:
-    async with coordinator(Held()) as target:
-        assert "no turn has ended yet" in await printed("--target", target, code=1)
-        assert "no such turn is held" in await printed("abc", "--target", target, code=1)
+def test_where_no_turn_is_held_that_is_said() -> None:
+    with coordinator(Held()) as target:
+        assert "no turn has ended yet" in printed("--target", target, code=1)
+        assert "no such turn is held" in printed("abc", "--target", target, code=1)
 
 
 async def test_every_new_turn_is_followed_once_also_when_many_come_at_once() -> None:
     held = Held(turn(0), turn(1))
-    async with coordinator(held) as target:
+    with coordinator(held) as target:
         settings = MeshSettings(coordinator_target=target)
         seen: list[int] = []
         async with Mesh(settings) as mesh:
@@ -176,31 +172,31 @@ async def test_every_new_turn_is_followed_once_also_when_many_come_at_once() -> 
     assert seen == list(range(1, 40))
 
 
-async def test_following_begins_with_no_turn_and_prints_each_as_it_comes() -> None:
+def test_following_begins_with_no_turn_and_prints_each_as_it_comes() -> None:
     held = Held()
-    async with coordinator(held) as target:
-        process = await voxmesh("--follow", "--json", "--target", target)
-        try:
-            await asyncio.wait_for(held.asked.wait(), 30)
-            held.turns += [turn(0), turn(1)]
-            assert process.stdout is not None
-            lines = [await asyncio.wait_for(process.stdout.readline(), 30) for _ in range(2)]
-        finally:
-            process.kill()
-            await process.wait()
+    with coordinator(held) as target:
+        command = (sys.executable, "-m", "voxmesh_client", "trace", "--follow", "--json", "--target", target)
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            try:
+                assert held.asked.wait(30)
+                held.turns += [turn(0), turn(1)]
+                assert process.stdout is not None
+                lines = [process.stdout.readline() for _ in range(2)]
+            finally:
+                process.kill()
     assert [json.loads(line)["report"]["turn_index"] for line in lines] == [0, 1]
 
 
-async def test_what_json_writes_is_read_and_drawn_again(tmp_path: Path) -> None:
-    async with coordinator(Held(turn(0), turn(1), turn(2))) as target:
-        text = await printed("--last", "3", "--json", "--target", target)
+def test_what_json_writes_is_read_and_drawn_again(tmp_path: Path) -> None:
+    with coordinator(Held(turn(0), turn(1), turn(2))) as target:
+        text = printed("--last", "3", "--json", "--target", target)
     path = tmp_path / "turns.json"
     path.write_text(text)
     assert read_reports(path) == [turn(0), turn(1), turn(2)]
-    drawn = await printed("--from", str(path))
+    drawn = printed("--from", str(path))
     assert all(f"turn {index}: first audio 500 ms" in drawn for index in range(3))
-    assert "turn 2: " in await printed("--from", str(path), "--last", "1")
-    assert "turn 1: " in await printed(f"{1:032x}", "--from", str(path))
+    assert "turn 2: " in printed("--from", str(path), "--last", "1")
+    assert "turn 1: " in printed(f"{1:032x}", "--from", str(path))
 
 
 def test_what_ask_writes_is_read_too_and_what_a_newer_coordinator_adds_is_left_out(tmp_path: Path) -> None:
@@ -214,24 +210,24 @@ def test_what_ask_writes_is_read_too_and_what_a_newer_coordinator_adds_is_left_o
 
 
 @pytest.mark.parametrize("text", ["", "{}", "no json", '{"report": {"turn_index": "many"}}', '{"turns": []}', "[1, 2]"])
-async def test_a_file_without_reports_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+def test_a_file_without_reports_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "other.json"
     path.write_text(text)
     with pytest.raises(NoReports, match=r"other\.json"):
         read_reports(path)
-    errors = await printed("--from", str(path), code=1)
+    errors = printed("--from", str(path), code=1)
     assert "other.json" in errors
     assert "Traceback" not in errors
 
 
-async def test_following_cannot_be_written_to_a_page(tmp_path: Path) -> None:
-    assert "--follow" in await printed("--follow", "--html", str(tmp_path / "page.html"), code=2)
+def test_following_cannot_be_written_to_a_page(tmp_path: Path) -> None:
+    assert "--follow" in printed("--follow", "--html", str(tmp_path / "page.html"), code=2)
 
 
-async def test_the_page_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_the_page_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
     source = written(tmp_path / "turns.json", turn(0), turn(1))
     target = tmp_path / "page.html"
-    assert f"2 turns are in {target}" in await printed("--from", str(source), "--html", str(target))
+    assert f"2 turns are in {target}" in printed("--from", str(source), "--html", str(target))
     assert target.read_text(encoding="utf-8") == page([turn(0), turn(1)])
 
 

@@ -36,6 +36,14 @@ def test_a_turn_gathers_its_reply_and_is_over_with_its_report() -> None:
     assert log.is_answered
 
 
+def test_a_turn_that_never_was_is_forgotten() -> None:
+    log = TurnLog()
+    for index in range(3):
+        log.take(conversation_pb2.TurnEnded(turn_index=index, text="hello"))
+    log.take(SessionReplaced("lost", resumed=True, void_turn=1))
+    assert [turn.index for turn in log.turns] == [0]
+
+
 def test_a_turn_knows_why_its_reply_is_over_and_a_person_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     log = TurnLog()
     for index, reason in enumerate((ReplyFinished.REASON_COMPLETED, ReplyFinished.REASON_NOTHING_SAID)):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -19,18 +18,19 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from command_line import run
 from PIL import Image, ImageDraw, ImageFont
 
 from voxmesh_client.asking import spoken_config
+from voxmesh_client.cli.app import main
 from voxmesh_client.cli.demo import likeness
 from voxmesh_client.cli.talk import talk_with
-from voxmesh_client.local.ports import free_block
 from voxmesh_client.settings import MeshSettings
 from voxmesh_runtime.audio import AudioFile, read_audio_file, write_wav
+from voxmesh_runtime.ports import free_block
 
 pytestmark = pytest.mark.mesh
 
-VOXMESH = str(Path(sys.executable).with_name("voxmesh"))
 QUESTION = "What is the capital of France?"
 
 
@@ -53,33 +53,15 @@ class CommandLine:
         """What a verb prints with --json."""
         return [json.loads(line) for line in self.run(*arguments, "--json", stdin=stdin).splitlines()]
 
-    def raw(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [VOXMESH, *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            env=self.environment,
-            cwd=self.folder,
-            check=False,
-        )
+    def raw(self, *arguments: str, stdin: str = "") -> CompletedProcess[str]:
+        return run(main, *arguments, stdin=stdin, environment=self.environment, folder=self.folder)
 
 
 @pytest.fixture(scope="module")
-def mesh(tmp_path_factory: pytest.TempPathFactory) -> Generator[CommandLine]:
-    """One mesh of all services for every test of this module."""
-    folder = tmp_path_factory.mktemp("mesh")
-    environment = {**os.environ, "VOXMESH_BASE_PORT": str(free_block(7)), "VOXMESH_STATE_DIR": str(folder)}
-    with subprocess.Popen([VOXMESH, "up", "--wait"], stdout=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            assert process.stdout is not None
-            assert "all services serve" in process.stdout.readline()
-            # A verb gives up soon; the services' own limits stay.
-            yield CommandLine({**environment, "VOXMESH_CONNECT_TIMEOUT_S": "2"}, folder)
-        finally:
-            process.terminate()
-            process.wait(30)
+def mesh(shared_mesh: MeshSettings, tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """Verbs that find the mesh; they give up soon, the services' own limits stay."""
+    environment = {"VOXMESH_BASE_PORT": str(shared_mesh.base_port), "VOXMESH_CONNECT_TIMEOUT_S": "2"}
+    return CommandLine(environment, tmp_path_factory.mktemp("verbs"))
 
 
 @pytest.fixture(scope="module")
@@ -341,15 +323,18 @@ class Device:
 
 
 async def test_talk_hears_the_microphone_and_plays_the_reply(
-    mesh: CommandLine, question: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shared_mesh: MeshSettings,
+    mesh: CommandLine,
+    question: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     samples, rate = read_audio_file(mesh.folder / question)
     at_16k = np.interp(np.arange(0, samples.size, rate / 16000), np.arange(samples.size), samples)
     Device.heard = (at_16k * 32767).astype("<i2").tobytes()
     module = SimpleNamespace(RawOutputStream=Device, RawInputStream=Device, PortAudioError=OSError)
     monkeypatch.setitem(sys.modules, "sounddevice", module)
-    settings = MeshSettings(base_port=int(mesh.environment["VOXMESH_BASE_PORT"]))
-    talking = asyncio.create_task(talk_with(settings, spoken_config(16000), times=False, json=True))
+    talking = asyncio.create_task(talk_with(shared_mesh, spoken_config(16000), times=False, json=True))
     printed = ""
     async with asyncio.timeout(60):
         while not printed:

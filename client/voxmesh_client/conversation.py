@@ -19,6 +19,7 @@ from voxmesh_client.endpoint import Endpoint
 from voxmesh_client.errors import MeshError
 from voxmesh_client.events import Event, SessionReplaced, event_of
 from voxmesh_client.limits import audio_pieces, check
+from voxmesh_client.newest_turn import NewestTurn
 from voxmesh_client.stream import Stream
 from voxmesh_client.tool_results import ToolResults
 from voxmesh_client.unacknowledged import Unacknowledged, UnacknowledgedInputs
@@ -67,6 +68,7 @@ class Conversation:
         self._unacknowledged = Unacknowledged()
         self._inputs = UnacknowledgedInputs()
         self._tool_results = ToolResults()
+        self._newest_turn = NewestTurn(config)
         self._played: conversation_pb2.PlaybackPosition | None = None
         self._last_sequence = 0
         self._in_turn = False
@@ -174,6 +176,7 @@ class Conversation:
     def _take(self, kind: str, response: Response) -> Event | None:
         """Keep what a resume needs and give the event of a message."""
         self._last_sequence = max(self._last_sequence, response.sequence)
+        self._newest_turn.take(kind, response)
         match kind:
             case "audio_acknowledged":
                 self._unacknowledged.acknowledge(response.audio_acknowledged)
@@ -201,11 +204,14 @@ class Conversation:
         self._open_stream().cancel()
         async with self._writing:
             resumed = await self._resume()
+            void_turn = None
+            if self.session.HasField("void_after_sequence"):
+                void_turn = self._newest_turn.void(self.session.void_after_sequence)
             for request in self._missing():
                 await self._deliver(request)
         self._in_turn = self._in_turn and resumed
         self._connected.set()
-        return SessionReplaced(reason, resumed)
+        return SessionReplaced(reason, resumed, void_turn)
 
     def _missing(self) -> Iterator[Request]:
         """What was sent and is not there where the session goes on."""
@@ -229,6 +235,7 @@ class Conversation:
             resume_token=self.session.resume_token,
             last_sequence=self._last_sequence,
         )
+        self._newest_turn.tell(resume)
         try:
             await self._open(Request(resume=resume), RECONNECT_S)
         except MeshError as error:
@@ -240,6 +247,7 @@ class Conversation:
         self._unacknowledged.renumber()
         self._inputs.renumber()
         self._tool_results.clear()
+        self._newest_turn.clear()
         self._played = None
         self._last_sequence = 0
         return False

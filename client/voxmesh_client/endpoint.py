@@ -58,13 +58,22 @@ class UnaryMethod(Protocol[Request, Response]):
         ...
 
 
+class Connect(Protocol):
+    """Makes a channel to a target, apart from all others if asked."""
+
+    def __call__(self, target: str, *, is_apart: bool = False) -> grpc.aio.Channel:
+        """Make it."""
+        ...
+
+
 class Endpoint:
     """A channel to one service; made inside a running event loop and closed by `close`."""
 
-    def __init__(self, slot: Slot, settings: MeshSettings) -> None:
+    def __init__(self, slot: Slot, settings: MeshSettings, connect: Connect = open_channel) -> None:
         self.slot = slot
         self.target = settings.target(slot)
-        self.channel = open_channel(self.target)
+        self._connect = connect
+        self.channel = connect(self.target)
         self._left: list[grpc.aio.Channel] = []
         self._settings = settings
 
@@ -76,7 +85,7 @@ class Endpoint:
         """Connect anew: behind an address for many servers, `channel` would hold on to one that is going away."""
         if channel is self.channel:
             self._left.append(channel)
-            self.channel = open_channel(self.target, is_apart=True)
+            self.channel = self._connect(self.target, is_apart=True)
 
     async def call(self, method: UnaryMethod[Request, Response], request: Request) -> Response:
         """The answer of a unary method.

@@ -25,6 +25,9 @@ class SessionReplaced:
     """What ended the stream before, for a person."""
     resumed: bool
     """True when the session was continued; false when a new one began, which knows no earlier turn."""
+    void_turn: int | None = None
+    """The turn with this index, and those after it, never were; what holds is told again. None in nearly all cases:
+    a coordinator died that had said more than it could write, and this client could not help it out."""
 
 
 Event: TypeAlias = (

@@ -54,6 +54,8 @@ class TurnLog:
                 self.is_speaking = True
             case SessionReplaced():
                 self.is_speaking = False
+                if event.void_turn is not None:
+                    self.turns = [turn for turn in self.turns if turn.index < event.void_turn]
                 for turn in self.turns:
                     lost = conversation_pb2.TurnFailed(turn_index=turn.index, message="the connection was lost")
                     turn.failure = lost if not turn.is_over else turn.failure

@@ -20,11 +20,11 @@ from voxmesh_client.errors import MeshError
 from voxmesh_client.health import Health, check_health
 from voxmesh_client.inspection import model_info
 from voxmesh_client.local.logs import newest_message
-from voxmesh_client.local.ports import LOOPBACK, free_block
 from voxmesh_client.local.process import kill_group
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import STT, Slot
+from voxmesh_runtime.ports import LOOPBACK, free_block
 
 _POLL_S = 0.2
 _STOP_S = 15.0

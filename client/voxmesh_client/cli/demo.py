@@ -20,7 +20,6 @@ from voxmesh_client.cli.ask import show_listening, write_reply
 from voxmesh_client.cli.console import Failed, JsonOption, err, out, print_json, require_place, run
 from voxmesh_client.cli.show import print_turn, turn_dict
 from voxmesh_client.cli.up_view import LineView, failure_lines
-from voxmesh_client.local.ports import free_block
 from voxmesh_client.local.process import State
 from voxmesh_client.local.supervisor import Supervisor, Watched
 from voxmesh_client.mesh import Mesh
@@ -29,6 +28,7 @@ from voxmesh_client.slots import SLOTS
 from voxmesh_client.sound import file_chunks, pcm, sent_hertz, write_pcm
 from voxmesh_client.turns import Turn
 from voxmesh_runtime.audio import AudioFile
+from voxmesh_runtime.ports import free_block
 
 _GRACE_S = 5.0
 _REFRESH_S = 0.5

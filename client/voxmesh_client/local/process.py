@@ -15,6 +15,8 @@ from pathlib import Path
 from voxmesh_client.slots import Slot
 
 MAX_RESTARTS = 3
+FIRST_PAUSE_S = 1.0
+"""Before the first restart, in seconds; each further pause is twice as long."""
 STABLE_S = 60.0
 """A service that served this long has its restarts forgiven, in seconds."""
 
@@ -114,7 +116,7 @@ class ServiceProcess:
                 self._enter(State.FAILED)
                 return
             self._enter(State.RESTARTING)
-            await asyncio.sleep(2.0**self.restarts)
+            await asyncio.sleep(FIRST_PAUSE_S * 2**self.restarts)
             self.restarts += 1
 
     async def _run_once(self) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from voxmesh_client.local.process import Launch, ServiceProcess, State
 from voxmesh_client.mesh import Mesh
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import COMPOSED, COORDINATOR, SLOTS, Slot
+from voxmesh_runtime.ports import LOOPBACK
 
 _LOADING_POLL_S = 0.3
 _SERVING_POLL_S = 2.0
@@ -113,7 +114,7 @@ class Supervisor:
 
     async def _watch(self, watched: Watched) -> None:
         slot = watched.process.launch.slot
-        target = f"{ports.LOOPBACK}:{watched.process.launch.port}"
+        target = f"{LOOPBACK}:{watched.process.launch.port}"
         async with Mesh(self._settings.with_target(slot, target)) as mesh:
             while True:
                 await self._look(watched, mesh, slot, target)

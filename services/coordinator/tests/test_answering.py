@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -15,42 +14,34 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.history import ASSISTANT, TOOL, USER, History
-from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
 from voxmesh_coordinator.reply.ending import End, ReplyFinished
-from voxmesh_coordinator.reply.generation import GO_ON, Answering
+from voxmesh_coordinator.reply.generation import Answering
+from voxmesh_coordinator.reply.language_model import GO_ON, continued
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
 from voxmesh_coordinator.reply.tools import MAX_CALLS, ToolCallTracker
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.turn.user_turn import UserTurn
+from voxmesh_coordinator.reply.upstreams import Generated, GenerationEvent, Served, Written
+from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_llm_proxy.validation import check_generate
+from voxmesh_routing.call_timing import UpstreamCallTiming
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_testing.streams import wait_until
 
 pytestmark = pytest.mark.unit
 
-Answered = llm_pb2.StreamingGenerateResponse
 Reasons = llm_pb2.Finished
-Step = Answered | ServiceFailed
+Step = Written | llm_pb2.ToolCall | int | ServiceFailed
 GONE = ServiceFailed("llm at x", grpc.StatusCode.UNAVAILABLE, "gone")
 REFUSED = ServiceFailed("llm at x", grpc.StatusCode.INVALID_ARGUMENT, "a mark")
 
 
-def text(delta: str) -> Answered:
-    return Answered(text_delta=llm_pb2.TextDelta(text=delta))
+def call(call_id: str = "book:0", name: str = "book") -> llm_pb2.ToolCall:
+    return llm_pb2.ToolCall(call_id=call_id, name=name, arguments_json='{"seats": 17}', upstream_state=b"\xff")
 
 
-def call(call_id: str = "book:0", name: str = "book") -> Answered:
-    made = llm_pb2.ToolCall(call_id=call_id, name=name, arguments_json='{"seats": 17}', upstream_state=b"\xff")
-    return Answered(tool_call=llm_pb2.GeneratedToolCall(tool_call=made))
-
-
-def over(reason: llm_pb2.Finished.Reason.ValueType = Reasons.REASON_STOP) -> Answered:
-    return Answered(finished=llm_pb2.Finished(reason=reason))
-
-
-CALLED = over(Reasons.REASON_TOOL_CALLS)
+TOWER = llm_pb2.Generate(messages=[llm_pb2.Message(role=USER, text="Where is the tower?")])
+STOP, CALLED = Reasons.REASON_STOP, Reasons.REASON_TOOL_CALLS
 
 
 def without_state(generate: llm_pb2.Generate) -> llm_pb2.Generate:
@@ -64,27 +55,34 @@ def without_state(generate: llm_pb2.Generate) -> llm_pb2.Generate:
 
 
 class Model:
-    """A language model service that answers by a script, one list a request; requests are checked as the real one's."""
+    """A `LanguageModel` that answers by a script, one list a request; requests are checked as the real service's."""
 
     def __init__(self, *script: Sequence[Step]) -> None:
         self.script = list(script)
-        self.link = SimpleNamespace(ready=common_pb2.Ready())
         self.requests: list[llm_pb2.Generate] = []
 
     @asynccontextmanager
-    async def generate(
-        self, messages: Sequence[llm_pb2.Message], tools: Sequence[llm_pb2.Tool], parent: common_pb2.TraceContext
-    ) -> AsyncGenerator[AsyncIterator[Answered]]:
-        generate = llm_pb2.Generate(messages=messages, tools=tools, trace_context=parent)
-        self.requests.append(generate)
-        check_generate(without_state(generate))
+    async def generate(self, request: llm_pb2.Generate) -> AsyncGenerator[AsyncIterator[GenerationEvent]]:
+        self.requests.append(request)
+        check_generate(without_state(request))
         yield self._answers(self.script.pop(0))
 
-    async def _answers(self, steps: Sequence[Step]) -> AsyncIterator[Answered]:
+    def prefill(self, request: llm_pb2.Generate) -> None:
+        raise NotImplementedError
+
+    async def _answers(self, steps: Sequence[Step]) -> AsyncIterator[GenerationEvent]:
+        yield Served(common_pb2.Ready(), 1)
+        calls: list[llm_pb2.ToolCall] = []
         for step in steps:
-            if isinstance(step, ServiceFailed):
-                raise step
-            yield step
+            match step:
+                case ServiceFailed():
+                    raise step
+                case Written():
+                    yield step
+                case llm_pb2.ToolCall():
+                    calls.append(step)
+                case reason:
+                    yield Generated(calls, reason, common_pb2.Timing())
 
 
 class Scene:
@@ -98,7 +96,7 @@ class Scene:
         self.answers = True
         self.playout = PlayoutTracker()
         parts = ReplyParts(
-            self.model,  # pyright: ignore[reportArgumentType] # as much of one as is used
+            self.model,
             None,
             None,  # pyright: ignore[reportArgumentType] # nothing is spoken
             self.desk,
@@ -106,16 +104,16 @@ class Scene:
             tool_rounds=tool_rounds,
             note=self.notes.append,
         )
-        turn = UserTurn(texts=["Book it."])
+        turn = UserTurn("Book it.")
         turn.metrics.turn_index = 3
-        checkpoint = ReplyCheckpoint(saved)
-        checkpoint.fill(self.playout)
+        saved = saved or session_pb2.Reply()
+        self.playout.take_up(saved)
         self.answering = Answering(
             turn,
             History(4000),
             parts,
-            checkpoint,
-            gate=PlayoutGate(self._send, is_open=True, on_ready=lambda: None),
+            saved,
+            gate=PlayoutGate(self._send, self._writable, is_open=True, on_ready=lambda: None),
             playout=self.playout,
             say=self._say,
             note=self._note,
@@ -137,7 +135,10 @@ class Scene:
     async def _note(self, record: session_pb2.Record) -> None:
         self.notes.append(record)
 
-    async def _send(self, response: conversation_pb2.ConverseResponse) -> None:
+    async def _writable(self) -> None:
+        """There is always room."""
+
+    def _send(self, response: conversation_pb2.ConverseResponse) -> None:
         self.calls.append(response.tool_call)
         if self.answers:
             self.give(response.tool_call.call_id, "booked")
@@ -150,7 +151,7 @@ class Scene:
 
 
 async def test_c3_equal_ids_are_told_apart_and_what_the_upstream_needs_comes_back() -> None:
-    scene = Scene([call(), call(), CALLED], [call(), CALLED], [text("Done."), over()])
+    scene = Scene([call(), call(), CALLED], [call(), CALLED], [Written("Done."), STOP])
     assert await scene.write() == ReplyFinished.REASON_COMPLETED
     assert [each.call_id for each in scene.calls] == ["call_3_0", "call_3_1", "call_3_2"]
     assert {each.arguments_json for each in scene.calls} == {'{"seats": 17}'}
@@ -165,14 +166,14 @@ async def test_c3_a_replica_numbers_its_calls_on() -> None:
         calls=[llm_pb2.ToolCall(call_id="call_3_0", name="book")],
         answers=[llm_pb2.Message(role=TOOL, text="booked", tool_call_id="call_3_0")],
     )
-    scene = Scene([call(), CALLED], [text("Done."), over()], saved=session_pb2.Reply(said="Book it.", rounds=[first]))
+    scene = Scene([call(), CALLED], [Written("Done."), STOP], saved=session_pb2.Reply(said="Book it.", rounds=[first]))
     await scene.write()
     assert [each.call_id for each in scene.calls] == ["call_3_1"]
 
 
 async def test_c6_the_calls_of_a_round_wait_at_the_same_time() -> None:
     ids = ("call_3_0", "call_3_1", "call_3_2")
-    scene = Scene([call(), call(), call(), CALLED], [text("Done."), over()])
+    scene = Scene([call(), call(), call(), CALLED], [Written("Done."), STOP])
     scene.answers = False
     writing = asyncio.create_task(scene.write())
     await wait_until(lambda: len(scene.calls) == len(ids))
@@ -187,12 +188,12 @@ async def test_c6_the_calls_of_a_round_wait_at_the_same_time() -> None:
 
 
 LASTS = {
-    "C6 it answers": ([text("Done."), over()], ReplyFinished.REASON_COMPLETED),
+    "C6 it answers": ([Written("Done."), STOP], ReplyFinished.REASON_COMPLETED),
     "C6 it asks once more all the same": ([call(), CALLED], ReplyFinished.REASON_TOOL_CALLS),
-    "C6 it says nothing": ([text(" \n"), over()], ReplyFinished.REASON_TOOL_CALLS),
-    "C6 it answers and asks": ([text("Done."), call(), CALLED], ReplyFinished.REASON_COMPLETED),
-    "C7 it is filtered": ([over(Reasons.REASON_CONTENT_FILTER)], ReplyFinished.REASON_CONTENT_FILTER),
-    "C7 its thoughts are too long": ([over(Reasons.REASON_LENGTH)], ReplyFinished.REASON_LENGTH),
+    "C6 it says nothing": ([Written(" \n"), STOP], ReplyFinished.REASON_TOOL_CALLS),
+    "C6 it answers and asks": ([Written("Done."), call(), CALLED], ReplyFinished.REASON_COMPLETED),
+    "C7 it is filtered": ([Reasons.REASON_CONTENT_FILTER], ReplyFinished.REASON_CONTENT_FILTER),
+    "C7 its thoughts are too long": ([Reasons.REASON_LENGTH], ReplyFinished.REASON_LENGTH),
 }
 
 
@@ -206,13 +207,13 @@ async def test_after_the_last_round_an_answer_without_tools_is_asked(case: str) 
 
 
 async def test_calls_are_made_though_the_upstream_says_stop() -> None:
-    scene = Scene([call(), over()], [text("Done."), over()])
+    scene = Scene([call(), STOP], [Written("Done."), STOP])
     await scene.write()
     assert len(scene.calls) == 1
 
 
 async def test_c5_text_before_a_call_is_no_one_word_with_what_follows() -> None:
-    scene = Scene([text("Let me check."), call(), CALLED], [text("It is"), text(" free."), over()])
+    scene = Scene([Written("Let me check."), call(), CALLED], [Written("It is"), Written(" free."), STOP])
     await scene.write()
     assert scene.playout.text == "Let me check. It is free."
     assert [message.text for message in scene.model.requests[-1].messages[1:]] == [
@@ -222,16 +223,32 @@ async def test_c5_text_before_a_call_is_no_one_word_with_what_follows() -> None:
     ]
 
 
-async def test_c1_white_space_of_an_answer_that_broke_is_not_what_it_goes_on_from() -> None:
-    scene = Scene([text("\n\n"), GONE], [text("Paris "), GONE], [text("it is."), over()])
+async def test_a_replica_asks_for_the_rest_of_what_the_other_wrote() -> None:
+    scene = Scene([Written("it is."), STOP], saved=session_pb2.Reply(said="Book it.", text="Paris "))
     await scene.write()
-    assert scene.roles(1) == [USER]
-    assert scene.roles(2) == [USER, ASSISTANT, USER]
-    assert scene.model.requests[2].messages[-1].text == GO_ON
+    assert scene.playout.text == "Paris it is."
+    assert scene.roles() == [USER, ASSISTANT, USER]
+    assert scene.model.requests[0].messages[-1].text == GO_ON
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("", ["Where is the tower?"]),
+        ("\n\n", ["Where is the tower?"]),
+        ("It is in", ["Where is the tower?", "It is in", GO_ON]),
+        ("It is<|im_end|> in", ["Where is the tower?", "It is in", GO_ON]),
+    ],
+)
+def test_c1_the_rest_of_an_answer_is_asked_for_unless_it_was_white_space(written: str, asked: list[str]) -> None:
+    rest = continued(TOWER, written)
+    assert [message.text for message in rest.messages] == asked
+    assert [message.role for message in rest.messages] == [USER, ASSISTANT, USER][: len(asked)]
+    assert len(TOWER.messages) == 1
 
 
 async def test_more_calls_than_any_model_means_are_left_out() -> None:
-    scene = Scene([*(call() for _ in range(MAX_CALLS + 5)), CALLED], [text("Done."), over()])
+    scene = Scene([*(call() for _ in range(MAX_CALLS + 5)), CALLED], [Written("Done."), STOP])
     await scene.write()
     assert len(scene.calls) == MAX_CALLS
 
@@ -239,8 +256,8 @@ async def test_more_calls_than_any_model_means_are_left_out() -> None:
 REFUSALS: dict[str, tuple[list[Sequence[Step]], bool]] = {
     "C2 at once": ([[REFUSED]], True),
     "C2 after a result": ([[call(), CALLED], [REFUSED]], False),
-    "C2 after words": ([[text("It "), REFUSED]], False),
-    "it broke": ([[GONE]] * 3, False),
+    "C2 after words": ([[Written("It "), REFUSED]], False),
+    "it is gone": ([[GONE]], False),
 }
 
 

@@ -1,4 +1,4 @@
-"""The backends of all slots in one file, and what is told when it is wrong."""
+"""The backends of all slots in variables or in one file, and what is told when it is wrong."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 
-from voxmesh_coordinator.routing.settings import BackendSettings
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_routing.settings import BackendSettings
 
 pytestmark = pytest.mark.unit
 
@@ -103,3 +103,19 @@ def test_an_operator_gets_one_line(
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(told)
+
+
+FIRST, SECOND = BackendSettings(target="127.0.0.1:1", languages=("en",)), BackendSettings(target="127.0.0.1:3")
+
+
+def test_a_single_target_is_a_list_of_one() -> None:
+    settings = CoordinatorSettings(stt_target="a:1", tts_backends=(FIRST, SECOND))
+    assert settings.backends("stt") == (BackendSettings(target="a:1"),)
+    assert settings.backends("tts") == (FIRST, SECOND)
+
+
+def test_backends_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXMESH_STT_BACKENDS", '[{"target": "a:1", "languages": ["kn"]}, {"target": "b:1"}]')
+    backends = CoordinatorSettings().backends("stt")
+    assert [backend.target for backend in backends] == ["a:1", "b:1"]
+    assert backends[0].languages == ("kn",)

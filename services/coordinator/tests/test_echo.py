@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voxmesh_coordinator.session.echo import ECHO_LIKENESS, HOP_S, OTHER_LIKENESS, SentAudio, likeness, spectrogram
+from voxmesh_coordinator.reply.sent_audio import SentAudio
+from voxmesh_coordinator.session.adapters.echo import ECHO_LIKENESS, HOP_S, OTHER_LIKENESS, likeness, spectrogram
 from voxmesh_runtime.audio import AudioFormat, Encoder, Samples
 
 pytestmark = pytest.mark.unit

@@ -4,9 +4,9 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh_coordinator.session.adapters import policy
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_coordinator.turn.endpointing import Endpointing
-from voxmesh_coordinator.turn.user_turn import Pause, UserTurn
 from voxmesh_runtime.errors import InvalidArgument
 
 pytestmark = pytest.mark.unit
@@ -19,7 +19,7 @@ def endpointing(**waits: Duration) -> Endpointing:
     config = conversation_pb2.ConversationConfig()
     for name, wait in waits.items():
         getattr(config, name).CopyFrom(wait)
-    return Endpointing.from_config(config, SETTINGS)
+    return policy.endpointing(config, SETTINGS)
 
 
 @pytest.mark.parametrize(("probability", "wait_s"), [(0.9, 0.2), (0.7, 0.9), (0.5, 0.9), (0.1, 1.5), (None, 1.5)])
@@ -39,30 +39,30 @@ def test_the_session_may_choose_its_waits() -> None:
 
 def test_the_wait_grows_for_somebody_who_goes_on_after_complete_sentences_and_falls_again() -> None:
     learning = endpointing()
-    learning.went_on(0.9, 0.6)
+    learning = learning.resumed(0.9, 0.6)
     assert learning.wait_s(0.9, WORDS) == pytest.approx(0.7)
     assert learning.wait_s(0.7, WORDS) == 0.9
     for _ in range(7):
-        learning.ended(0.9)
+        learning = learning.ended(0.9)
         assert learning.wait_s(0.9, WORDS) == pytest.approx(0.7)
-    learning.ended(0.9)
+    learning = learning.ended(0.9)
     assert learning.wait_s(0.9, WORDS) == 0.2
 
 
 def test_the_wait_in_unfinished_sentences_falls_for_a_brisk_speaker_but_a_pause_of_0_8_s_is_never_cut() -> None:
     learning = endpointing()
     for _ in range(3):
-        learning.went_on(0.1, 0.3)
+        learning = learning.resumed(0.1, 0.3)
         assert learning.wait_s(0.1, WORDS) == 1.5
-    learning.went_on(0.1, 0.3)
+    learning = learning.resumed(0.1, 0.3)
     assert 0.8 < learning.wait_s(0.1, WORDS) < 1.5
 
 
 def test_what_is_learned_stays_between_the_bounds() -> None:
     learning = endpointing()
     for _ in range(10):
-        learning.went_on(0.9, 60.0)
-        learning.went_on(0.1, 60.0)
+        learning = learning.resumed(0.9, 60.0)
+        learning = learning.resumed(0.1, 60.0)
     assert learning.wait_s(0.9, WORDS) <= 1.5
     assert learning.wait_s(0.1, WORDS) <= 1.5
 
@@ -96,14 +96,14 @@ def test_waits_that_contradict_are_refused() -> None:
     ],
 )
 def test_nobody_stops_at_such_a_word(text: str) -> None:
-    assert endpointing().believed(0.99, text) == 0.0
+    assert endpointing().adjusted_probability(0.99, text) == 0.0
     assert not endpointing().sounds_complete(text)
 
 
 @pytest.mark.parametrize("text", ["", "Yeah.", "What is the capital of France?", "Go on.", "That is all I think of."])
 def test_any_other_ending_is_left_to_the_model(text: str) -> None:
-    assert endpointing().believed(0.99, text) == 0.99
-    assert endpointing().believed(None, text) is None
+    assert endpointing().adjusted_probability(0.99, text) == 0.99
+    assert endpointing().adjusted_probability(None, text) is None
 
 
 def test_whole_sentences_are_worth_a_reply_before_the_pause_is_judged() -> None:
@@ -112,23 +112,23 @@ def test_whole_sentences_are_worth_a_reply_before_the_pause_is_judged() -> None:
     assert not endpointing().sounds_complete("")
 
 
-def paused(words: str, silence_s: float, probability: float | None, judged: str | None) -> tuple[Pause, UserTurn]:
-    return Pause(0.0, silence_s, probability, judged), UserTurn(interim=words)
+@pytest.mark.parametrize(
+    ("probability", "words", "is_doubtful", "is_worth_a_try"),
+    [
+        (None, "How are you?", False, True),
+        (0.9, "How are you?", False, True),
+        (0.1, "How are you?", True, False),
+        (None, "How nice", False, False),
+        (0.9, "How nice", False, False),
+    ],
+)
+def test_whole_sentences_are_worth_a_try_until_they_are_doubted(
+    probability: float | None, words: str, *, is_doubtful: bool, is_worth_a_try: bool
+) -> None:
+    decision = endpointing().decide(probability, words)
+    assert (decision.is_doubtful, decision.is_worth_a_try) == (is_doubtful, is_worth_a_try)
 
 
-def test_a_judgement_on_other_words_counts_for_nothing() -> None:
-    pause, turn = paused("I would like to know", 0.5, 0.9, "I would like")
-    assert not endpointing().outlook(pause, turn).is_judged
-    pause, turn = paused("I would like to know.", 0.5, 0.9, "I would like to know")
-    assert endpointing().outlook(pause, turn).is_over
-    pause, turn = paused("I would like to know", 0.5, 0.9, None)
-    assert endpointing().outlook(pause, turn).is_over
-
-
-def test_whole_sentences_are_worth_a_try_until_they_are_doubted() -> None:
-    assert endpointing().outlook(*paused("How are you?", 0.1, None, None)).is_worth_a_try
-    assert endpointing().outlook(*paused("How are you?", 0.1, 0.9, "How are you?")).is_worth_a_try
-    doubted = endpointing().outlook(*paused("How are you?", 0.1, 0.1, "How are you?"))
-    assert doubted.is_doubtful
-    assert not doubted.is_worth_a_try
-    assert not endpointing().outlook(*paused("How are", 0.1, None, None)).is_worth_a_try
+def test_before_a_pause_is_judged_it_takes_the_longest_wait_and_no_reply_is_worth_its_cost() -> None:
+    decision = endpointing().decide(None, WORDS)
+    assert (decision.over_s, decision.reply_s, decision.is_judged) == (1.5, None, False)

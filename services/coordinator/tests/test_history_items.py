@@ -23,7 +23,7 @@ from voxmesh_coordinator.durability.history import (
     History,
     reply_items,
 )
-from voxmesh_coordinator.durability.reducer import Record, Response, SessionReducer, State
+from voxmesh_coordinator.durability.state import Record, Response, SessionState, State
 from voxmesh_coordinator.reply.tools import own_calls
 from voxmesh_llm_proxy.validation import check_generate
 
@@ -343,13 +343,13 @@ class Live:
 
     def __init__(self) -> None:
         self.log: list[Record] = []
-        self.reducer = SessionReducer(State(), 400)
+        self.state = SessionState(State(), 400)
 
     def take(self, record: Record) -> None:
         kept = Record()
         kept.CopyFrom(record)
         self.log.append(kept)
-        self.reducer.take(len(self.log), kept)
+        self.state.apply(len(self.log), kept)
 
     def write(self, turn_index: int, turn: Turn) -> None:
         for record in self._records(turn_index, turn):
@@ -399,7 +399,7 @@ class Live:
 
     def check(self, items: Sequence[llm_pb2.Message]) -> None:
         """A request in the midst of a turn, were it not refused for what the person said."""
-        asked = self.reducer.history.request("Be kind.", ["And now?"])
+        asked = self.state.history.request("Be kind.", ["And now?"])
         check_generate(llm_pb2.Generate(messages=[*asked, *items]))
 
 
@@ -411,19 +411,16 @@ def test_after_any_turns_the_next_request_is_valid_and_a_replica_would_make_the_
     live = Live()
     for index, each in enumerate(said):
         live.write(index, each)
-        asked = live.reducer.history.request("Be kind.", ["And how humid is it?"])
+        asked = live.state.history.request("Be kind.", ["And how humid is it?"])
         check_generate(llm_pb2.Generate(messages=asked))
         assert asked[1].role == USER
         assert sum(len(message.text) for message in asked[1:]) < 1000
     cut = data.draw(st.integers(0, len(live.log)))
-    before = SessionReducer(State(), 400)
+    before = SessionState(State(), 400)
     for position, record in enumerate(live.log[:cut], 1):
-        before.take(position, record)
-    replica = SessionReducer(State.FromString(before.state().SerializeToString()), 400)
-    for position, record in enumerate(live.log[cut:], cut + 1):
-        replica.take(position, record)
-    assert replica.history.items == live.reducer.history.items
-    assert replica.state().SerializeToString(deterministic=True) == live.reducer.state().SerializeToString(
-        deterministic=True
-    )
+        before.apply(position, record)
+    replica = SessionState.restored(before.proto.SerializeToString(), enumerate(live.log, 1), 400)
+    assert replica.history.items == live.state.history.items
+    kept, told = (each.proto.SerializeToString(deterministic=True) for each in (replica, live.state))
+    assert kept == told
     check_generate(llm_pb2.Generate(messages=replica.history.request("Be kind.", ["And now?"])))

@@ -2,9 +2,8 @@
 
 import pytest
 
-from voxmesh_coordinator.session.echo import Source
 from voxmesh_coordinator.settings import BACKCHANNELS, INTERRUPTIONS
-from voxmesh_coordinator.turn.overlap import Overlap, judge
+from voxmesh_coordinator.turn.overlap import Overlap, Source, judge
 
 pytestmark = pytest.mark.unit
 

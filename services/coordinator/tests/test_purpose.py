@@ -8,10 +8,10 @@ import pytest
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2
-from voxmesh_coordinator.routing.registry import BackendRegistry
-from voxmesh_coordinator.routing.settings import BackendSettings
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.session.purpose import for_purpose, purpose_outcomes
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_routing.settings import BackendSettings
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.outcomes import Kind
 

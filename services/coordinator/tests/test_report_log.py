@@ -8,11 +8,11 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
 from voxmesh_coordinator.metrics.report_log import ReportLog
+from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.servicer import CoordinatorService
 from voxmesh_coordinator.settings import CoordinatorSettings
-from voxmesh_coordinator.turn.user_turn import UserTurn
+from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_runtime.clock import timestamp
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_testing.streams import serving
@@ -24,14 +24,14 @@ MS = 1_000_000
 TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("tests")
 
 
-def over(index: int) -> UserTurn:
+def over(index: int) -> TurnMetrics:
     """A turn with a hop whose service is 3 s ahead."""
-    turn = UserTurn(span=TRACER.start_span("turn"))
-    turn.metrics.turn_index = index
+    turn = TurnMetrics(span=TRACER.start_span("turn"))
+    turn.turn_index = index
     ahead = [timestamp((at_ms + 3_000) * MS) for at_ms in (1_010, 1_020, 1_090, 1_095)]
     names = ("received_time", "started_time", "first_output_time", "finished_time")
     timing = common_pb2.Timing(**dict(zip(names, ahead, strict=True)))
-    turn.metrics.hops = [UpstreamCallTiming("stt/x", "titan", 1_000 * MS, 1_100 * MS, 1_105 * MS, timing)]
+    turn.hops = [UpstreamCallTiming("stt/x", "titan", 1_000 * MS, 1_100 * MS, 1_105 * MS, timing)]
     return turn
 
 

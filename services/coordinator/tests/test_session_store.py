@@ -1,4 +1,4 @@
-"""What every store must do, shown on a real SQLite file and on a real Redis server."""
+"""What every store must do, shown on a real SQLite file, on a real Redis server, and on the fake of session tests."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from voxmesh_coordinator.durability.store import (
     open_store,
 )
 from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_testing.virtual.store import FakeStore
 
 pytestmark = pytest.mark.unit
 
@@ -31,20 +32,23 @@ FIRST, SECOND, THIRD = (bytes([number]) * 32 for number in (1, 2, 3))
 BEGIN = Write("s1", FIRST_EPOCH, TTL_S, state=b"begun", tokens=Tokens(FIRST), is_new=True)
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[str]:
-    """Of a store that is empty."""
-    if request.param == "sqlite":
-        yield f"sqlite://{tmp_path}/kept/sessions.sqlite3"
-        return
-    async with redis_server(tmp_path) as address:
-        yield address
+@pytest.fixture(params=["sqlite", "redis", "fake"])
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[str | FakeStore]:
+    """Of a store that is empty; the fake itself stands for its own."""
+    match request.param:
+        case "sqlite":
+            yield f"sqlite://{tmp_path}/kept/sessions.sqlite3"
+        case "redis":
+            async with redis_server(tmp_path) as address:
+                yield address
+        case _:
+            yield FakeStore()
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncGenerator[SessionStore]:
+async def opened(url: str | FakeStore) -> AsyncGenerator[SessionStore]:
     """The store, as one replica has it."""
-    store = await open_store(url)
+    store = url.handle() if isinstance(url, FakeStore) else await open_store(url)
     assert store is not None
     try:
         yield store
@@ -53,7 +57,7 @@ async def opened(url: str) -> AsyncGenerator[SessionStore]:
 
 
 @pytest.fixture
-async def store(url: str) -> AsyncGenerator[SessionStore]:
+async def store(url: str | FakeStore) -> AsyncGenerator[SessionStore]:
     """One replica's."""
     async with opened(url) as one:
         yield one
@@ -64,7 +68,7 @@ def of_log(*positions: int, epoch: int = FIRST_EPOCH) -> Write:
     return Write("s1", epoch, TTL_S, [Entry(position, b"\0record %d" % position) for position in positions])
 
 
-async def test_another_replica_gets_all_that_was_written(url: str, store: SessionStore) -> None:
+async def test_another_replica_gets_all_that_was_written(url: str | FakeStore, store: SessionStore) -> None:
     assert await store.write([BEGIN, of_log(1, 2), of_log(3)]) == [True, True, True]
     async with opened(url) as other:
         claimed = await other.claim("s1", FIRST, SECOND, TTL_S)
@@ -75,7 +79,7 @@ async def test_another_replica_gets_all_that_was_written(url: str, store: Sessio
     ]
 
 
-async def test_the_owner_before_can_write_nothing_more(url: str, store: SessionStore) -> None:
+async def test_the_owner_before_can_write_nothing_more(url: str | FakeStore, store: SessionStore) -> None:
     await store.write([BEGIN])
     async with opened(url) as other:
         claimed = await other.claim("s1", FIRST, SECOND, TTL_S)
@@ -103,7 +107,7 @@ async def test_only_the_token_and_the_one_before_it_claim(store: SessionStore) -
     assert await store.claim("s1", SECOND, THIRD, TTL_S) is not None
 
 
-async def test_of_many_who_claim_at_once_one_can_write(url: str, store: SessionStore) -> None:
+async def test_of_many_who_claim_at_once_one_can_write(url: str | FakeStore, store: SessionStore) -> None:
     await store.write([BEGIN])
     async with opened(url) as other:
         tried = await asyncio.gather(

@@ -11,11 +11,11 @@ import pytest
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.vision import look
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_routing.call_timing import UpstreamCallTiming
+from voxmesh_routing.failures import ServiceFailed
 
 pytestmark = pytest.mark.unit
 

@@ -10,19 +10,23 @@ from collections.abc import Coroutine
 from typing import Any
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.durability.journal import Writer
-from voxmesh_coordinator.durability.snapshot import SessionSnapshot
+from voxmesh.session.v1 import session_pb2
+from voxmesh_coordinator.durability.log import Record, SessionLog, Writer
+from voxmesh_coordinator.durability.resuming import catch_up, check_resume
+from voxmesh_coordinator.durability.state import SessionState, UnknownFormat
 from voxmesh_coordinator.durability.store import SessionStore, digest
-from voxmesh_coordinator.routing.registry import BackendRegistry
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.session.responses import TAKEN, Call
 from voxmesh_coordinator.session.session import Session
 from voxmesh_runtime.errors import InvalidArgument, NotFound, Unavailable
 from voxmesh_runtime.quoting import quote
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 SIGNS_OF_LIFE = 3
 """Writes to the store in the time that a session waits for its client, of one that says nothing."""
+LOOK_S = 0.25
+"""Longest time in which a session that is busy does not look whether another replica has taken it, in seconds."""
 
 
 class Sessions:
@@ -42,39 +46,50 @@ class Sessions:
         self._expiring: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._life_s = self._settings.resume_s / SIGNS_OF_LIFE
-        self._living = asyncio.create_task(self._heartbeat()) if self._writer is not None else None
+        living = (self._heartbeat(), self._look()) if self._writer is not None else ()
+        self._living = [asyncio.create_task(each) for each in living]
 
     async def begin(self, call: Call, config: conversation_pb2.ConversationConfig) -> None:
         """Serve a new session over its first stream."""
-        session = Session(SessionSnapshot.new(config, self._settings.history_characters), self._services, self._writer)
+        state = SessionState(session_pb2.State(config=config), self._settings.history_characters)
+        session = Session(SessionLog(state, self._writer), self._services)
         await session.start()
         self._sessions[session.id] = session
-        session.journal.ttl_s = self._settings.resume_s + self._life_s
+        session.log.ttl_s = self._settings.resume_s + self._life_s
         session.give_token(secrets.token_urlsafe(24))
-        await session.journal.begin()
+        await session.log.begin()
         await self._serve(session, call)
 
     async def resume(self, call: Call, resume: conversation_pb2.Resume) -> None:
         """Serve a session over another stream; one that is still open is taken from it, here or elsewhere.
 
         Raises:
-            NotFound: it is not kept, or the token is not its newest.
+            NotFound: it is not kept, or the token is not its newest, or a coordinator of a later version keeps it.
+            InvalidArgument: what it says of the turn is outside its limits.
             StoreFailed: whether it is kept cannot be told.
         """
-        session = await self._resume_own(resume) or await self._take_over(resume)
-        if session is None:
+        check_resume(resume)
+        session = await self._resume_own(resume)
+        if session is not None:
+            await self._serve(session, call, _last_sequence(session, resume))
+            return
+        token = secrets.token_urlsafe(24)
+        log = await self._claim(resume, token)
+        if log is None:
             name = resume.session_id
             message = f"session {quote(name)} is not kept; start a new one with a config"
             raise NotFound("session", name, message)
-        await self._serve(session, call, _last_sequence(session, resume))
+        void_after = catch_up(log, resume)
+        session = await self._take_over(log, token, resume.resume_token)
+        await self._serve(session, call, _last_sequence(session, resume), void_after)
 
     async def stop(self) -> None:
         """End all sessions here; those in the store can be resumed elsewhere."""
         sessions = list(self._sessions.values())
         for session in sessions:
             self._drop(session)
-        if self._living is not None:
-            self._living.cancel()
+        for living in self._living:
+            living.cancel()
         await asyncio.gather(*(session.ended() for session in sessions), *self._tasks)
         if self._writer is not None and self._store is not None:
             await self._writer.close()
@@ -87,43 +102,61 @@ class Sessions:
             return None
         session.responses.leave(Unavailable(TAKEN))
         self._keep(session)
-        session.journal.ttl_s = self._settings.resume_s + self._life_s
+        session.log.ttl_s = self._settings.resume_s + self._life_s
         token = secrets.token_urlsafe(24)
         session.give_token(token, resume.resume_token)
-        if not await session.journal.write_tokens():
+        session.log.write_tokens()
+        if not await session.log.committed():
             return None
         if session.token != token:
             raise Unavailable(TAKEN)
         return session
 
-    async def _take_over(self, resume: conversation_pb2.Resume) -> Session | None:
-        """The session as the store has it; None when it has not, or the token is another."""
+    async def _claim(self, resume: conversation_pb2.Resume, token: str) -> SessionLog | None:
+        """The session as the store has it; None when it has not, or the token is another.
+
+        Raises:
+            NotFound: a coordinator of another version keeps it.
+        """
         if self._store is None:
             return None
-        token, ttl_s = secrets.token_urlsafe(24), self._settings.resume_s + self._life_s
+        ttl_s = self._settings.resume_s + self._life_s
         shown = digest(resume.resume_token) if resume.resume_token else b""
         claimed = await self._store.claim(resume.session_id, shown, digest(token), ttl_s)
         if claimed is None:
             return None
-        origin = SessionSnapshot.of_claimed(resume.session_id, claimed, self._settings.history_characters)
-        session = Session(origin, self._services, self._writer)
-        session.journal.ttl_s = ttl_s
-        session.give_token(token, resume.resume_token)
+        entries = [(entry, Record.FromString(entry.record)) for entry in claimed.entries]
+        records = ((entry.position, record) for entry, record in entries)
+        try:
+            state = SessionState.restored(claimed.state, records, self._settings.history_characters)
+        except UnknownFormat as unknown:
+            message = f"the session is kept in format {unknown}, which this coordinator does not read; upgrade first"
+            raise NotFound("session", resume.session_id, message) from None
+        log = SessionLog(state, self._writer, session_id=resume.session_id, epoch=claimed.epoch, entries=entries)
+        log.ttl_s = ttl_s
+        return log
+
+    async def _take_over(self, log: SessionLog, token: str, shown: str) -> Session:
+        """Go on with a session that another replica has held, or this one before it was started again."""
+        session = Session(log, self._services)
+        session.give_token(token, shown)
         await session.start()
         old = self._sessions.get(session.id)
-        if old is not None and old.epoch > session.epoch:
+        if old is not None and old.log.epoch > log.epoch:
             session.end()
             raise Unavailable(TAKEN)
         if old is not None:
             old.supersede()
             self._drop(old)
         self._sessions[session.id] = session
-        log.info("a session was taken over", extra={"session_id": session.id, "epoch": claimed.epoch})
+        logger.info("a session was taken over", extra={"session_id": session.id, "epoch": log.epoch})
         return session
 
-    async def _serve(self, session: Session, call: Call, last_sequence: int | None = None) -> None:
+    async def _serve(
+        self, session: Session, call: Call, last_sequence: int | None = None, void_after: int | None = None
+    ) -> None:
         try:
-            await session.serve(call, last_sequence)
+            await session.serve(call, last_sequence, void_after)
         except LookupError:
             self._forget(session)
             message = "what the client missed is not kept any more; start a new session with a config"
@@ -142,13 +175,13 @@ class Sessions:
     def _expire_later(self, session: Session) -> None:
         # Its streams to the services are opened again when they are needed.
         session.rest()
-        session.journal.ttl_s = self._settings.resume_s
-        self._later(session.journal.touch())
+        session.log.ttl_s = self._settings.resume_s
+        self._later(session.log.touch())
         loop = asyncio.get_running_loop()
         self._expiring[session.id] = loop.call_later(self._settings.resume_s, self._forget, session)
         while len(self._expiring) > self._settings.max_streams:
             oldest = next(iter(self._expiring))
-            log.warning("too many sessions wait for their clients; the oldest is ended")
+            logger.warning("too many sessions wait for their clients; the oldest is ended")
             self._forget(self._sessions[oldest])
 
     def _keep(self, session: Session) -> None:
@@ -159,7 +192,7 @@ class Sessions:
     def _forget(self, session: Session) -> None:
         """End a session for good."""
         self._drop(session)
-        self._later(session.journal.end())
+        self._later(session.log.end())
 
     def _drop(self, session: Session) -> None:
         """End a session here."""
@@ -173,7 +206,15 @@ class Sessions:
         while True:
             await asyncio.sleep(self._life_s)
             attached = [each for each in self._sessions.values() if each.responses.is_attached]
-            await asyncio.gather(*(session.journal.touch() for session in attached))
+            await asyncio.gather(*(session.log.touch() for session in attached))
+
+    async def _look(self) -> None:
+        """A session that waits for its services is to learn soon that its client went to another replica."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for session in self._sessions.values():
+                if session.is_busy:
+                    session.log.look()
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -9,7 +9,7 @@ from platformdirs import user_state_path
 from pydantic import Field, model_validator
 
 from voxmesh_coordinator.reply.ending import LineName
-from voxmesh_coordinator.routing.settings import BackendSettings, read_backends
+from voxmesh_routing.settings import BackendSettings, read_backends
 from voxmesh_runtime.language_tags import LanguageTag
 from voxmesh_runtime.settings import ServerSettings
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
+from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.endpoint import Address, RemoteEndpoint
 from voxmesh_llm_proxy.servicer import LlmService
 from voxmesh_llm_proxy.settings import LlmSettings
@@ -34,7 +35,8 @@ class TestLlamaCpp(LlmConformance):
 
     async def test_what_was_read_ahead_is_not_read_again(self) -> None:
         begin = "Once there was a small grey cat that lived by the sea and was fond of"
-        async with self.served(prefill=True) as (method, _, _), exchange(method, self.config()) as stream:
+        brief = self.config(sampling=llm_pb2.Sampling(max_output_tokens=4))
+        async with self.served(prefill=True) as (method, _, _), exchange(method, brief) as stream:
             await stream.send(prefill(begin), generate(f"{begin} fish. Why?"))
             usage = (await stream.until("finished")).usage
         assert usage.cached_input_tokens >= len(begin.split())

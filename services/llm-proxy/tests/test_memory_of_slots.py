@@ -42,14 +42,14 @@ async def test_conversations_that_take_turns_are_not_read_anew() -> None:
         method = llm_pb2_grpc.LanguageModelServiceStub(channel).StreamingGenerate
         streams = [await stack.enter_async_context(exchange(method, OPENING)) for _ in range(2)]
         said = [[BOTH], [BOTH]]
-        for turn in range(4):
+        for turn in range(3):
             before = await asyncio.to_thread(tokens_read, await server.address())
             asked = 0
             for topic, stream, messages in zip(("rivers", "dinner"), streams, said, strict=True):
-                messages.append(Message(role=Message.ROLE_USER, text=f"Tell me about {topic}, part {turn}. " * 4))
+                messages.append(Message(role=Message.ROLE_USER, text=f"Tell me about {topic}, part {turn}. " * 2))
                 await stream.send(Request(generate=llm_pb2.Generate(messages=messages)))
                 asked += (await stream.until("finished")).usage.input_tokens
-                messages.append(Message(role=Message.ROLE_ASSISTANT, text="Well, it is like this. " * 4))
+                messages.append(Message(role=Message.ROLE_ASSISTANT, text="Well, it is like this. " * 2))
             read = await asyncio.to_thread(tokens_read, await server.address()) - before
     # Of the last turn only what was said in it, and the reply before it, is new.
     assert 0 < read < asked / 2

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -30,6 +29,7 @@ from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.supervisor import LlamaCpp, hand_over_key
 from voxmesh_runtime.channels import open_plain_channel
 from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_runtime.ports import free_block
 from voxmesh_runtime.server import running
 from voxmesh_testing.llm import LONG, cancel, generate
 from voxmesh_testing.service import FREED_WITHIN_S
@@ -69,7 +69,7 @@ async def free_within_a_second(address: Address) -> bool:
     return False
 
 
-async def test_llama_cpp_stops_writing_when_a_generation_is_cancelled() -> None:
+async def test_llama_cpp_stops_writing_when_a_generation_is_cancelled_and_when_the_client_vanishes() -> None:
     async with supervised() as (stream, server):
         address = await server.address()
         await stream.send(generate(LONG))
@@ -78,13 +78,9 @@ async def test_llama_cpp_stops_writing_when_a_generation_is_cancelled() -> None:
         await stream.send(cancel())
         assert (await stream.until("finished")).reason == Finished.REASON_CANCELLED
         assert await free_within_a_second(address)
-
-
-async def test_llama_cpp_stops_writing_when_the_client_vanishes() -> None:
-    async with supervised() as (stream, server):
-        address = await server.address()
         await stream.send(generate(LONG))
         await stream.until("text_delta")
+        assert await asyncio.to_thread(busy_slots, address) == 1
         stream.call.cancel()
         assert await free_within_a_second(address)
 
@@ -173,11 +169,9 @@ async def test_a_server_that_is_killed_in_mid_answer_breaks_only_that_stream() -
         assert (await stream.failure()).code() == grpc.StatusCode.UNAVAILABLE
 
 
-async def test_a_server_asks_for_its_key() -> None:
-    async with supervised() as (_, server):
-        address = await server.address()
-        with pytest.raises(OSError, match="401"):
-            await asyncio.to_thread(busy_slots, Address(address.url, "wrong"))
+async def test_a_server_asks_for_its_key(llama: Address) -> None:
+    with pytest.raises(OSError, match="401"):
+        await asyncio.to_thread(busy_slots, Address(llama.url, "wrong"))
 
 
 async def test_no_server_stays_when_the_service_stops() -> None:
@@ -222,9 +216,7 @@ async def test_a_model_that_is_not_there_is_refused_by_name(tmp_path: Path) -> N
 
 def launch() -> tuple[subprocess.Popen[bytes], int]:
     """The service as operators start it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_block(1)
     command = [sys.executable, "-m", "voxmesh_llm_proxy", "--port", str(port), "--log-level", "ERROR"]
     return subprocess.Popen(command), port
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import socket
 import sys
 import time
 from asyncio.subprocess import PIPE, STDOUT, Process
@@ -18,6 +17,7 @@ from voxmesh_llm_proxy.probe import is_healthy
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_runtime.errors import FailedPrecondition, Unavailable
 from voxmesh_runtime.models import SMOLLM2, ModelError, ModelStore, parse_source
+from voxmesh_runtime.ports import free_block
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class LlamaCpp:
         self.concurrency = settings.concurrency or DEFAULT_SLOTS
         self._api_key = secrets.token_urlsafe(24)
         self._model = Path()
+        self._port = 0
         self._process: Process | None = None
         self._address: Address | None = None
         self._up = asyncio.Event()
@@ -71,6 +72,8 @@ class LlamaCpp:
             self._model = _gguf(found)
         except ModelError as error:
             raise FailedPrecondition("model", source, str(error)) from error
+        # A server takes its port seconds after it was chosen; this one is nobody else's meanwhile.
+        self._port = self._port or free_block(1)
         process = await self._launch()
         if not self._up.is_set():
             raise FailedPrecondition("model", source, "llama.cpp ended while it loaded the model; see the log (DEBUG)")
@@ -117,35 +120,34 @@ class LlamaCpp:
 
     async def _launch(self) -> Process:
         """Start the process and wait until it is healthy or has ended."""
-        port = _free_port()
         started = time.monotonic()
         process = await asyncio.create_subprocess_exec(
-            *self._command(port), stdin=PIPE, stdout=PIPE, stderr=STDOUT, start_new_session=True
+            *self._command(), stdin=PIPE, stdout=PIPE, stderr=STDOUT, start_new_session=True
         )
         self._process = process
         try:
             await hand_over_key(process, self._api_key)
             logged = asyncio.create_task(_log_output(process))
             logged.add_done_callback(_retrieve)
-            url = f"http://127.0.0.1:{port}"
+            url = f"http://127.0.0.1:{self._port}"
             async with asyncio.timeout(LOAD_TIMEOUT_S):
                 await _healthy_or_ended(process, url)
         except TimeoutError:
             log.warning("llama.cpp did not load in time", extra={"limit_s": LOAD_TIMEOUT_S})
             await _end(process)
         if process.returncode is None:
-            self._address = Address(f"http://127.0.0.1:{port}/v1", self._api_key)
+            self._address = Address(f"http://127.0.0.1:{self._port}/v1", self._api_key)
             self._up.set()
             load_s = round(time.monotonic() - started, 2)
-            log.info("llama.cpp is up", extra={"pid": process.pid, "port": port, "load_s": load_s})
+            log.info("llama.cpp is up", extra={"pid": process.pid, "port": self._port, "load_s": load_s})
         return process
 
-    def _command(self, port: int) -> list[str]:
+    def _command(self) -> list[str]:
         settings = self._settings
         options = {
             "--model": self._model,
             "--name": self._model.stem,
-            "--port": port,
+            "--port": self._port,
             "--threads": settings.threads,
             "--prompt-threads": settings.prompt_threads or settings.threads,
             "--slots": self.concurrency,
@@ -175,13 +177,6 @@ def _gguf(path: Path) -> Path:
     if not models:
         raise ModelError(f"{path} holds no .gguf file; llama.cpp loads no other")
     return models[0]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def _healthy_or_ended(process: Process, url: str) -> None:

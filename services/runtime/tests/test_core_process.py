@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import grpc
 import psutil
@@ -107,8 +108,8 @@ async def health(target: str, service: str = "") -> int:
         return answer.status
 
 
-async def test_a_service_that_loads_listens_and_refuses_and_then_serves() -> None:
-    async with toy("--load-s", "2") as process:
+async def test_a_service_that_loads_listens_and_refuses_and_then_serves(tmp_path: Path) -> None:
+    async with toy("--load-until", str(tmp_path / "loaded")) as process:
         target = await process.target("listening")
         assert await health(target) == NOT_SERVING
         async with stream(target) as early:
@@ -120,6 +121,7 @@ async def test_a_service_that_loads_listens_and_refuses_and_then_serves() -> Non
                 await embed_pb2_grpc.EmbeddingServiceStub(channel).GetModelInfo(embed_pb2.GetModelInfoRequest())
         assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
         assert not await asyncio.to_thread(is_serving, target)
+        (tmp_path / "loaded").touch()
         await process.target("serving")
         assert await health(target) == await health(target, ToyService.names[0]) == SERVING
         assert await asyncio.to_thread(is_serving, target)

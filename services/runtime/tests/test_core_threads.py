@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import sys
 import threading
 import time
@@ -307,8 +308,12 @@ async def test_a_session_left_while_it_is_opened_is_closed_all_the_same() -> Non
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities of their own")
-@pytest.mark.parametrize("niceness", [0, 9])
-async def test_a_model_gives_way_to_its_process_however_nice_that_is(niceness: int) -> None:
+@pytest.mark.parametrize("more", [0, 9])
+async def test_a_model_gives_way_to_its_process_however_nice_that_is(more: int) -> None:
+    # No process is nicer than 19, which the tests themselves may come near.
+    niceness = min(more, 18 - os.getpriority(os.PRIO_PROCESS, 0))
+    if niceness < 0:
+        pytest.skip("the tests run as nicely as can be")
     script = (
         "import os, threading; from voxmesh_runtime.thread import ModelThread;"
         "print(ModelThread('model').submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()"

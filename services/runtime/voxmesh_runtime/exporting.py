@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,8 +58,9 @@ class Collector:
         threads = [threading.Thread(target=shutdown, daemon=True) for shutdown in shutdowns]
         for thread in threads:
             thread.start()
+        until = time.monotonic() + FLUSH_TIMEOUT_S
         for thread in threads:
-            thread.join(FLUSH_TIMEOUT_S)
+            thread.join(max(0.0, until - time.monotonic()))
         if any(thread.is_alive() for thread in threads):
             self.complain()
 

@@ -62,6 +62,8 @@ class StreamCall(Generic[Request, Response]):
         self._writing = asyncio.Lock()
         self._task = asyncio.current_task()
         self.expired = False
+        self.is_moving = False
+        """The client was asked to move, and may do so at any moment."""
 
     async def config(self) -> Request:
         """The first message, which must hold the config.
@@ -123,6 +125,7 @@ class StreamCall(Generic[Request, Response]):
 
     async def send_going_away(self, deadline_ns: int) -> None:
         """Ask the client to move before `deadline_ns`, nanoseconds since the epoch."""
+        self.is_moving = True
         going_away = common_pb2.GoingAway(deadline=timestamp(deadline_ns))
         fields: dict[str, Any] = {"going_away": going_away}
         await self.send(self._response_type(**fields))

@@ -94,6 +94,9 @@ class EmbedConformance(ModelConformance):
     def work(self) -> Sequence[Request]:
         return [batch(number, *(f"{text} {number}" for text in SENTENCES * 20)) for number in range(3)]
 
+    def least_work(self) -> Sequence[Request]:
+        return [batch(1, SENTENCES[0])]
+
     def empty(self) -> Request:
         return Request()
 

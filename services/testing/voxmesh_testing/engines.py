@@ -1,10 +1,11 @@
-"""What every engine must do, whatever its slot; the model is loaded once for all tests of a class."""
+"""What every engine must do, whatever its slot; a model is loaded once for all tests of a session."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
+from functools import cache
+from typing import Any, ClassVar, TypeVar
 
 import grpc
 import pytest
@@ -18,20 +19,29 @@ from voxmesh_runtime.settings import EngineSettings, ServerSettings
 from voxmesh_testing.service import StreamConformance
 from voxmesh_testing.streams import exchange, serving, wait_for
 
+T = TypeVar("T")
+
 
 class KeptLoaded:
-    """An engine that is loaded for its first server and stays so for the next ones."""
+    """A model that is loaded for its first server and stays so for the next ones.
 
-    def __init__(self, engine: Any) -> None:
-        self._engine = engine
-        self._loaded = False
+    Args:
+        model: an engine, or a model that is part of one.
+        parts: names of the engine's models that its service loads apart from it.
+    """
+
+    def __init__(self, model: Any, parts: Sequence[str] = ()) -> None:
+        self._kept = model
+        there = {name: getattr(model, name, None) for name in parts}
+        self._kept_parts = {name: KeptLoaded(part) for name, part in there.items() if part is not None}
+        self._is_kept_loaded = False
 
     def load(self) -> None:
         """Load and warm up the first time."""
-        if not self._loaded:
-            self._engine.load()
-            self._engine.warm_up()
-            self._loaded = True
+        if not self._is_kept_loaded:
+            self._kept.load()
+            self._kept.warm_up()
+            self._is_kept_loaded = True
 
     def warm_up(self) -> None:
         """Done with `load`."""
@@ -41,11 +51,25 @@ class KeptLoaded:
 
     def free(self) -> None:
         """No server needs it any more."""
-        self._engine.close()
-        self._loaded = False
+        for part in self._kept_parts.values():
+            part.free()
+        self._kept.close()
+        self._is_kept_loaded = False
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._engine, name)
+        return self._kept_parts[name] if name in self._kept_parts else getattr(self._kept, name)
+
+
+PARTS = {"turn": ("words",)}
+"""Models that a slot's service loads apart from its engine, by slot."""
+
+
+@cache
+def shared(slot: str, name: str) -> Any:
+    """The engine with its service's defaults that all tests of this process share, loaded."""
+    kept = KeptLoaded(load_engine(slot, name)(EngineContext.from_settings(EngineSettings())), PARTS.get(slot, ()))
+    kept.load()
+    return kept
 
 
 def hosting(slot: str, engine: Any, settings: EngineSettings) -> EngineHost[Any, Any]:
@@ -61,7 +85,10 @@ class EngineConformance(StreamConformance):
     """The name of its entry point."""
     context: ClassVar[EngineContext | None] = None
     """None takes the service's defaults."""
-    _kept: ClassVar[dict[type, KeptLoaded]] = {}
+    kept: ClassVar[KeptLoaded | None] = None
+    """An engine that other tests have, too; None makes one for this class."""
+    _own: ClassVar[dict[type, KeptLoaded]] = {}
+    _made: ClassVar[dict[tuple[type, Hashable], Any]] = {}
 
     @abstractmethod
     def service_of(self, host: EngineHost[Any, Any], settings: Any) -> Any:
@@ -78,20 +105,31 @@ class EngineConformance(StreamConformance):
 
     @property
     def loaded(self) -> Any:
-        """The engine under test; all tests of the class have the same."""
-        kept = EngineConformance._kept
-        if type(self) not in kept:
-            kept[type(self)] = KeptLoaded(self.create())
-        return kept[type(self)]
+        """The engine under test; all tests have the same, and with the service's defaults those elsewhere too."""
+        if self.kept is not None:
+            return self.kept
+        if self.context is None and type(self).create is EngineConformance.create:
+            return shared(self.slot, self.engine)
+        own = EngineConformance._own
+        if type(self) not in own:
+            own[type(self)] = KeptLoaded(self.create(), PARTS.get(self.slot, ()))
+        return own[type(self)]
+
+    async def once(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
+        """What `make` gives the first test of the class that asks for it by this key."""
+        made = EngineConformance._made
+        if (type(self), key) not in made:
+            made[type(self), key] = await make()
+        return made[type(self), key]
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def _freed(cls) -> Iterator[None]:
-        """Free the model after the last test of the class."""
+        """Free a model that no other class has after the last test of this one."""
         yield
-        kept = EngineConformance._kept.pop(cls, None)
-        if kept is not None:
-            kept.free()
+        own = EngineConformance._own.pop(cls, None)
+        if own is not None:
+            own.free()
 
     def service(self, settings: ServerSettings) -> Any:
         """The service under test."""
@@ -126,7 +164,7 @@ class EngineConformance(StreamConformance):
             assert health.status == health_pb2.HealthCheckResponse.SERVING
             async with exchange(self.method(channel), self.config()) as stream:
                 await stream.until("ready")
-                await stream.send(*self.work())
+                await stream.send(*self.least_work())
                 await stream.half_close()
                 assert len(await stream.rest()) > 1
             await wait_for(is_unloaded)

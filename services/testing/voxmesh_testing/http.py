@@ -132,7 +132,7 @@ class ScriptedServer(Generic[RequestT]):
         handler = type("Handler", (_Handler,), {"owner": self})
         http = _HttpServer(("127.0.0.1", port), handler)
         self.url = f"http://127.0.0.1:{http.server_address[1]}/v1"
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
             yield

@@ -114,7 +114,7 @@ BAD_SAMPLING = {
 class LlmConformance(StreamConformance):
     """Rules of every upstream; see `StreamConformance`."""
 
-    settings: ClassVar[dict[str, Any]] = {**StreamConformance.settings, "max_output_tokens": 64}
+    settings: ClassVar[dict[str, Any]] = {**StreamConformance.settings, "max_output_tokens": 40}
 
     def server_settings(self, **changes: Any) -> LlmSettings:
         return LlmSettings(**{**self.settings, **changes})
@@ -133,7 +133,7 @@ class LlmConformance(StreamConformance):
 
     async def _bad(self, request: Any, field: str, *phrases: str) -> None:
         """`request` is refused by name, while a neighbour's generation goes on to its end."""
-        brief = self.config(sampling=llm_pb2.Sampling(max_output_tokens=4))
+        brief = self.config(sampling=llm_pb2.Sampling(max_output_tokens=2))
         async with self.served() as (method, _, _), exchange(method, brief, generate("Hi.")) as neighbour:
             async with exchange(method) as stream:
                 opening = [] if request.HasField("config") else [self.config()]

@@ -35,11 +35,12 @@ def written_in(script: str) -> bytes:
     return (Path(__file__).parent / "scripts" / f"{script}.png").read_bytes()
 
 
-def draw(*lines: str, width: int = 480, height: int = 0, font_pixels: int = 40) -> Image.Image:
-    """Black lines of text on white."""
-    step = round(font_pixels * 1.6)
-    image = Image.new("RGB", (width, height or step * (len(lines) + 1)), "white")
-    canvas, font = ImageDraw.Draw(image), ImageFont.load_default(size=font_pixels)
+def draw(*lines: str, width: int = 0, height: int = 0, font_pixels: int = 32) -> Image.Image:
+    """Black lines of text on white; without a width or a height the picture is as large as the text needs."""
+    step, font = round(font_pixels * 1.6), ImageFont.load_default(size=font_pixels)
+    needed = round(max(map(font.getlength, lines))) + 2 * font_pixels
+    image = Image.new("RGB", (width or needed, height or step * (len(lines) + 1)), "white")
+    canvas = ImageDraw.Draw(image)
     for number, line in enumerate(lines):
         canvas.text((font_pixels, step // 2 + number * step), line, fill="black", font=font)
     return image
@@ -89,4 +90,4 @@ def answer_of(responses: Sequence[Response], analysis: int = 0) -> str:
 
 def page() -> Image.Image:
     """A picture that takes a while."""
-    return draw(*(f"Line number {number} of a page" for number in range(14)), width=1000)
+    return draw(*(f"Line number {number} of a page" for number in range(14)), width=1000, font_pixels=40)

@@ -61,6 +61,9 @@ class RerankConformance(ModelConformance):
     def work(self) -> Sequence[Request]:
         return [query(number, documents=[f"{text} {number}" for text in DOCUMENTS * 12]) for number in range(3)]
 
+    def least_work(self) -> Sequence[Request]:
+        return [query(1)]
+
     def empty(self) -> Request:
         return Request()
 

@@ -29,7 +29,7 @@ FREED_WITHIN_S = 1.0
 class StreamConformance:
     """Rules of every stream: config first, errors with details, limits, cancellation, drain."""
 
-    settings: ClassVar[dict[str, Any]] = {"max_streams": 3, "config_timeout_s": 1.0, "drain_s": 1.0}
+    settings: ClassVar[dict[str, Any]] = {"max_streams": 3}
 
     @abstractmethod
     def service(self, settings: ServerSettings) -> Service:
@@ -46,6 +46,10 @@ class StreamConformance:
     @abstractmethod
     def work(self) -> Sequence[Any]:
         """Messages that, after the config, start work that the engine is busy with for a while."""
+
+    def least_work(self) -> Sequence[Any]:
+        """Messages that, after the config, are answered by something, soon."""
+        return self.work()
 
     @abstractmethod
     def empty(self) -> Any:  # the slot's request
@@ -107,7 +111,7 @@ class StreamConformance:
             assert (await stream.failure()).code() == grpc.StatusCode.INVALID_ARGUMENT
 
     async def test_a_silent_client_does_not_hold_a_stream(self) -> None:
-        async with self.served() as (method, _, service), exchange(method) as stream:
+        async with self.served(config_timeout_s=0.1) as (method, _, service), exchange(method) as stream:
             assert (await stream.failure()).code() == grpc.StatusCode.DEADLINE_EXCEEDED
             assert service.streams.active_count == 0
 
@@ -152,12 +156,12 @@ class StreamConformance:
             await wait_until(lambda: len(asyncio.all_tasks()) <= len(before), FREED_WITHIN_S)
 
     async def test_a_deadline_ends_the_stream_and_frees_it(self) -> None:
-        async with self.served() as (method, _, service), exchange(method, self.config(), timeout=0.5) as stream:
+        async with self.served() as (method, _, service), exchange(method, self.config(), timeout=0.2) as stream:
             assert (await stream.failure()).code() == grpc.StatusCode.DEADLINE_EXCEEDED
             await wait_until(lambda: service.streams.active_count == 0, FREED_WITHIN_S)
 
     async def test_a_draining_server_asks_to_move_and_then_ends_the_stream(self) -> None:
-        async with self.served() as (method, server, _), exchange(method, self.config()) as stream:
+        async with self.served(drain_s=0.3) as (method, server, _), exchange(method, self.config()) as stream:
             await stream.until("ready")
             draining = asyncio.create_task(server.drain())
             going_away = await stream.until("going_away")

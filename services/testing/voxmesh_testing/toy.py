@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 import grpc
@@ -48,6 +49,8 @@ class ToySettings(ServerSettings):
 
     load_s: float = Field(default=0.0, ge=0)
     """Time in seconds for which the load blocks the worker's thread."""
+    load_until: Path | None = None
+    """File for which the load waits, too."""
     load_error: Literal["none", "typed", "model", "unknown"] = "none"
     """How the load fails."""
 
@@ -75,7 +78,7 @@ class ToyService(embed_pb2_grpc.EmbeddingServiceServicer):
 
     async def start(self) -> None:
         """Load as slowly and as badly as the settings say."""
-        await self._batcher.thread.call(lambda: time.sleep(self._settings.load_s))
+        await self._batcher.thread.call(self._load)
         if self._settings.load_error != "none":
             raise LOAD_ERRORS[self._settings.load_error]
 
@@ -106,6 +109,11 @@ class ToyService(embed_pb2_grpc.EmbeddingServiceServicer):
         """Describe the toy."""
         del request, context
         return InfoResponse(model_info=common_pb2.ModelInfo(model="toy", engine="toy"), dimensions=1)
+
+    def _load(self) -> None:
+        time.sleep(self._settings.load_s)
+        while self._settings.load_until is not None and not self._settings.load_until.exists():
+            time.sleep(0.01)
 
     async def _answer(self, call: Call, batch: embed_pb2.TextBatch) -> None:
         match batch.texts[0]:

@@ -88,6 +88,10 @@ class TtsConformance(EngineConformance):
         """Many sentences."""
         return [text(f"{self.sentence} " * 40)]
 
+    def least_work(self) -> Sequence[Request]:
+        """One short sentence."""
+        return [text(self.other_sentence)]
+
     def empty(self) -> Request:
         """A message with nothing set."""
         return Request()
@@ -99,19 +103,27 @@ class TtsConformance(EngineConformance):
             await stream.half_close()
             return await stream.rest()
 
+    async def said(self) -> list[Response]:
+        """All answers to one segment with `sentence`; spoken once for all tests."""
+        return await self.once("sentence", lambda: self.spoken(text(self.sentence), END))
+
+    async def said_both(self) -> list[Response]:
+        """The same of one segment with both sentences."""
+        return await self.once("both", lambda: self.spoken(text(f"{self.sentence} {self.other_sentence}"), END))
+
     def output_format(self) -> AudioFormat:
         """The format of a stream that asks for none."""
         return AudioFormat(sample_rate_hertz=self.loaded.info.sample_rate_hertz)
 
     async def test_a_sentence_becomes_audible_speech_of_plausible_length(self) -> None:
-        responses = await self.spoken(text(self.sentence), END)
+        responses = await self.said()
         samples = samples_of(responses, self.output_format())
         assert self.least_s < len(samples) / self.output_format().sample_rate_hertz < self.most_s
         assert 0.01 < np.sqrt(np.mean(np.square(samples))) < 0.5
         assert np.abs(samples).max() <= 1.0
 
     async def test_answers_come_in_order_ready_started_audio_finished(self) -> None:
-        responses = await self.spoken(text(self.sentence), END)
+        responses = await self.said()
         kinds = [response.WhichOneof("streaming_response") for response in responses]
         assert kinds[:2] == ["ready", "segment_started"]
         assert set(kinds[2:-1]) == {"audio"}
@@ -125,7 +137,7 @@ class TtsConformance(EngineConformance):
             assert (await stream.until("audio")).data
 
     async def test_messages_are_short_and_add_up_to_the_duration(self) -> None:
-        responses = await self.spoken(text(f"{self.sentence} {self.other_sentence}"), END)
+        responses = await self.said_both()
         rate = self.output_format().sample_rate_hertz
         sent = 0
         for message in audio_of(responses):
@@ -136,7 +148,7 @@ class TtsConformance(EngineConformance):
 
     async def test_audio_names_the_characters_that_are_spoken(self) -> None:
         whole = f"{self.sentence} {self.other_sentence}"
-        responses = await self.spoken(text(whole), END)
+        responses = await self.said_both()
         ranges = list(dict.fromkeys((message.text_start, message.text_end) for message in audio_of(responses)))
         assert ranges[0][0] == 0
         assert ranges[-1][1] == len(whole)
@@ -144,7 +156,7 @@ class TtsConformance(EngineConformance):
         assert all(start < end for start, end in ranges)
 
     async def test_timing_is_told_of_every_segment(self) -> None:
-        responses = await self.spoken(text(self.sentence), END)
+        responses = await self.said()
         timing = responses[-1].segment_finished.timing
         received, started = seconds_of(timing.received_time), seconds_of(timing.started_time)
         first, finished = seconds_of(timing.first_output_time), seconds_of(timing.finished_time)
@@ -160,7 +172,7 @@ class TtsConformance(EngineConformance):
         assert not any(segment.cancelled for segment in finished)
 
     async def test_half_close_ends_the_segment(self) -> None:
-        ended = await self.spoken(text(self.sentence), END)
+        ended = await self.said()
         left_open = await self.spoken(text(self.sentence))
         assert left_open[-1].HasField("segment_finished")
         assert self.lengths(left_open) == self.lengths(ended)
@@ -187,7 +199,7 @@ class TtsConformance(EngineConformance):
     @pytest.mark.parametrize(
         "strange",
         [
-            "9" * 60,
+            "9" * 30,
             "a" * 300,
             "1.2.3.4, 00:99:99pm, 13/45/0000, 1/0",
             "https://example.com/a/b?c=d&e=f#g",
@@ -214,7 +226,7 @@ class TtsConformance(EngineConformance):
         ],
     )
     async def test_the_caller_gets_the_format_it_asks_for(self, audio_format: AudioFormat) -> None:
-        expected = samples_of(await self.spoken(text(self.sentence), END), self.output_format())
+        expected = samples_of(await self.said(), self.output_format())
         responses = await self.spoken(text(self.sentence), END, audio_format=audio_format.to_proto())
         samples = samples_of(responses, audio_format)
         rate = audio_format.sample_rate_hertz
@@ -258,13 +270,13 @@ class TtsConformance(EngineConformance):
         assert len(self.lengths(responses)) == 1
 
     async def test_two_streams_at_once_do_not_mix(self) -> None:
-        alone = [self.lengths(await self.spoken(text(s), END)) for s in (self.sentence, self.other_sentence)]
+        alone = [self.lengths(await self.said()), self.lengths(await self.spoken(text(self.other_sentence), END))]
         async with self.served() as (method, _, _):
             together = await asyncio.gather(
-                self._speak_thrice(method, self.sentence), self._speak_thrice(method, self.other_sentence)
+                self._speak_twice(method, self.sentence), self._speak_twice(method, self.other_sentence)
             )
         for lengths, expected in zip(together, alone, strict=True):
-            assert lengths == pytest.approx(expected * 3, rel=0.15)
+            assert lengths == pytest.approx(expected * 2, rel=0.15)
 
     async def test_too_many_waiting_segments_are_refused(self) -> None:
         async with self.served(max_queued_segments=2) as (method, _, _), exchange(method, self.config()) as stream:
@@ -375,7 +387,7 @@ class TtsConformance(EngineConformance):
         finished = [r.segment_finished for r in responses if r.HasField("segment_finished")]
         return [seconds_of(segment.audio_duration) for segment in finished]
 
-    async def _speak_thrice(self, method: Any, sentence: str) -> list[float]:
-        async with exchange(method, self.config(), *[text(sentence), END] * 3) as stream:
+    async def _speak_twice(self, method: Any, sentence: str) -> list[float]:
+        async with exchange(method, self.config(), *[text(sentence), END] * 2) as stream:
             await stream.half_close()
             return self.lengths(await stream.rest())

@@ -10,10 +10,10 @@ import grpc
 
 from voxmesh_client.errors import MeshError
 from voxmesh_client.local.logs import newest_message
-from voxmesh_client.local.ports import free_block
 from voxmesh_client.local.supervisor import Supervisor, Watched
 from voxmesh_client.settings import MeshSettings
 from voxmesh_client.slots import COORDINATOR, LLM, SLOTS, STT, TTS, TURN, Slot
+from voxmesh_runtime.ports import free_block
 
 TALKING = (COORDINATOR, TURN, STT, TTS, LLM)
 """What a spoken conversation needs."""

@@ -10,7 +10,7 @@ here: the operator's line at the end of a reply, which the model did not write, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, MutableSequence, Sequence
 
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
@@ -38,12 +38,12 @@ class History:
 
     Args:
         max_characters: beyond it the older half is forgotten, in whole turns.
-        earlier: what another coordinator has kept.
+        messages: where they stand; a list of its own by default.
     """
 
-    def __init__(self, max_characters: int, earlier: Iterable[Message] = ()) -> None:
+    def __init__(self, max_characters: int, messages: MutableSequence[Message] | None = None) -> None:
         self._max_characters = max_characters
-        self._messages: list[Message] = list(earlier)
+        self._messages: MutableSequence[Message] = [] if messages is None else messages
 
     @property
     def items(self) -> list[Message]:
@@ -59,13 +59,18 @@ class History:
         """A turn is over."""
         if not reply.end.is_refused:
             words = cleaned(" ".join(said_in(reply)))
-            self._messages = [*self._continued(words if words.strip() else WORDLESS), *self._items_of(reply)]
+            self._replace([*self._continued(words if words.strip() else WORDLESS), *self._items_of(reply)])
 
     def cut(self, reply: session_pb2.Reply, heard: str) -> None:
         """Of the reply of the turn added last no more than this was heard."""
         whole = len(self._items_of(reply))
         del self._messages[len(self._messages) - whole :]
-        self._messages += self._items_of(reply, heard)
+        self._messages.extend(self._items_of(reply, heard))
+
+    def _replace(self, messages: Sequence[Message]) -> None:
+        kept = session_pb2.State(history=messages)
+        del self._messages[:]
+        self._messages.extend(kept.history)
 
     def _items_of(self, reply: session_pb2.Reply, heard: str | None = None) -> list[Message]:
         text = reply.text[: reply.text_characters] if reply.HasField("text_characters") else reply.text

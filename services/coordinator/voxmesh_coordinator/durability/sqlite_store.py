@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -10,9 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
-
 from voxmesh_coordinator.durability.store import Claimed, Entry, StoreFailed, Write
+from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 
 T = TypeVar("T")
 
@@ -33,10 +33,14 @@ class SqliteStore:
     """See `SessionStore`. What was written outlives the process at once, the host within a checkpoint.
 
     A thread of its own makes all calls.
+
+    Args:
+        path: of the file.
+        clock: of the host: all coordinators that share the file read the same.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._path, self._clock = path, clock
         self._thread = ThreadPoolExecutor(1, "session-store")
         self._connection: sqlite3.Connection | None = None
 
@@ -81,18 +85,22 @@ class SqliteStore:
         self._path.touch(mode=0o600)
         connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
         try:
-            # Of two that make a new file WAL at once SQLite refuses one without a wait, lest they wait for each other.
-            retries = Retrying(
-                retry=retry_if_exception(_is_busy),
-                stop=stop_after_delay(BUSY_S),
-                wait=wait_random(0.001, 0.02),
-                reraise=True,
-            )
-            retries(_prepare, connection)
+            self._prepare_in_turn(connection)
         except BaseException:
             connection.close()
             raise
         self._connection = connection
+
+    def _prepare_in_turn(self, connection: sqlite3.Connection) -> None:
+        """Of two that make a new file WAL at once SQLite refuses one without a wait, lest they wait for each other."""
+        until = self._clock.now() + BUSY_S
+        while True:
+            try:
+                return _prepare(connection)
+            except sqlite3.Error as error:
+                if not _is_busy(error) or self._clock.now() >= until:
+                    raise
+            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 # spreads those that wait, no secret
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -104,16 +112,22 @@ class SqliteStore:
             raise RuntimeError("the store is used before it is open")
         return self._connection
 
+    @property
+    def _now_s(self) -> float:
+        """Seconds since the epoch: what expires is read by other processes."""
+        return self._clock.wall_ns() / 1e9
+
     def _write(self, writes: Sequence[Write]) -> list[bool]:
         with _Transaction(self._open_connection) as connection:
-            return [_write_one(connection, write) for write in writes]
+            return [_write_one(connection, write, self._now_s) for write in writes]
 
     def _claim(self, session_id: str, token: bytes, new_token: bytes, ttl_s: float) -> Claimed | None:
         with _Transaction(self._open_connection) as connection:
+            now_s = self._now_s
             row = connection.execute(
                 "UPDATE session SET epoch = epoch + 1, current = ?, previous = ?, expires_at = ?"
                 " WHERE id = ? AND ? IN (current, previous) AND expires_at > ? RETURNING epoch, state",
-                (new_token, token, time.time() + ttl_s, session_id, token, time.time()),
+                (new_token, token, now_s + ttl_s, session_id, token, now_s),
             ).fetchone()
             if row is None:
                 return None
@@ -148,14 +162,14 @@ def _prepare(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
 
 
-def _is_busy(error: BaseException) -> bool:
+def _is_busy(error: sqlite3.Error) -> bool:
     # The low byte is the kind of an error, the rest says more of it.
-    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
-def _write_one(connection: sqlite3.Connection, write: Write) -> bool:
+def _write_one(connection: sqlite3.Connection, write: Write, now_s: float) -> bool:
     if write.is_new:
-        _forget_expired(connection)
+        _forget_expired(connection, now_s)
         connection.execute(
             "INSERT OR IGNORE INTO session (id, epoch, expires_at) VALUES (?, ?, 0)", (write.session_id, write.epoch)
         )
@@ -164,11 +178,11 @@ def _write_one(connection: sqlite3.Connection, write: Write) -> bool:
         "UPDATE session SET expires_at = ?, state = coalesce(?, state), current = coalesce(?, current),"
         " previous = coalesce(?, previous) WHERE id = ? AND epoch = ? AND (? OR expires_at > ?)",
         (
-            time.time() + write.ttl_s,
+            now_s + write.ttl_s,
             write.state,
             tokens.current if tokens is not None else None,
             tokens.previous if tokens is not None else None,
-            *(write.session_id, write.epoch, write.is_new, time.time()),
+            *(write.session_id, write.epoch, write.is_new, now_s),
         ),
     ).rowcount
     if not found:
@@ -187,6 +201,6 @@ def _write_one(connection: sqlite3.Connection, write: Write) -> bool:
     return True
 
 
-def _forget_expired(connection: sqlite3.Connection) -> None:
-    gone = connection.execute("DELETE FROM session WHERE expires_at <= ? RETURNING id", (time.time(),)).fetchall()
+def _forget_expired(connection: sqlite3.Connection, now_s: float) -> None:
+    gone = connection.execute("DELETE FROM session WHERE expires_at <= ? RETURNING id", (now_s,)).fetchall()
     connection.executemany("DELETE FROM entry WHERE session_id = ?", gone)

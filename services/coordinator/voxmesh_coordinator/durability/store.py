@@ -55,7 +55,7 @@ class Write:
     tokens: Tokens | None = None
     """Replaces the tokens; None leaves them."""
     is_new: bool = False
-    """The session is checkpoint with this; it has a state and tokens."""
+    """The session begins with this; it has a state and tokens."""
     is_end: bool = False
     """The session is over: nothing of it is kept."""
 

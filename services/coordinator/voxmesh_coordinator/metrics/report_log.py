@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.metrics import hop_span
-from voxmesh_coordinator.metrics.clock_offset import Clocks
-from voxmesh_coordinator.turn.user_turn import UserTurn
+from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
+from voxmesh_routing.clock_offset import Clocks
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock, timestamp
 from voxmesh_runtime.errors import InvalidArgument
@@ -40,15 +40,15 @@ class ReportLog:
         """Where a session has its reports made."""
         return SessionReports(self, session_id)
 
-    def make(self, turn: UserTurn, session_id: str) -> conversation_pb2.TurnReport:
+    def make(self, turn: TurnMetrics, session_id: str) -> conversation_pb2.TurnReport:
         """The report of a turn that is over, kept and exported; the turn's span is to end after it."""
-        report = turn.metrics.to_proto(turn.trace_id, self.clocks)
+        report = turn.to_proto(self.clocks)
         report.host = self._host
         now_ns = self._last_ns = max(self._clock.wall_ns(), self._last_ns + 1)
         turn.span.set_attribute(names.GEN_AI_CONVERSATION_ID, session_id)
         for hop in report.hops:
             hop_span.export(hop, turn.span, now_ns)
-        for gone in turn.metrics.discarded_hops:
+        for gone in turn.discarded_hops:
             hop = gone.to_proto(self.clocks.of(gone.service, gone.host))
             hop_span.export(hop, turn.span, now_ns, discarded=True)
         self._turns.append(ReportedTurn(session_id=session_id, report_time=timestamp(now_ns), report=report))
@@ -72,7 +72,7 @@ class SessionReports:
         self._log = log
         self._session_id = session_id
 
-    def make(self, turn: UserTurn) -> conversation_pb2.TurnReport:
+    def make(self, turn: TurnMetrics) -> conversation_pb2.TurnReport:
         """See `ReportLog.make`."""
         return self._log.make(turn, self._session_id)
 

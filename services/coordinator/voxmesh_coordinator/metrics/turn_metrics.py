@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from opentelemetry.trace import Span, format_trace_id
+
+from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.metrics.call_timing import DRIFT_PPM, UpstreamCallTiming
-from voxmesh_coordinator.metrics.clock_offset import Clocks
+from voxmesh_routing.call_timing import DRIFT_PPM, UpstreamCallTiming
+from voxmesh_routing.clock_offset import Clocks
+from voxmesh_runtime import names
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock, duration, timestamp
+from voxmesh_runtime.telemetry import start_span, trace_context
+
+
+def _span() -> Span:
+    return start_span(names.SPAN_TURN)
 
 
 @dataclass(slots=True)
 class TurnMetrics:
-    """The stamps of one turn and of its hops."""
+    """The stamps of one turn and of its hops; the root of its own trace."""
 
     clock: Clock = SYSTEM_CLOCK
+    span: Span = field(default_factory=_span)
     turn_index: int = -1
     speech_ended_ns: int | None = None
     turn_endable_ns: int | None = None
@@ -26,6 +36,16 @@ class TurnMetrics:
     """Those of replies thrown away; not in the report."""
     discarded_replies: int = 0
     discarded_s: float = 0.0
+
+    @property
+    def trace_context(self) -> common_pb2.TraceContext:
+        """Parent of all spans of the turn."""
+        return trace_context(self.span)
+
+    def end(self) -> None:
+        """The turn is over, answered or not."""
+        self.span.set_attribute(names.TURN_INDEX, self.turn_index)
+        self.span.end()
 
     def hop(self, service: str, host: str) -> UpstreamCallTiming:
         """Start a hop now."""
@@ -46,7 +66,7 @@ class TurnMetrics:
         if self.first_audio_ns is None:
             self.first_audio_ns = self.clock.wall_ns()
 
-    def to_proto(self, trace_id: str, clocks: Clocks | None = None) -> conversation_pb2.TurnReport:
+    def to_proto(self, clocks: Clocks | None = None) -> conversation_pb2.TurnReport:
         """The report as far as the turn got; `clocks` learn from its exchanges, then correct them."""
         clocks = clocks or Clocks(DRIFT_PPM)
         for hop in (*self.hops, *self.discarded_hops):
@@ -54,7 +74,7 @@ class TurnMetrics:
                 clocks.of(hop.service, hop.host).observe(exchange)
         report = conversation_pb2.TurnReport(
             turn_index=self.turn_index,
-            trace_id=trace_id,
+            trace_id=format_trace_id(self.span.get_span_context().trace_id),
             hops=[self._hop(hop, clocks) for hop in sorted(self.hops, key=lambda hop: hop.sent_ns)],
             explained_share=self._explained_share(),
             discarded_reply_count=self.discarded_replies,

@@ -11,17 +11,14 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.cleaning import cleaned
-from voxmesh_coordinator.routing.failures import ServiceFailed
+from voxmesh_coordinator.durability.state import Reason, ReplyFinished
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.language_tags import best_match
 
-ReplyFinished = conversation_pb2.ReplyFinished
-Reason: TypeAlias = "ReplyFinished.Reason.ValueType"
 End: TypeAlias = session_pb2.ReplyEnd
 LineName = Literal["length", "content_filter", "tool_calls", "nothing_said", "failed"]
 Lines: TypeAlias = Mapping[str, Mapping[LineName, str]]
 
-CUT = (ReplyFinished.REASON_INTERRUPTED, ReplyFinished.REASON_CANCELLED)
-"""Reasons of replies that were not given to their end."""
 _LINES: Mapping[int, LineName] = {
     ReplyFinished.REASON_LENGTH: "length",
     ReplyFinished.REASON_CONTENT_FILTER: "content_filter",
@@ -52,6 +49,14 @@ def failure_end(failure: ServiceFailed, *, is_refused: bool = False) -> End:
     """The end of a reply that a service's failure brings about; `is_refused` as in the message."""
     failed = conversation_pb2.TurnFailed(code=failure.number, message=failure.message, details=failure.packed)
     return End(reason=ReplyFinished.REASON_FAILED, failed=failed, is_refused=is_refused)
+
+
+def turn_failed(turn_index: int, why: conversation_pb2.TurnFailed) -> conversation_pb2.ConverseResponse:
+    """Tells the client why there is no answer to a turn, or not all of it."""
+    failed = conversation_pb2.TurnFailed()
+    failed.CopyFrom(why)
+    failed.turn_index = turn_index
+    return conversation_pb2.ConverseResponse(turn_failed=failed)
 
 
 def is_refusal(failure: ServiceFailed, *, has_begun: bool) -> bool:

@@ -1,103 +1,92 @@
-"""A session's generations, one after another on one stream to the llm service."""
+"""A session's generations on one stream to the llm service, over gRPC."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
-import grpc
-
-from voxmesh.common.v1 import common_pb2
 from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
-from voxmesh_coordinator.routing.failover import FailoverStream
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
-from voxmesh_coordinator.routing.response_queue import ResponseQueue
+from voxmesh_coordinator.cleaning import cleaned
+from voxmesh_coordinator.durability.history import ASSISTANT, USER
+from voxmesh_coordinator.registry import BackendRegistry
+from voxmesh_coordinator.reply.upstreams import Generated, GenerationEvent, Served, Written
+from voxmesh_routing.failover import FailoverStream, over_grpc
+from voxmesh_routing.failures import ServiceFailed
+from voxmesh_routing.replays.generation import Cancel, Generate, GenerationReplay, Prefill, Request, Response, Unit
+from voxmesh_routing.response_queue import ResponseQueue
 
-Request = llm_pb2.StreamingGenerateRequest
-Response = llm_pb2.StreamingGenerateResponse
+GO_ON = "Go on exactly where you stopped, and repeat nothing."
+"""Asked of a language model that is to finish what another began."""
 
 
-class LanguageModel:
-    """Answers of the language model; leaving a generation before its end cancels it upstream."""
+def continued(request: llm_pb2.Generate, written: str) -> llm_pb2.Generate:
+    """A request that asks for the rest of an answer of which so much was written."""
+    written = cleaned(written)
+    if not written.strip():
+        return request
+    rest = llm_pb2.Generate()
+    rest.CopyFrom(request)
+    rest.messages.add(role=ASSISTANT, text=written)
+    rest.messages.add(role=USER, text=GO_ON)
+    return rest
+
+
+class StreamingLanguageModel:
+    """The `LanguageModel` of a session, over gRPC."""
 
     def __init__(self, services: BackendRegistry, model: str) -> None:
         settings, self._clock = services.settings, services.clock
         sampling = llm_pb2.Sampling(max_output_tokens=settings.max_reply_tokens, temperature=settings.temperature)
-        self.link = FailoverStream[Request, Response](
+        self._replay = GenerationReplay(llm_pb2.GenerationConfig(model=model, sampling=sampling), continued)
+        self.stream = FailoverStream[Unit, Request, Response](
             services.llm,
-            lambda channel: llm_pb2_grpc.LanguageModelServiceStub(channel).StreamingGenerate(),
-            Request(config=llm_pb2.GenerationConfig(model=model, sampling=sampling)),
+            over_grpc(lambda channel: llm_pb2_grpc.LanguageModelServiceStub(channel).StreamingGenerate()),
+            self._replay,
             on_response=self._deliver,
             on_failure=self._fail,
-            settings=settings,
+            # Without a language model no turn is answered: one that is started again is waited for.
+            timeouts=replace(services.timeouts, reopen_s=2 * services.timeouts.reopen_s),
             clock=services.clock,
         )
-        self._boxes: dict[tuple[int, int], ResponseQueue[Response]] = {}
-        self._epoch = 0
-        self._next_index = 0
+        self.stream.watchers.append(self._opened)
+        self._number = 0
+        self._answers: ResponseQueue[GenerationEvent] | None = None
 
     @asynccontextmanager
-    async def generate(
-        self,
-        messages: Sequence[llm_pb2.Message],
-        tools: Sequence[llm_pb2.Tool],
-        parent: common_pb2.TraceContext,
-    ) -> AsyncGenerator[ResponseQueue[Response]]:
-        """One generation: its answers in order, `finished` last.
-
-        Raises:
-            ServiceFailed: the service refused it or broke.
-        """
-        await self.link.open()
-        key = self._take_number()
-        box = self._boxes[key] = ResponseQueue[Response](clock=self._clock)
-        box.patience_s = self.link.patience_s
+    async def generate(self, request: llm_pb2.Generate) -> AsyncGenerator[ResponseQueue[GenerationEvent]]:
+        """See `LanguageModel`."""
+        await self.stream.open()
+        answers = self._answers = ResponseQueue[GenerationEvent]()
+        self._number = number = self._number + 1
+        answers.add(Served(self.stream.ready, self._clock.wall_ns()))
+        self.stream.send(Generate(number, request))
         try:
-            generate = llm_pb2.Generate(messages=messages, tools=tools, trace_context=parent)
-            await self.link.send(Request(generate=generate))
-            yield box
-        except TimeoutError:
-            failure = ServiceFailed(
-                self.link.backend.label, grpc.StatusCode.DEADLINE_EXCEEDED, "takes far longer than it usually does"
-            )
-            del self._boxes[key]
-            await self.link.leave(failure)
-            raise failure from None
+            yield answers
         finally:
-            box.close()
-            if self._boxes.pop(key, None) is not None and self.link.is_open:
-                with suppress(ServiceFailed):
-                    await self.link.send(Request(cancel=llm_pb2.Cancel()))
+            answers.close()
+            self.stream.send(Cancel(number))
 
-    async def prefill(self, messages: Sequence[llm_pb2.Message], tools: Sequence[llm_pb2.Tool]) -> None:
-        """Let the model read what the next generation will most likely begin with."""
-        if self.link.is_open:
-            # A stream that breaks now is opened again by the generation.
-            with suppress(ServiceFailed):
-                await self.link.send(Request(prefill=llm_pb2.Generate(messages=messages, tools=tools)))
-
-    def _take_number(self) -> tuple[int, int]:
-        if self._epoch != self.link.epoch:
-            self._epoch, self._next_index = self.link.epoch, 0
-        self._next_index += 1
-        return self._epoch, self._next_index - 1
+    def prefill(self, request: llm_pb2.Generate) -> None:
+        """See `LanguageModel`."""
+        self.stream.send(Prefill(request))
 
     async def _deliver(self, response: Response) -> None:
-        kind = response.WhichOneof("streaming_response") or ""
-        key = (self.link.epoch, getattr(response, kind).generation_index)
-        box = self._boxes.get(key)
-        if box is None:
+        answers = self._answers
+        if answers is None:
             return
-        if box.first_wait_s is None:
-            box.first_wait_s = self._clock.now() - box.made_at
-            self.link.backend.answered(box.first_wait_s)
-        if kind == "finished":
-            del self._boxes[key]
-        await box.put(response)
+        if response.HasField("text_delta"):
+            await answers.put(Written(response.text_delta.text))
+        else:
+            finished = response.finished
+            await answers.put(Generated(self._replay.calls, finished.reason, finished.timing))
+
+    def _opened(self, failure: ServiceFailed | None) -> None:
+        if failure is None and self._answers is not None and self._replay.is_owing:
+            self._answers.add(Served(self.stream.ready, self.stream.opened_ns))
 
     def _fail(self, failure: ServiceFailed) -> None:
-        boxes = list(self._boxes.values())
-        self._boxes.clear()
-        for box in boxes:
-            box.fail(failure)
+        number, answers = self._number, self._answers
+        self.stream.send(Cancel(number))
+        if answers is not None:
+            answers.add(failure)

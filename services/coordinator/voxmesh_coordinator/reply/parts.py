@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh.tts.v1 import tts_pb2
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import line_of
-from voxmesh_coordinator.reply.language_model import LanguageModel
-from voxmesh_coordinator.reply.speech import Speech
+from voxmesh_coordinator.reply.language_model import StreamingLanguageModel
+from voxmesh_coordinator.reply.sent_audio import SentAudio
 from voxmesh_coordinator.reply.tools import ToolCallTracker
-from voxmesh_coordinator.routing.failover import FailoverStream
-from voxmesh_coordinator.routing.registry import BackendRegistry
-from voxmesh_coordinator.session.echo import SentAudio
+from voxmesh_coordinator.reply.upstreams import LanguageModel, Voice
+from voxmesh_coordinator.reply.user_turn import UserTurn
+from voxmesh_coordinator.reply.voice import StreamingVoice
 from voxmesh_coordinator.session.languages import SpokenLanguages
-from voxmesh_coordinator.turn.user_turn import UserTurn
+from voxmesh_routing.failover import FailoverStream
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.clock import duration
 from voxmesh_runtime.control_tokens import refuse_control_tokens
@@ -34,45 +35,38 @@ class ReplyAudioStream:
 
     Args:
         audio_format: of the audio.
-        next_sequence: number of the next piece.
+        state: of the session; it knows the number of the next piece.
     """
 
-    def __init__(self, audio_format: AudioFormat, next_sequence: int = 0) -> None:
-        self._next_sequence = next_sequence
-        self._format = audio_format
-        self._bytes_per_s = audio_format.bytes_per_frame * audio_format.sample_rate_hertz
+    def __init__(self, audio_format: AudioFormat, state: session_pb2.State) -> None:
+        self._state = state
         self.sent = SentAudio(audio_format)
-
-    def seconds(self, data: bytes) -> float:
-        """Length of a piece of audio."""
-        return len(data) / self._bytes_per_s
-
-    def without(self, data: bytes, seconds: float) -> bytes:
-        """A piece of audio without so much of its start."""
-        return data[max(0, round(seconds * self._format.sample_rate_hertz)) * self._format.bytes_per_frame :]
 
     def message(self, turn: UserTurn, offset_s: float, data: bytes, *, is_last: bool = False) -> Response:
         """The next piece of a turn's reply, about to be sent."""
         audio = conversation_pb2.ReplyAudio(
-            sequence=self._next_sequence,
+            sequence=self._state.next_reply_sequence,
             turn_index=turn.metrics.turn_index,
             offset=duration(offset_s),
             data=data,
             is_last=is_last,
         )
-        self._next_sequence += 1
         if data:
             turn.metrics.audio_sent()
             self.sent.add(turn.metrics.turn_index, offset_s, data)
         return Response(reply_audio=audio)
 
 
+async def _always() -> None:
+    """There is room."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyParts:
-    """What a session replies with; `speech` is None where replies are text alone."""
+    """What a session replies with; `voice` is None where replies are text alone."""
 
     language_model: LanguageModel
-    speech: Speech | None
+    voice: Voice | None
     audio: ReplyAudioStream
     tools: ToolCallTracker
     system_prompt: str
@@ -81,13 +75,13 @@ class ReplyParts:
     filler_after_s: float | None = None
     note: Callable[[Record], None] = lambda _: None
     """Keeps what another coordinator needs to go on with a reply; written with the next response."""
+    writable: Callable[[], Awaitable[None]] = _always
+    """Waits while too much is on its way to the client."""
     line: Callable[[int], str] = lambda _: ""
     """The operator's line for an end, `ReplyFinished.Reason`; empty where there is none."""
 
-    @property
-    def links(self) -> list[FailoverStream[Any, Any]]:
-        """The streams to the services."""
-        return [self.language_model.link, *([self.speech.link] if self.speech is not None else [])]
+    streams: Sequence[FailoverStream[Any, Any, Any]] = ()
+    """The streams to the services."""
 
 
 def reply_parts(
@@ -95,11 +89,12 @@ def reply_parts(
     services: BackendRegistry,
     tools: ToolCallTracker,
     languages: SpokenLanguages,
-    note: Callable[[Record], None],
+    state: session_pb2.State,
     *,
-    next_sequence: int,
+    note: Callable[[Record], None],
+    writable: Callable[[], Awaitable[None]],
 ) -> ReplyParts:
-    """What a session with this config replies with; `next_sequence` numbers its next piece of audio.
+    """What a session with this config replies with; its state numbers the pieces of audio.
 
     Raises:
         InvalidArgument: the system prompt holds what the language model would refuse in every turn.
@@ -110,19 +105,22 @@ def reply_parts(
     reply_format = config.reply_audio_format
     if not config.HasField("reply_audio_format"):
         reply_format = REPLY_FORMAT.to_proto()
-    speech = None
+    audio_format = AudioFormat.from_proto(reply_format, "config.reply_audio_format")
+    language_model, voice = StreamingLanguageModel(services, config.language_model), None
     if not config.text_replies_only:
         synthesis = tts_pb2.SynthesisConfig(audio_format=reply_format, voice=config.voice, word_time_offsets=True)
-        speech = Speech(services, synthesis)
+        voice = StreamingVoice(services, synthesis, audio_format)
     return ReplyParts(
-        LanguageModel(services, config.language_model),
-        speech,
-        ReplyAudioStream(AudioFormat.from_proto(reply_format, "config.reply_audio_format"), next_sequence),
+        language_model,
+        voice,
+        ReplyAudioStream(audio_format, state),
         tools,
         system_prompt=system_prompt,
         tool_rounds=settings.tool_rounds,
         filler=settings.filler,
         filler_after_s=settings.filler_after_s,
         note=note,
+        writable=writable,
         line=lambda reason: line_of(settings.lines, reason, languages.current),
+        streams=[language_model.stream, *([voice.stream] if voice is not None else [])],
     )

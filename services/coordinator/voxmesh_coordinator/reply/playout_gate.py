@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.turn.user_turn import UserTurn
+from voxmesh_coordinator.reply.user_turn import UserTurn
 
 Response = conversation_pb2.ConverseResponse
 Make = Callable[[], Response | None]
@@ -35,37 +35,46 @@ class PlayoutGate:
 
     Args:
         send: to the client.
+        writable: waits while too much is on its way there.
         is_open: False to hold from the start.
         on_ready: called once, when there is something worth saying: audio, a tool call, or the end.
     """
 
     def __init__(
-        self, send: Callable[[Response], Awaitable[None]], *, is_open: bool, on_ready: Callable[[], None]
+        self,
+        send: Callable[[Response], None],
+        writable: Callable[[], Awaitable[None]],
+        *,
+        is_open: bool = False,
+        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
-        self._send = send
-        self._is_open = is_open
+        self._send, self._writable = send, writable
+        self._is_open, self._is_closed = is_open, False
         self._on_ready = on_ready
         self._held: deque[Make] = deque()
         self._held_s = 0.0
         self._opened = asyncio.Event()
-        self._order = asyncio.Lock()
         self.is_ready = False
 
     async def put(self, make: Make, audio_s: float = 0.0) -> None:
-        """Send or hold a message; waits while too much audio is held."""
+        """Send or hold a message; waits while too much audio is held, or too much is on its way to the client."""
         if audio_s:
             self.ready()
+        await self._has_room()
+        if self._is_open:
+            self._make(make)
+        elif isinstance(make, Text) and self._held and isinstance(before := self._held[-1], Text):
+            # One message instead of one a word.
+            before.text += make.text
+        else:
+            self._held.append(make)
+            self._held_s += audio_s
+
+    async def _has_room(self) -> None:
+        if self._is_open:
+            await self._writable()
         while not self._is_open and self._held_s >= MAX_HELD_S:
             await self._opened.wait()
-        async with self._order:
-            if self._is_open:
-                await self._make(make)
-            elif isinstance(make, Text) and self._held and isinstance(before := self._held[-1], Text):
-                # One message instead of one a word: those that wait for the first audio wait for each of them.
-                before.text += make.text
-            else:
-                self._held.append(make)
-                self._held_s += audio_s
 
     async def wait_open(self) -> None:
         """Wait until everything up to here may reach the client; for what cannot be taken back."""
@@ -77,23 +86,26 @@ class PlayoutGate:
         while not self._is_open:
             await self._opened.wait()
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Send what is held, and from now on everything at once."""
-        async with self._order:
-            while self._held:
-                await self._make(self._held.popleft())
-            self._held_s = 0.0
-            self._is_open = True
-            self._opened.set()
+        while self._held:
+            self._make(self._held.popleft())
+        self._held_s = 0.0
+        self._is_open = True
+        self._opened.set()
 
-    async def _make(self, make: Make) -> None:
-        if (response := make()) is not None:
-            await self._send(response)
+    def _make(self, make: Make) -> None:
+        if not self._is_closed and (response := make()) is not None:
+            self._send(response)
 
     def hold(self) -> None:
         """Send nothing more until `open`."""
         self._is_open = False
         self._opened.clear()
+
+    def close(self) -> None:
+        """Send nothing any more, whatever still comes."""
+        self._is_closed = True
 
     def ready(self) -> None:
         """There is something worth saying."""

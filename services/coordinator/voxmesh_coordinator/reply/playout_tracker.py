@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from voxmesh.session.v1 import session_pb2
+from voxmesh_coordinator.durability.state import timed_words
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 
 _AHEAD_S = 1.0
@@ -21,6 +23,11 @@ class SpokenPiece:
     duration_s: float
     text_start: int
     text_end: int
+
+    @classmethod
+    def from_proto(cls, piece: session_pb2.SpokenPiece) -> Self:
+        """The piece as it was kept."""
+        return cls(piece.offset_s, piece.duration_s, piece.text_start, piece.text_end)
 
     def to_proto(self, sent_ns: int) -> session_pb2.SpokenPiece:
         """The piece as it is kept, sent at a time of the wall clock."""
@@ -60,15 +67,27 @@ class PlayoutTracker:
         """Audio sent so far, in seconds."""
         return self._pieces[-1].offset_s + self._pieces[-1].duration_s if self._pieces else 0.0
 
+    @property
+    def began_at(self) -> float:
+        """When the first audio was sent, by the clock; 0 before that."""
+        return self._began_at or 0.0
+
+    def take_up(self, saved: session_pb2.Reply) -> None:
+        """What another coordinator has said of the reply."""
+        self.text = saved.text
+        for piece in saved.pieces:
+            self.sent(SpokenPiece.from_proto(piece))
+        for word in timed_words(saved):
+            self.timed(word.text, word.start_s)
+        if saved.pieces:
+            elapsed_s = (self.clock.wall_ns() - saved.pieces[0].sent_time_ns) / 1e9
+            self._began_at = self.clock.now() - max(0.0, elapsed_s)
+
     def sent(self, piece: SpokenPiece) -> None:
         """A piece of audio was sent to the client."""
         if self._began_at is None:
             self._began_at = self.clock.now()
         self._pieces.append(piece)
-
-    def began_before(self, elapsed_s: float) -> None:
-        """Its first audio was sent so long ago, by another coordinator."""
-        self._began_at = self.clock.now() - max(0.0, elapsed_s)
 
     def timed(self, word: str, start_s: float) -> None:
         """The speech service says where the next word lies."""

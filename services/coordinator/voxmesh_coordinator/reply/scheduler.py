@@ -1,344 +1,222 @@
-"""The replies of a session: at most one that is being given, and one that is being prepared."""
+"""The replies of a session: at most one that is being given, and one that is being prepared.
+
+Who calls decides what happens to them and when; here stands how it is done, and what the client is told of it. Nothing
+here waits: a reply that was stopped still cleans up while the next one is begun, which waits for that by itself.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-
-import grpc
+from collections.abc import Callable
 
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.durability.history import History
-from voxmesh_coordinator.durability.reply_checkpoint import ReplyCheckpoint
-from voxmesh_coordinator.listening.microphone import Microphone
+from voxmesh_coordinator.durability.state import CUT, ReplyFinished, SessionState, is_over
+from voxmesh_coordinator.metrics.report_log import SessionReports
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
-from voxmesh_coordinator.reply.ending import CUT, Reason, ReplyFinished, failure_end
+from voxmesh_coordinator.registry import BackendRegistry
+from voxmesh_coordinator.reply.ending import turn_failed
 from voxmesh_coordinator.reply.parts import ReplyParts
-from voxmesh_coordinator.reply.pipeline import ReplyPipeline
-from voxmesh_coordinator.reply.playout_gate import PlayoutGate
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
-from voxmesh_coordinator.session.echo import classify_speaker
-from voxmesh_coordinator.turn.events import Event, ReplyDone, ReplyReady
-from voxmesh_coordinator.turn.overlap import Overlap, judge
-from voxmesh_coordinator.turn.user_turn import UserTurn, is_same_speech
+from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
+from voxmesh_coordinator.reply.speech_handle import SpeechHandle
+from voxmesh_coordinator.reply.user_turn import UserTurn
+from voxmesh_coordinator.turn.commands import InterruptReply
+from voxmesh_coordinator.turn.events import Event, PlaybackReached, SessionTakenOver
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.errors import first_error
 from voxmesh_runtime.telemetry import start_span
 
-log = logging.getLogger(__name__)
-
 Response = conversation_pb2.ConverseResponse
-
-WORDS_READ_AT_ONCE = 3
-"""Words that are worth a request to the language model to read them."""
-
-
-@dataclass(slots=True, eq=False)
-class SpeechHandle:
-    """A reply and its task; the task ends before the audio is played."""
-
-    reply: ReplyPipeline
-    task: asyncio.Task[None]
-    is_done: bool = False
-    is_early: bool = False
-    """Begun before it was judged how likely the turn is over."""
+Task = asyncio.Task[None]
 
 
 class ReplyScheduler:
-    """Prepares, gives and stops replies; used by the conductor alone.
+    """Prepares, gives and stops replies.
 
     Args:
         services: for pictures, and settings.
         parts: what replies are made with.
-        history: what was said and heard; what is sent to the client adds to it.
-        speculation: prepare replies before a turn is over.
+        state: of the session; what is sent to the client changes it.
+        reports: makes the reports of turns.
         send: to the client.
-        put: takes events for the conductor.
-        report: tells the client of a turn that is over.
+        put: takes events.
     """
 
     def __init__(
         self,
         services: BackendRegistry,
         parts: ReplyParts,
-        history: History,
+        state: SessionState,
+        reports: SessionReports,
         *,
-        speculation: bool,
-        send: Callable[[Response], Awaitable[None]],
+        send: Callable[[Response], None],
         put: Callable[[Event], None],
-        report: Callable[[UserTurn], Awaitable[None]],
     ) -> None:
-        self._services = services
-        self._parts = parts
-        self._history = history
-        self.speculates = speculation
-        self._send = send
-        self._put = put
-        self._report = report
+        self._services, self._parts, self._state = services, parts, state
+        self._reports = reports
+        self._send, self._put = send, put
         self._draft: SpeechHandle | None = None
         self._given: SpeechHandle | None = None
-        self._is_ducked = False
-        self._next_index = 0
+        self._unfinished = set[Task]()
+        """What the next reply waits for: replies that are being stopped, and what the language model is to read."""
 
     @property
-    def is_running(self) -> bool:
-        """A reply is being given; its audio may still be on its way to the person's ear after that."""
-        return self._given is not None and not self._given.is_done
+    def playout(self) -> PlayoutTracker | None:
+        """Of the reply that is given."""
+        return self._given.pipeline.playout if self._given is not None else None
 
-    @property
-    def is_audible(self) -> bool:
-        """There is a reply that speech would be over: one in preparation for a turn that is over, or being played."""
-        return self._given is not None and (not self._given.is_done or self._given.reply.playout.is_playing)
-
-    def overlap(self, turn: UserTurn, microphone: Microphone | None) -> Overlap:
-        """What speech over the reply is by now, by its words and its sound."""
-        if self._given is None or microphone is None:
-            return judge(turn.words, "", self._services.settings.backchannels, is_final=not turn.interim)
-        playout = self._given.reply.playout
-        return judge(
-            turn.words,
-            playout.being_said(),
-            self._services.settings.backchannels,
-            is_final=not turn.interim,
-            interruptions=self._services.settings.interruptions,
-            source=lambda: classify_speaker(turn, microphone, playout, self._parts.audio.sent),
-        )
-
-    def played(self, position: conversation_pb2.PlaybackPosition) -> None:
-        """The client has played a reply so far."""
+    def played(self, position: conversation_pb2.PlaybackPosition) -> PlaybackReached | None:
+        """The client has played a reply so far; None where that is not the one that is given."""
         given = self._given
-        if given is not None and position.turn_index == given.reply.turn.metrics.turn_index:
-            given.reply.playout.played(seconds_of(position.offset))
-
-    # Preparing.
-
-    async def heard(self, turn: UserTurn, *, is_whole: bool = False) -> None:
-        """More was said: what does not answer it is thrown away, and the language model reads on.
-
-        Args:
-            turn: in progress.
-            is_whole: nothing seems to be missing of it.
-        """
-        draft = self._draft
-        if draft is not None and not is_same_speech(draft.reply.text_answered, turn.words):
-            await self.drop_prepared()
-        new = len(turn.words.split()) - turn.words_read
-        # What a reply is about to be prepared for is read then, and to read it now would only hold that up.
-        if turn.pause is None and not is_whole and (new >= WORDS_READ_AT_ONCE or not turn.words):
-            turn.words_read += new
-            await self._read_ahead(turn.words)
-
-    async def paused(self, turn: UserTurn) -> None:
-        """The person pauses: while the last words are recognised there is time to read those before them."""
-        new = len(turn.words.split()) - turn.words_read
-        if new > 0:
-            turn.words_read += new
-            await self._read_ahead(turn.words)
-
-    async def _read_ahead(self, words: str = "") -> None:
-        if self.speculates and self._draft is None and not self.is_running:
-            messages = self._history.request(self._parts.system_prompt, [words] if words else [])
-            await self._parts.language_model.prefill(messages, self._parts.tools.tools)
-
-    def may_prepare(self, turn: UserTurn, *, is_early: bool) -> bool:
-        """Nothing is being prepared, and not too much was in this turn; only the first try may be an early one."""
-        tries = 1 if is_early else self._services.settings.max_speculations
-        return self.speculates and self._draft is None and turn.speculations < tries
-
-    def prepare(self, turn: UserTurn, *, is_early: bool) -> None:
-        """Begin a reply that nobody hears before `give`; an early one is checkpoint before the turn is judged."""
-        turn.speculations += 1
-        self._draft = self._start(turn, is_open=False)
-        self._draft.is_early = is_early
-
-    async def give_up_early(self, turn: UserTurn) -> None:
-        """The turn was judged and is probably not over: a try that was checkpoint before ends, and counts for none."""
-        if self._draft is not None and self._draft.is_early:
-            await self.drop_prepared()
-            turn.speculations -= 1
-
-    def prepared(self, turn: UserTurn) -> SpeechHandle | None:
-        """The reply in preparation, if it answers all that was said in the turn, as far as that is known."""
-        draft = self._draft
-        if draft is None or draft.reply.has_failed:
+        if given is None or position.turn_index != given.turn.metrics.turn_index:
             return None
-        is_answer = draft.reply.turn is turn and is_same_speech(draft.reply.text_answered, turn.words)
-        return draft if is_answer else None
+        given.pipeline.playout.played(seconds_of(position.offset))
+        return PlaybackReached(given.id, given.pipeline.playout.position_s())
 
-    def is_awaited(self, turn: UserTurn) -> bool:
-        """A reply to all that was said is in preparation, and has nothing to say yet."""
-        draft = self.prepared(turn)
-        return draft is not None and not draft.reply.gate.is_ready
+    def prefill(self, words: str) -> None:
+        """Have the language model read the conversation, and these words of the person."""
+        messages = self._state.history.request(self._parts.system_prompt, [words] if words else [])
+        request = llm_pb2.Generate(messages=messages, tools=self._parts.tools.tools)
+        if self._unfinished:
+            self._unfinish(asyncio.create_task(self._prefill(request, frozenset(self._unfinished))))
+        else:
+            self._parts.language_model.prefill(request)
 
-    async def drop_prepared(self) -> None:
+    def prepare(self, reply_id: int, turn: UserTurn) -> None:
+        """Begin a reply that nobody hears before `release`."""
+        self._draft = self._handle(reply_id, turn)
+        self._draft.start(self._services, frozenset(self._unfinished))
+
+    def drop(self) -> None:
         """Throw away the reply in preparation, without a trace but for its cost."""
         draft, self._draft = self._draft, None
-        if draft is None:
+        if draft is not None:
+            self._stop(draft)
+            draft.turn.metrics.discard(draft.pipeline.hops)
+
+    def release(self, text: str) -> None:
+        """Give the reply in preparation to the turn that is over, of which this text was understood."""
+        given, self._draft = self._draft, None
+        if given is None:
             return
-        await _stop(draft.task)
-        turn = draft.reply.turn
-        turn.seen = ""
-        turn.metrics.discard(draft.reply.hops)
-
-    # Giving.
-
-    async def give(self, turn: UserTurn) -> None:
-        """Say the reply to a turn that is over, from what was prepared if that is of use, instead of the one before."""
-        await self.interrupt()
-        self.number(turn)
-        draft = self.prepared(turn)
-        if draft is None:
-            await self.drop_prepared()
-            draft = self._start(turn, is_open=True)
-        self._draft = None
-        self._given = draft
+        self._given, turn = given, given.turn
         seen = turn.seen or None
         images = turn.images if seen is None else ()
         self._parts.note(session_pb2.Record(images=images, seen=seen, trace_context=turn.trace_context))
-        ended = conversation_pb2.TurnEnded(turn_index=turn.metrics.turn_index, text=turn.text)
-        await self._send(Response(turn_ended=ended))
-        await draft.reply.gate.open()
-        if draft.is_done:
-            await self._finish(draft)
+        ended = conversation_pb2.TurnEnded(turn_index=turn.metrics.turn_index, text=text)
+        self._send(Response(turn_ended=ended))
+        given.release()
 
-    def number(self, turn: UserTurn) -> None:
-        """Give a turn that is over its index."""
-        turn.metrics.turn_index, self._next_index = self._next_index, self._next_index + 1
-
-    async def take_over(self, state: session_pb2.State) -> None:
-        """Give the reply that another coordinator began from where that stopped, or know what it gave."""
-        self._next_index, saved = state.next_turn_index, state.reply
-        if state.HasField("reply"):
-            span = start_span(names.SPAN_TURN, saved.trace_context)
-            turn = UserTurn(
-                span, TurnMetrics(self._services.clock), texts=[saved.said], images=list(saved.images), seen=saved.seen
-            )
-            turn.metrics.turn_index, turn.metrics.turn_ended_ns = saved.turn_index, self._services.clock.wall_ns()
-            self._given = self._start(turn, is_open=True, saved=saved)
-            if self._given.is_done and not saved.is_done:
-                # It was over, and not all of that was told.
-                await self._conclude(self._given, saved)
-        # Who speaks over it is heard again, and then it is judged anew.
-        self._is_ducked = state.is_ducked
-        await self.go_on()
-
-    async def done(self, event: ReplyDone) -> None:
-        """A reply came to its end or failed."""
-        for running in (self._draft, self._given):
-            if running is not None and running.reply is event.reply:
-                running.is_done = True
-        if self._given is not None and self._given.reply is event.reply:
-            await self._finish(self._given)
-
-    async def hold(self) -> None:
-        """Somebody speaks over the reply: lower it, and send nothing more of it until it is known why."""
-        if self._given is None or self._is_ducked:
-            return
-        self._is_ducked = True
-        self._given.reply.gate.hold()
-        await self._send(Response(duck=conversation_pb2.Duck(gain=self._services.settings.duck_gain)))
-
-    async def go_on(self) -> None:
-        """It was nothing: the reply goes on where it stopped."""
-        if not self._is_ducked:
-            return
-        self._is_ducked = False
-        await self._send(Response(duck=conversation_pb2.Duck(gain=1.0)))
+    def hold(self) -> None:
+        """Lower the reply that is given, and send nothing more of it."""
         if self._given is not None:
-            await self._given.reply.gate.open()
+            self._given.hold()
+        self._send(Response(duck=conversation_pb2.Duck(gain=self._services.settings.duck_gain)))
 
-    async def interrupt(self, reason: Reason = ReplyFinished.REASON_INTERRUPTED) -> None:
-        """Stop the reply on every hop; the history keeps what was heard."""
+    def resume(self) -> None:
+        """It goes on where it stopped."""
+        self._send(Response(duck=conversation_pb2.Duck(gain=1.0)))
+        if self._given is not None:
+            self._given.release()
+
+    def interrupt(self, how: InterruptReply) -> None:
+        """Stop the reply that is given on every hop; the history keeps what was heard."""
         given, self._given = self._given, None
-        was_ducked, self._is_ducked = self._is_ducked, False
         if given is None:
             return
-        await _stop(given.task)
-        reply = given.reply
-        if given.is_done and not reply.playout.is_playing:
-            return
-        if not given.is_done:
-            reply.end.reason = reason
-            self._parts.note(session_pb2.Record(end=reply.end))
-        heard = reply.playout.heard_text()
-        interrupted = conversation_pb2.Interrupted(turn_index=reply.turn.metrics.turn_index, heard_text=heard)
-        await self._send(Response(interrupted=interrupted))
-        if was_ducked:
-            await self._send(Response(duck=conversation_pb2.Duck(gain=1.0)))
-        if not given.is_done:
-            await self._conclude(given)
+        self._stop(given)
+        pipeline = given.pipeline
+        if not how.is_done:
+            is_cut = ReplyFinished.REASON_CANCELLED if how.is_cancelled else ReplyFinished.REASON_INTERRUPTED
+            pipeline.end.reason = is_cut
+            self._parts.note(session_pb2.Record(end=pipeline.end))
+        heard = pipeline.playout.heard_text()
+        index = given.turn.metrics.turn_index
+        self._send(Response(interrupted=conversation_pb2.Interrupted(turn_index=index, heard_text=heard)))
+        if how.is_held:
+            self._send(Response(duck=conversation_pb2.Duck(gain=1.0)))
+        if not how.is_done:
+            self._conclude(given)
+
+    def finish(self) -> None:
+        """The reply that is given came to its end, or failed."""
+        given = self._given
+        if given is not None:
+            if given.pipeline.has_failed or given.pipeline.end.reason in CUT:
+                self._given = None
+            self._conclude(given)
+
+    def take_over(self, reply_id: int) -> SessionTakenOver | None:
+        """Give the reply that another coordinator began from where that stopped, or know what it gave."""
+        state = self._state.proto
+        if not state.HasField("reply"):
+            return SessionTakenOver(is_held=True) if state.is_ducked else None
+        saved = session_pb2.Reply()
+        saved.CopyFrom(state.reply)
+        is_done, metrics = (
+            is_over(saved),
+            TurnMetrics(self._services.clock, start_span(names.SPAN_TURN, saved.trace_context)),
+        )
+        metrics.turn_index, metrics.turn_ended_ns = saved.turn_index, self._services.clock.wall_ns()
+        turn = UserTurn(saved.said, metrics, list(saved.images), saved.seen)
+        given = self._given = self._handle(reply_id, turn, saved)
+        given.release()
+        if not is_done:
+            given.start(self._services, frozenset(self._unfinished))
+        elif not saved.is_done:
+            # It was over, and not all of that was told.
+            self.finish()
+        playout, is_there = given.pipeline.playout, self.playout is not None
+        return SessionTakenOver(
+            state.is_ducked, reply_id if is_there else None, is_done, playout.sent_s, playout.began_at
+        )
 
     async def stop(self) -> None:
         """The session ends."""
-        running = [each for each in (self._draft, self._given) if each is not None]
+        for each in (self._draft, self._given):
+            if each is not None:
+                self._stop(each)
         self._draft = self._given = None
-        for each in running:
-            await _stop(each.task)
+        for task in self._unfinished:
+            task.cancel()
+        if self._unfinished:
+            await asyncio.wait(self._unfinished)
 
-    def _start(self, turn: UserTurn, *, is_open: bool, saved: session_pb2.Reply | None = None) -> SpeechHandle:
-        gate = PlayoutGate(self._send, is_open=is_open, on_ready=lambda: self._put(ReplyReady(reply)))
-        reply = ReplyPipeline(turn, self._history, self._parts, gate, ReplyCheckpoint(saved))
-        is_over = saved is not None and (saved.is_done or saved.is_finished or saved.HasField("heard_text"))
-        return SpeechHandle(reply, asyncio.create_task(_nothing() if is_over else self._run(reply)), is_done=is_over)
+    def _handle(self, reply_id: int, turn: UserTurn, saved: session_pb2.Reply | None = None) -> SpeechHandle:
+        return SpeechHandle(
+            reply_id,
+            turn,
+            self._state.history,
+            self._parts,
+            send=self._send,
+            put=self._put,
+            saved=saved,
+        )
 
-    async def _run(self, reply: ReplyPipeline) -> None:
-        try:
-            await reply.run(self._services)
-        except* ServiceFailed as failures:
-            cause = first_error(failures)
-            await reply.failed(cause if isinstance(cause, ServiceFailed) else _internal_error())
-        except* Exception:
-            # A bug of ours costs the turn, not the session, which would wait for this reply for ever.
-            log.exception("replying failed")
-            await reply.failed(_internal_error())
-        reply.gate.ready()
-        self._put(ReplyDone(reply))
+    async def _prefill(self, request: llm_pb2.Generate, before: frozenset[Task]) -> None:
+        await asyncio.wait(before)
+        self._parts.language_model.prefill(request)
 
-    async def _finish(self, given: SpeechHandle) -> None:
-        """A reply was given to its end, or failed."""
-        await self._conclude(given)
-        if not given.reply.has_failed:
-            await self._read_ahead()
+    def _stop(self, handle: SpeechHandle) -> None:
+        handle.cancel()
+        if handle.task is not None and not handle.task.done():
+            self._unfinish(handle.task)
 
-    async def _conclude(self, given: SpeechHandle, told: session_pb2.Reply | None = None) -> None:
-        """Tell the client that a reply is over and why, but for what another coordinator has `told`."""
-        told = told or session_pb2.Reply()
-        reply = given.reply
-        turn, end = reply.turn, reply.end
-        if self._given is given and (reply.has_failed or end.reason in CUT):
-            self._given = None
+    def _unfinish(self, task: Task) -> None:
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+
+    def _conclude(self, handle: SpeechHandle) -> None:
+        """Tell the client that a reply is over and why, but for what another coordinator has told."""
+        metrics, end = handle.turn.metrics, handle.pipeline.end
+        told = self._state.reply_of(metrics.turn_index) or session_pb2.Reply()
         if not told.is_finished:
             self._parts.note(session_pb2.Record(end=end))
-            finished = ReplyFinished(turn_index=turn.metrics.turn_index, reason=end.reason)
-            await self._send(Response(reply_finished=finished))
-        if reply.has_failed and not told.is_failed:
-            await self._send_failed(turn, end.failed)
-        await self._report(turn)
-
-    async def fail(self, turn: UserTurn, failure: ServiceFailed) -> None:
-        """Tell the client why there is no turn: nothing of it was understood."""
-        await self._send_failed(turn, failure_end(failure).failed)
-
-    async def _send_failed(self, turn: UserTurn, why: conversation_pb2.TurnFailed) -> None:
-        failed = conversation_pb2.TurnFailed()
-        failed.CopyFrom(why)
-        failed.turn_index = turn.metrics.turn_index
-        await self._send(Response(turn_failed=failed))
-
-
-def _internal_error() -> ServiceFailed:
-    return ServiceFailed("coordinator", grpc.StatusCode.INTERNAL, "internal error; its log says more")
-
-
-async def _nothing() -> None:
-    """What is left to do of a reply that was given to its end."""
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
+            finished = ReplyFinished(turn_index=metrics.turn_index, reason=end.reason)
+            self._send(Response(reply_finished=finished))
+        if handle.pipeline.has_failed and not told.is_failed:
+            self._send(turn_failed(metrics.turn_index, end.failed))
+        report = self._reports.make(metrics)
+        metrics.end()
+        self._send(Response(turn_report=report))

@@ -9,10 +9,10 @@ import grpc
 from voxmesh.common.v1 import common_pb2
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
 from voxmesh_coordinator.cleaning import cleaned
-from voxmesh_coordinator.metrics.call_timing import UpstreamCallTiming
-from voxmesh_coordinator.routing.backends import Backend
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
+from voxmesh_coordinator.registry import BackendRegistry
+from voxmesh_routing.backends import Backend
+from voxmesh_routing.call_timing import UpstreamCallTiming
+from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.duplex import CallOver, DuplexCall
 
 Request = vlm_pb2.StreamingAnalyzeRequest

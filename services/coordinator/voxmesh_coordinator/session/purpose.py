@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.routing.backends import Slot
-from voxmesh_coordinator.routing.registry import BackendRegistry
-from voxmesh_coordinator.routing.settings import MAX_PURPOSE_CHARACTERS
+from voxmesh_coordinator.registry import BackendRegistry
+from voxmesh_routing.backends import Slot
+from voxmesh_routing.settings import MAX_PURPOSE_CHARACTERS
 from voxmesh_runtime.outcomes import Outcome, applied, ignored
 from voxmesh_runtime.refusals import check_count
 

@@ -1,12 +1,17 @@
-"""What a session says to its client, over one stream after another, with nothing lost and nothing said twice."""
+"""What a session says to its client, over one stream after another, with nothing lost and nothing said twice.
+
+send ──► log: numbered, in the state, committed behind
+  └────► kept ──► one task a stream ──► client: at once, but for what must be in the store first
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh_coordinator.durability.log import MAX_BEHIND_BYTES, Record, SessionLog
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.errors import Unavailable, VoxmeshError
 from voxmesh_runtime.streams import StreamCall
@@ -17,6 +22,8 @@ Call = StreamCall[Request, Response]
 
 MAX_KEPT_BYTES = 8 * 1024 * 1024
 """Responses kept for a client that may come back: two minutes and a half of speech at 24 kHz."""
+MAX_UNSENT_BYTES = 16 * 1024
+"""Responses that may wait for a client that reads, a third of a second of speech; who makes much waits beyond it."""
 TAKEN = "the session was resumed on another stream"
 OF_THE_STREAM = {"session_started", "audio_acknowledged", "input_acknowledged", "going_away"}
 
@@ -27,53 +34,53 @@ class ResumableResponseStream:
     While none is there what is said waits; a client that comes back says what it has, and gets the rest.
 
     Args:
-        write_ahead: keeps a numbered response before it is sent; False when it must not be sent.
+        log: of the session; what another replica has said is there.
         on_sent: is told of each response that was sent, of one that is sent again too.
     """
 
-    def __init__(self, write_ahead: Callable[[Response], Awaitable[bool]], on_sent: Callable[[Response], None]) -> None:
-        self._write_ahead = write_ahead
+    def __init__(self, log: SessionLog, on_sent: Callable[[Response], None]) -> None:
+        self._log = log
         self._on_sent = on_sent
         self._call: Call | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._of_stream: deque[Response] = deque()
         self._kept: deque[Response] = deque()
-        self._kept_bytes = 0
-        self._last_sequence = 0
-        self._sent_sequence = 0
-        self._written_sequence = 0
-        self._attached = asyncio.Event()
+        self._kept_bytes = self._unsent_bytes = 0
+        self._sent_sequence = self._last_sequence
         self._lost: asyncio.Future[VoxmeshError] = asyncio.get_running_loop().create_future()
-        self._order = asyncio.Lock()
+        self._attaching = asyncio.Lock()
+        self._wake, self._writable, self._flushed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        for response in log.responses:
+            self._keep(response)
+        log.on_commit = self._changed
+        self._changed()
 
     @property
     def is_attached(self) -> bool:
         """A client listens."""
         return self._call is not None
 
-    async def send(self, response: Response) -> None:
-        """Send a response, now or when the client is back; waits while too much waits for it."""
+    def send(self, response: Response) -> None:
+        """Send a response, now or when the client is back; one of the stream, such as a receipt, only now."""
         if response.WhichOneof("converse_response") in OF_THE_STREAM:
-            await self._send_of_stream(response)
-            return
-        self._last_sequence += 1
-        response.sequence = self._last_sequence
-        self._kept.append(response)
-        self._kept_bytes += response.ByteSize()
-        self._forget_oldest()
-        if not await self._write_ahead(response):
-            return
-        # Written in order: those before it are too.
-        self._written_sequence = max(self._written_sequence, response.sequence)
-        while not self.is_attached and self._kept_bytes > MAX_KEPT_BYTES:
-            await self._attached.wait()
-        async with self._order:
-            await self._flush()
+            if self.is_attached:
+                self._of_stream.append(response)
+        else:
+            response.sequence = self._last_sequence + 1
+            record = Record(response=response)
+            self._log.append(record)
+            self._keep(record.response)
+            self._unsent_bytes += record.response.ByteSize()
+            self._forget_oldest()
+        self._changed()
 
-    def restore(self, responses: Iterable[Response], last_sequence: int) -> None:
-        """What another replica has said up to this sequence, as far as it is kept."""
-        for response in responses:
-            self._kept.append(response)
-            self._kept_bytes += response.ByteSize()
-        self._last_sequence = self._written_sequence = self._sent_sequence = last_sequence
+    async def writable(self) -> None:
+        """Wait while too much waits for the client, or for the store; for those who make much."""
+        await self._writable.wait()
+
+    async def flushed(self) -> None:
+        """Wait until the client has got everything, or its stream is of no use any more."""
+        await self._flushed.wait()
 
     async def attach(self, call: Call, first: Response, last_sequence: int | None) -> None:
         """The client is there: it gets `first`, then all after `last_sequence`; None for what was not sent yet.
@@ -81,25 +88,30 @@ class ResumableResponseStream:
         Raises:
             LookupError: some of that is not kept any more.
         """
-        async with self._order:
+        async with self._attaching:
             if last_sequence is not None:
                 oldest = self._kept[0].sequence if self._kept else self._last_sequence + 1
                 if not oldest - 1 <= last_sequence <= self._last_sequence:
                     raise LookupError(last_sequence)
-                self._sent_sequence = last_sequence
             await call.send(first)
             self._on_sent(first)
             self.leave(Unavailable(TAKEN))
+            if last_sequence is not None:
+                self._sent_sequence = last_sequence
+                self._unsent_bytes = sum(each.ByteSize() for each in self._kept if each.sequence > last_sequence)
             self._call, self._lost = call, asyncio.get_running_loop().create_future()
-            self._attached.set()
-            await self._flush()
+            self._writing = asyncio.create_task(self._write_all(call))
+            self._changed()
 
     def lose(self, call: Call, error: VoxmeshError) -> None:
         """The stream is of no use any more: what is said from now on waits for another one."""
         if self._call is call:
             self._call = None
-            self._attached.clear()
+            self._of_stream.clear()
             self._lost.set_result(error)
+            if self._writing is not None and self._writing is not asyncio.current_task():
+                self._writing.cancel()
+            self._changed()
 
     def leave(self, error: VoxmeshError) -> None:
         """The stream that is there is given up for another one."""
@@ -122,18 +134,38 @@ class ResumableResponseStream:
         found = (each for each in self._kept if each.HasField("reply_audio"))
         return next((each.sequence for each in found if each.reply_audio.sequence == reply_sequence), None)
 
-    async def _send_of_stream(self, response: Response) -> None:
-        call = self._call
-        if call is not None:
-            await self._write(call, response)
+    @property
+    def _last_sequence(self) -> int:
+        return self._log.state.proto.response_sequence
 
-    async def _flush(self) -> None:
-        """Send what is kept and was not sent on this stream."""
-        while (call := self._call) is not None and self._sent_sequence < self._written_sequence:
-            response = self._next()
-            if not await self._write(call, response):
-                return
-            self._sent_sequence = response.sequence
+    def _changed(self) -> None:
+        """Wake those for whom something changed."""
+        self._wake.set()
+        is_flushed = not self._of_stream and self._sent_sequence == self._last_sequence
+        _set(self._flushed, is_flushed or not self.is_attached)
+        waiting, most = (
+            (self._unsent_bytes, MAX_UNSENT_BYTES) if self.is_attached else (self._kept_bytes, MAX_KEPT_BYTES)
+        )
+        _set(self._writable, waiting <= most and self._log.behind_bytes <= MAX_BEHIND_BYTES // 2)
+
+    async def _write_all(self, call: Call) -> None:
+        """Send what there is, in order, as long as the stream is the one that is there."""
+        while self._call is call:
+            self._wake.clear()
+            if self._of_stream:
+                await self._write(call, self._of_stream.popleft())
+            elif self._sent_sequence < self._last_sequence and self._may_send(call, response := self._next()):
+                if await self._write(call, response):
+                    self._sent_sequence = response.sequence
+                    self._unsent_bytes -= response.ByteSize()
+            else:
+                await self._wake.wait()
+            self._changed()
+
+    def _may_send(self, call: Call, response: Response) -> bool:
+        """A tool may do things in the world that no other replica is to ask for again; who leaves hands over all."""
+        is_early = not (response.HasField("tool_call") or call.is_moving)
+        return is_early or self._log.is_committed(response.sequence)
 
     def _next(self) -> Response:
         # Mostly the newest: found from the right.
@@ -150,9 +182,24 @@ class ResumableResponseStream:
             self.lose(call, Unavailable(f"the stream broke: {type(error).__name__}"))
             return False
         self._on_sent(response)
-        return True
+        return self._call is call
+
+    def _keep(self, response: Response) -> None:
+        if self._kept and response.sequence != self._kept[-1].sequence + 1:
+            # What another replica could not write in between its client has got.
+            self._kept.clear()
+            self._kept_bytes = 0
+        self._kept.append(response)
+        self._kept_bytes += response.ByteSize()
 
     def _forget_oldest(self) -> None:
         """Keep no more than what a client that comes back may need; never what was not sent."""
         while self._kept_bytes > MAX_KEPT_BYTES and self._kept[0].sequence <= self._sent_sequence:
             self._kept_bytes -= self._kept.popleft().ByteSize()
+
+
+def _set(event: asyncio.Event, is_set: bool) -> None:  # noqa: FBT001 # as a setter
+    if is_set:
+        event.set()
+    else:
+        event.clear()

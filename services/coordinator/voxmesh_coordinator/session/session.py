@@ -1,4 +1,4 @@
-"""One conversation: what the client sends goes to the microphone and the conductor."""
+"""One conversation: what the client sends goes to the microphone and the turn controller."""
 
 from __future__ import annotations
 
@@ -10,26 +10,24 @@ from typing import Any
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.durability.journal import Journal, Writer
-from voxmesh_coordinator.durability.snapshot import SessionSnapshot
+from voxmesh_coordinator.durability.log import Record, SessionLog
 from voxmesh_coordinator.durability.store import Tokens, digest
-from voxmesh_coordinator.listening.microphone import Microphone
+from voxmesh_coordinator.listening.microphone import Microphone, open_microphone
 from voxmesh_coordinator.recording.recorder import NotRecorded, Recording
+from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.parts import reply_parts
 from voxmesh_coordinator.reply.tools import ToolCallTracker
-from voxmesh_coordinator.routing.failover import FailoverStream
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.registry import BackendRegistry
+from voxmesh_coordinator.session.adapters.policy import PAUSE_S, turn_state
 from voxmesh_coordinator.session.controller import TurnController
 from voxmesh_coordinator.session.languages import SpokenLanguages
 from voxmesh_coordinator.session.purpose import for_purpose, purpose_outcomes
 from voxmesh_coordinator.session.responses import TAKEN, Call, ResumableResponseStream
 from voxmesh_coordinator.session.slot_watch import SlotWatch
 from voxmesh_coordinator.session.upkeep import open_all
-from voxmesh_coordinator.turn.endpointing import Endpointing
-from voxmesh_coordinator.turn.events import Event, ImageReceived, InputEnded, InterruptRequested, ListeningFailed, Typed
+from voxmesh_coordinator.turn.events import Event, ImageReceived, InputEnded, InterruptRequested, Typed
+from voxmesh_routing.failover import FailoverStream
 from voxmesh_runtime import names
+from voxmesh_runtime.clock import duration
 from voxmesh_runtime.errors import InvalidArgument, Unavailable
 from voxmesh_runtime.outcomes import Outcome, applied, ignored, ready
 from voxmesh_runtime.refusals import check_count
@@ -42,8 +40,6 @@ Response = conversation_pb2.ConverseResponse
 
 MAX_TEXT_CHARACTERS = 32_000
 MAX_IMAGE_BYTES = 8 * 1024 * 1024
-PAUSE_S = 0.1
-"""Silence that counts as a pause, in seconds: early enough to prepare a reply in it."""
 CUT_OR_CLOSED_S = 0.2
 """Wait after the last message of a stream, in seconds, for the news that it was cut."""
 ACKNOWLEDGE_EVERY = 25
@@ -56,58 +52,55 @@ class Session:
     """A conversation from its config to its end, over one stream or several.
 
     Args:
-        origin: what it begins from.
+        log: of the session, with the state that it goes on from.
         services: behind the coordinator.
-        writer: keeps it for other replicas; None keeps it in memory alone.
 
     Raises from the constructor:
         InvalidArgument: a field of the config is outside its limits.
     """
 
-    def __init__(self, origin: SessionSnapshot, services: BackendRegistry, writer: Writer | None = None) -> None:
-        state = origin.state
-        config = state.config
-        self.id, self.epoch = origin.session_id, origin.epoch
+    def __init__(self, log: SessionLog, services: BackendRegistry) -> None:
+        self.log, self._state = log, log.state.proto
+        config = self._state.config
+        self.id = log.session_id
         self.token = self._previous_token = ""
         self.is_superseded = False
-        self.journal = Journal(writer, origin.session_id, origin.epoch, origin.reducer, self.supersede)
-        self.journal.stamp = self._stamp
-        self.responses = ResumableResponseStream(self.journal.write, self._record)
-        if origin.is_taken_over:
-            self.journal.taken_over(origin.log)
-            self.responses.restore(origin.responses, state.response_sequence)
-        self._is_taken_over = origin.is_taken_over
+        log.stamp, log.on_lost = self._stamp, self.supersede
+        self.responses = ResumableResponseStream(log, self._record)
         self._recording: Recording | None = None
         self._not_recorded = ""
         self._config = config
         self._services = services = for_purpose(services, config)
         self._tools = ToolCallTracker(list(config.tools), services.settings.tool_timeout_s)
-        self._tools.is_taken_over = origin.is_taken_over
-        self._endpointing = Endpointing.from_config(config, services.settings)
+        self._tools.is_taken_over = log.is_taken_over
+        turns = turn_state(self._state, services.settings)
         languages = SpokenLanguages(config.recognition.language_codes)
         _limited(config.system_prompt, "config.system_prompt")
         self._parts = reply_parts(
-            config, services, self._tools, languages, self.journal.note, next_sequence=state.next_reply_sequence
+            config,
+            services,
+            self._tools,
+            languages,
+            self._state,
+            note=log.note,
+            writable=self.responses.writable,
         )
-        self._place = state.microphone
         self._played = conversation_pb2.PlaybackPosition(turn_index=-1)
-        self._inputs_received = self._inputs_told = state.input_sequence
+        self._inputs_received = self._state.input_sequence
         self._controller = TurnController(
             services,
+            turn_state=turns,
             reports=services.reports.of_session(self.id),
             microphone=self._make_microphone,
             parts=self._parts,
-            history=origin.reducer.history,
-            endpointing=self._endpointing,
+            state=log.state,
             languages=languages,
-            speculation=config.speculation if config.HasField("speculation") else services.settings.speculation,
             send=self._send,
-            state=state,
         )
         listening = self._controller.microphone
-        self._links: list[FailoverStream[Any, Any]] = [
-            *(listening.links if listening is not None else ()),
-            *self._parts.links,
+        self._links: list[FailoverStream[Any, Any, Any]] = [
+            *(listening.streams if listening is not None else ()),
+            *self._parts.streams,
         ]
         self._watch = SlotWatch(self._links, services.slots, self.responses.send)
         self._services_told: list[common_pb2.Ready] = []
@@ -118,6 +111,11 @@ class Session:
     def is_over(self) -> bool:
         """Nothing is said any more."""
         return self._held is None or self._held.done()
+
+    @property
+    def is_busy(self) -> bool:
+        """Somebody speaks, or an answer is on its way."""
+        return not self._controller.is_idle
 
     async def start(self) -> None:
         """Open the streams to the services, and begin.
@@ -134,16 +132,18 @@ class Session:
             raise
         backends = [link.backend.label for link in self._links]
         log.info("a session began", extra={"session": self.id, "backends": backends})
-        microphone = self._controller.microphone
-        self._controller.is_deaf = microphone is not None and not microphone.turn.is_open
+        if any(link.slot == "turn" and not link.is_open for link in self._links):
+            # The client learns it from the slot's status.
+            self._controller.begin_deaf()
         self._held = asyncio.create_task(self._hold())
 
-    async def serve(self, call: Call, last_sequence: int | None = None) -> None:
+    async def serve(self, call: Call, last_sequence: int | None = None, void_after: int | None = None) -> None:
         """Hold the conversation over one stream, until either ends.
 
         Args:
             call: the stream, whose first message was taken.
             last_sequence: of the responses that a client that came back has got.
+            void_after: those that it has got beyond this one never were.
 
         Raises:
             LookupError: what the client missed is not kept any more.
@@ -151,10 +151,10 @@ class Session:
         held = self._held
         if held is None:
             raise RuntimeError("a session is started before it is served")
-        await self.responses.attach(call, self._started(), last_sequence)
+        await self.responses.attach(call, self._started(void_after), last_sequence)
         if last_sequence is not None:
-            self.journal.received_sequence = max(self.journal.received_sequence, last_sequence)
-            await self._acknowledge_audio()
+            self.log.received_sequence = max(self.log.received_sequence, last_sequence)
+            self._acknowledge_audio()
         receiving = asyncio.create_task(self._receive(call))
         lost = asyncio.create_task(self.responses.lost())
         try:
@@ -167,6 +167,7 @@ class Session:
             if not held.done():
                 raise lost.result()
             if not held.cancelled():
+                await self.responses.flushed()
                 held.result()
         finally:
             receiving.cancel()
@@ -176,7 +177,7 @@ class Session:
     def give_token(self, token: str, shown: str = "") -> None:
         """The client gets this token; the one that it has shown is good until it is known to have got the new one."""
         self.token, self._previous_token = token, shown
-        self.journal.tokens = Tokens(digest(token), digest(shown) if shown else b"")
+        self.log.tokens = Tokens(digest(token), digest(shown) if shown else b"")
 
     def is_token(self, token: str) -> bool:
         """The client may resume with this token."""
@@ -203,10 +204,11 @@ class Session:
         """Wait until everything has stopped."""
         if self._held is not None:
             await asyncio.wait({self._held})
+        await self.log.committed()
         if self._recording is not None:
             await asyncio.to_thread(self._recording.join, WRITTEN_WITHIN_S)
 
-    def _started(self) -> Response:
+    def _started(self, void_after: int | None) -> Response:
         self._services_told = [link.ready for link in self._links]
         microphone = self._controller.microphone
         return Response(
@@ -214,8 +216,9 @@ class Session:
                 session_id=self.id,
                 resume_token=self.token,
                 services=[*(told for told in self._services_told if told.ListFields()), self._own_ready()],
-                next_audio_sequence=microphone.next_sequence if microphone is not None else 0,
+                next_audio_sequence=microphone.timeline.next_sequence if microphone is not None else 0,
                 input_sequence=self._inputs_received,
+                void_after_sequence=void_after,
             )
         )
 
@@ -239,13 +242,15 @@ class Session:
         """The microphone; None in a typed conversation, whose config has no recognition."""
         if not self._config.HasField("recognition"):
             return None
-        recognition, may_skip = self._config.recognition, self._is_taken_over
-        return Microphone(self._services, recognition, on_event, pause_s=PAUSE_S, place=self._place, may_skip=may_skip)
+        place, may_skip = self._state.microphone, self.log.is_taken_over
+        return open_microphone(
+            self._services, self._config.recognition, on_event, pause_s=PAUSE_S, place=place, may_skip=may_skip
+        )
 
     async def _begin_recording(self) -> None:
         if not self._config.record:
             return
-        if self._is_taken_over:
+        if self.log.is_taken_over:
             self._not_recorded = "the recording ended where another coordinator took the session over"
             return
         settings, services = self._services.settings, [link.ready for link in self._links if link.is_open]
@@ -290,65 +295,75 @@ class Session:
         # A stream that is cut ends in the same way as a half-close, and only then is this task cancelled.
         await asyncio.sleep(CUT_OR_CLOSED_S)
         self.input_ended = True
-        self._controller.put(InputEnded())
+        microphone = self._controller.microphone
+        self._controller.put(InputEnded(microphone.timeline.end_s if microphone is not None else 0.0))
 
     async def _take_audio(self, chunk: conversation_pb2.AudioChunk) -> None:
         microphone = self._controller.microphone
         if microphone is None:
             raise InvalidArgument("audio", "the config has no recognition; set config.recognition.audio_format")
-        try:
-            sequence = await microphone.chunk(chunk)
-        except ServiceFailed as failure:
-            self._controller.put(ListeningFailed(failure))
-            sequence = microphone.next_sequence - 1
+        sequence = await microphone.chunk(chunk)
         if sequence % ACKNOWLEDGE_EVERY == ACKNOWLEDGE_EVERY - 1:
-            await self._acknowledge_audio()
+            self._acknowledge_audio()
 
-    async def _acknowledge_audio(self) -> None:
+    def _acknowledge_audio(self) -> None:
         """Tell the client which audio no replica will need; what is in no store, all that is here."""
         microphone = self._controller.microphone
-        if microphone is None or not await self.journal.write_notes():
+        if microphone is None:
             return
-        next_sequence = self._place.next_sequence if self.journal.is_kept else microphone.next_sequence
+        self.log.append(Record())
+        kept, here = self._state.microphone.next_sequence, microphone.timeline.next_sequence
+        next_sequence = kept if self.log.is_kept else here
         if next_sequence:
-            await self.responses.send(Response(audio_acknowledged=next_sequence - 1))
+            self._send_when_committed(Response(audio_acknowledged=next_sequence - 1))
 
-    def _stamp(self, record: session_pb2.Record) -> None:
-        """Add to a record what is done with as soon as it is written."""
+    def _send_when_committed(self, response: Response) -> None:
+        self.log.when_committed(lambda: self.responses.send(response))
+
+    def _stamp(self, record: Record) -> None:
+        """Add to a record what is done with as soon as it is committed."""
         microphone, response = self._controller.microphone, record.response
         is_end_of_turn = response.HasField("turn_ended") or response.HasField("turn_failed")
         if microphone is not None:
             if is_end_of_turn:
                 microphone.settle()
-            if (place := microphone.needed) != self._place:
-                self._place = place
+            if (place := microphone.needed) != self._state.microphone:
                 record.microphone.CopyFrom(place)
         if response.HasField("turn_ended"):
-            record.input_sequence = self._controller.input_sequence
-            heard = self.responses.sequence_played(self._played)
-            self.journal.received_sequence = max(self.journal.received_sequence, heard)
+            self._stamp_turn(record, response.turn_ended)
 
-    async def _send(self, response: Response) -> None:
+    def _stamp_turn(self, record: Record, ended: conversation_pb2.TurnEnded) -> None:
+        record.input_sequence = ended.input_sequence = self._controller.input_sequence
+        place = record.microphone if record.HasField("microphone") else self._state.microphone
+        if place.next_sequence:
+            ended.next_audio_sequence = place.next_sequence
+            ended.next_audio_offset.CopyFrom(duration(place.offset_s))
+        heard = self.responses.sequence_played(self._played)
+        self.log.received_sequence = max(self.log.received_sequence, heard)
+
+    def _send(self, response: Response) -> None:
         if response.HasField("turn_report") or response.HasField("turn_failed"):
-            await self._tell_changes()
-        await self.responses.send(response)
-        if response.HasField("turn_ended") and self._controller.input_sequence > self._inputs_told:
-            self._inputs_told = self._controller.input_sequence
-            await self.responses.send(Response(input_acknowledged=self._inputs_told))
+            self._tell_changes()
+        acknowledged = self._state.input_sequence
+        self.responses.send(response)
+        if self._state.input_sequence > acknowledged:
+            self._send_when_committed(Response(input_acknowledged=self._state.input_sequence))
 
-    async def _tell_changes(self) -> None:
+    def _tell_changes(self) -> None:
         """A service's new server may take the config otherwise than the one before."""
         for index, link in enumerate(self._links):
             if link.ready != self._services_told[index]:
                 self._services_told[index] = link.ready
                 changed = conversation_pb2.ServiceChanged(slot=link.slot, ready=link.ready)
-                await self.responses.send(Response(service_changed=changed))
+                self.responses.send(Response(service_changed=changed))
 
     async def _use_newest_token(self) -> None:
         """The client sends something on a stream, and so has got the token that it was given there."""
         if self._previous_token:
             self.give_token(self.token)
-            await self.journal.write_tokens()
+            self.log.write_tokens()
+            # Of several clients that came back with one token only one is answered: who lost it ends here.
+            await self.log.committed()
 
     def _take_input(self, request: Request) -> None:
         """Take a text or picture, unless the client has sent it before."""

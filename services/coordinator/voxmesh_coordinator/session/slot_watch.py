@@ -7,15 +7,15 @@ it can, or a backend is well again ──► found ──► slot_status SERVING
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.routing.backends import Slot
-from voxmesh_coordinator.routing.failover import FailoverStream
-from voxmesh_coordinator.routing.failures import ServiceFailed
-from voxmesh_coordinator.routing.slot_status import lost, status_of
+from voxmesh_routing.backends import Slot
+from voxmesh_routing.failover import FailoverStream
+from voxmesh_routing.failures import ServiceFailed
+from voxmesh_routing.status import lost, status_of
 
 Response = conversation_pb2.ConverseResponse
 
@@ -24,16 +24,16 @@ class SlotWatch:
     """Follows the streams of a session.
 
     Args:
-        links: the streams; what is found out before `begin` is told then.
+        streams: what is found out before `begin` is told then.
         slots: behind the coordinator.
         send: to the client.
     """
 
     def __init__(
         self,
-        links: Iterable[FailoverStream[Any, Any]],
+        streams: Iterable[FailoverStream[Any, Any, Any]],
         slots: Iterable[Slot],
-        send: Callable[[Response], Awaitable[None]],
+        send: Callable[[Response], None],
     ) -> None:
         self._slots = {slot.name: slot for slot in slots}
         self._send = send
@@ -41,8 +41,8 @@ class SlotWatch:
         self._told: set[str] = set()
         self._listeners = [(slot, partial(self._is_back, slot.name)) for slot in self._slots.values()]
         self._telling: asyncio.Task[None] | None = None
-        for link in links:
-            link.on_opening = partial(self._opening, link.slot)
+        for stream in streams:
+            stream.watchers.append(partial(self._opening, stream.slot))
 
     async def begin(self) -> None:
         """Tell what is lost already, and from now on what changes; nothing happens the second time."""
@@ -84,4 +84,4 @@ class SlotWatch:
                 status = status_of(slot.name, slot.known)
             else:
                 status = lost(slot.name, failure.message, slot.known)
-            await self._send(Response(slot_status=status))
+            self._send(Response(slot_status=status))

@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection
-from dataclasses import dataclass
-
-from google.protobuf import duration_pb2
-
-from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.settings import CoordinatorSettings
-from voxmesh_coordinator.turn.user_turn import Pause, UserTurn
-from voxmesh_runtime.clock import seconds_of
-from voxmesh_runtime.errors import InvalidArgument
-from voxmesh_runtime.refusals import check_range
-
-MAX_WAIT_S = 10.0
+from dataclasses import dataclass, replace
 
 SURE_PROBABILITY = 0.8
 """From here on a judgement that words are whole is hardly ever wrong."""
@@ -43,20 +30,24 @@ PREPARATION_S = 0.8
 class EndpointDecision:
     """What a pause calls for."""
 
-    is_over: bool
-    """The wait is over: the turn ends as soon as there is an answer."""
-    is_judged: bool
-    """It is known how likely the turn is over."""
+    over_s: float
+    """Silence after which the turn ends as soon as there is an answer."""
+    reply_s: float | None
+    """Silence after which a final transcript and a reply to it are worth their cost; None before it is judged."""
     is_doubtful: bool
-    """It is known, and it is not: a reply that was checkpoint before goes nowhere yet."""
+    """It is known how likely the turn is over, and it is not: a reply that was begun before goes nowhere yet."""
     is_worth_a_try: bool
     """The interim transcript is worth a reply, which is thrown away if it is not the final one."""
-    is_worth_a_reply: bool
-    """A final transcript and a reply to it are worth their cost."""
+
+    @property
+    def is_judged(self) -> bool:
+        """It is known how likely the turn is over."""
+        return self.reply_s is not None
 
 
+@dataclass(frozen=True, slots=True)
 class Endpointing:
-    """Waits of one session, in seconds of silence, between its bounds.
+    """Waits of one session, in seconds of silence, between its bounds, and what was learned of them.
 
     A pause after what is surely complete ends the turn at the shorter wait, after what may be
     at one in between. If the person went on speaking after such pauses, the wait grows beyond
@@ -64,51 +55,37 @@ class Endpointing:
     unfinished ends it at the longer wait, which falls for somebody whose pauses are all short.
     """
 
-    def __init__(
-        self, min_wait_s: float, max_wait_s: float, probability: float, unfinished: Collection[str] = ()
-    ) -> None:
-        self.min_wait_s = min_wait_s
-        self.max_wait_s = max_wait_s
-        self._probability = probability
-        self._unfinished = frozenset(unfinished)
-        self._after_complete = deque[float](maxlen=REMEMBERED)
-        self._after_unfinished = deque[float](maxlen=REMEMBERED)
+    min_wait_s: float
+    max_wait_s: float
+    probability: float
+    """From which on a turn counts as over."""
+    unfinished: frozenset[str] = frozenset()
+    """Words that no turn ends with, in lower case."""
+    after_complete: tuple[float, ...] = ()
+    """The latest pauses after what sounded complete; 0 where the turn was over."""
+    after_unfinished: tuple[float, ...] = ()
+    """The latest pauses within sentences."""
 
-    @classmethod
-    def from_config(cls, config: conversation_pb2.ConversationConfig, settings: CoordinatorSettings) -> Endpointing:
-        """The waits of a session.
-
-        Raises:
-            InvalidArgument: a wait is outside its limits, or they contradict.
-        """
-        min_s, max_s = settings.min_end_of_turn_wait_s, settings.max_end_of_turn_wait_s
-        if config.HasField("min_end_of_turn_wait"):
-            min_s = _wait_s(config.min_end_of_turn_wait, "config.min_end_of_turn_wait")
-        if config.HasField("max_end_of_turn_wait"):
-            max_s = _wait_s(config.max_end_of_turn_wait, "config.max_end_of_turn_wait")
-        if min_s > max_s:
-            raise InvalidArgument(
-                "config.min_end_of_turn_wait", f"{min_s:g} s is longer than max_end_of_turn_wait, {max_s:g} s"
-            )
-        return cls(min_s, max_s, settings.end_of_turn_probability, settings.unfinished_endings)
-
-    def believed(self, probability: float | None, text: str) -> float | None:
+    def adjusted_probability(self, probability: float | None, text: str) -> float | None:
         """The probability that a turn is over, in the light of its words: nobody stops at "the"."""
         return 0.0 if probability is not None and self._is_unfinished(text) else probability
 
-    def outlook(self, pause: Pause, turn: UserTurn) -> EndpointDecision:
-        """What the pause in a turn calls for by now."""
-        words = turn.words
-        probability = self.believed(pause.verdict(turn.latest_words), words)
+    def decide(self, probability: float | None, text: str) -> EndpointDecision:
+        """What a pause after these words calls for.
+
+        Args:
+            probability: that the turn is over, as it was judged for these words; None before that.
+            text: all that was said in the turn.
+        """
+        probability = self.adjusted_probability(probability, text)
         is_judged = probability is not None
         # What is not judged yet mostly will be before a first try has cost much.
         is_promising = not is_judged or self.is_likely(probability)
         return EndpointDecision(
-            is_over=pause.silence_s >= self.wait_s(probability, words),
-            is_judged=is_judged,
+            over_s=self.wait_s(probability, text),
+            reply_s=self.prepare_s(probability, text) if is_judged else None,
             is_doubtful=is_judged and not is_promising,
-            is_worth_a_try=is_promising and self.sounds_complete(words),
-            is_worth_a_reply=is_judged and pause.silence_s >= self.prepare_s(probability, words),
+            is_worth_a_try=is_promising and self.sounds_complete(text),
         )
 
     def sounds_complete(self, text: str) -> bool:
@@ -117,38 +94,40 @@ class Endpointing:
 
     def is_likely(self, probability: float | None) -> bool:
         """A turn of this probability counts as over; not so before it is known."""
-        return probability is not None and probability >= self._probability
+        return probability is not None and probability >= self.probability
 
     def wait_s(self, probability: float | None, text: str) -> float:
         """Silence that ends the turn, by the probability that it is over; None before it is known."""
         if self.is_likely(probability):
-            learned = max(self._after_complete, default=0.0)
+            learned = max(self.after_complete, default=0.0)
             wait_s = learned + MARGIN_S if learned else self.min_wait_s
             return self._bounded(wait_s if is_sure(probability, text) else max(wait_s, UNSURE_WAIT_S))
-        if len(self._after_unfinished) < ENOUGH:
+        if len(self.after_unfinished) < ENOUGH:
             return self.max_wait_s
-        return self._bounded(max(LEAST_UNFINISHED_WAIT_S, 1.5 * max(self._after_unfinished) + MARGIN_S))
+        return self._bounded(max(LEAST_UNFINISHED_WAIT_S, 1.5 * max(self.after_unfinished) + MARGIN_S))
 
     def prepare_s(self, probability: float | None, text: str) -> float:
         """Silence from which a reply to a final transcript is worth preparing: sooner it cuts sentences in two."""
         wait_s = self.wait_s(probability, text)
         return wait_s if self.is_likely(probability) else max(self.min_wait_s, wait_s - PREPARATION_S)
 
-    def went_on(self, probability: float | None, silence_s: float) -> None:
-        """The person spoke again after a pause in which the turn was not over."""
+    def resumed(self, probability: float | None, silence_s: float) -> Endpointing:
+        """The person spoke again after a pause of that length, in which the turn was not over."""
+        silence_s = min(silence_s, self.max_wait_s)
         if self.is_likely(probability):
-            self._after_complete.append(min(silence_s, self.max_wait_s))
-        else:
-            self._after_unfinished.append(min(silence_s, self.max_wait_s))
+            return self._with_complete(silence_s)
+        return replace(self, after_unfinished=(*self.after_unfinished, silence_s)[-REMEMBERED:])
 
-    def ended(self, probability: float | None) -> None:
+    def ended(self, probability: float | None) -> Endpointing:
         """The turn ended and nothing spoke against it."""
-        if self.is_likely(probability):
-            self._after_complete.append(0.0)
+        return self._with_complete(0.0) if self.is_likely(probability) else self
+
+    def _with_complete(self, silence_s: float) -> Endpointing:
+        return replace(self, after_complete=(*self.after_complete, silence_s)[-REMEMBERED:])
 
     def _is_unfinished(self, text: str) -> bool:
         last = text.rpartition(" ")[2].lower().translate(_WITHOUT_QUOTES)
-        return last.endswith(_GO_ON) or last in self._unfinished
+        return last.endswith(_GO_ON) or last in self.unfinished
 
     def _bounded(self, wait_s: float) -> float:
         return min(max(wait_s, self.min_wait_s), self.max_wait_s)
@@ -158,9 +137,3 @@ def is_sure(probability: float | None, text: str) -> bool:
     """A turn that is likely over is so beyond doubt, by its words too."""
     is_short = len(text.split()) <= SHORT_ANSWER_WORDS
     return probability is not None and (is_short or probability >= SURE_PROBABILITY)
-
-
-def _wait_s(value: duration_pb2.Duration, field: str) -> float:
-    wait_s = seconds_of(value)
-    check_range(field, wait_s, 0, MAX_WAIT_S, "s")
-    return wait_s

@@ -6,10 +6,20 @@ from collections.abc import Callable, Collection
 from difflib import SequenceMatcher
 from enum import Enum
 
-from voxmesh_coordinator.session.echo import Source
-
 ECHO_SHARE = 0.7
 """Share of the words heard that the reply was just saying, from which they are its echo."""
+
+
+class Source(Enum):
+    """Whose voice the microphone hears over a reply."""
+
+    REPLY = "reply"
+    LIKELY_REPLY = "likely reply"
+    """As like it as a short word may be by chance."""
+    PERSON = "person"
+    TOO_SHORT = "too short"
+    """More of it will tell."""
+    UNCLEAR = "unclear"
 
 
 class Overlap(Enum):

@@ -197,18 +197,27 @@ class Resume(message.Message):
     RESUME_TOKEN_FIELD_NUMBER: builtins.int
     LAST_REPLY_SEQUENCE_FIELD_NUMBER: builtins.int
     LAST_SEQUENCE_FIELD_NUMBER: builtins.int
+    TURN_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """From SessionStarted."""
     resume_token: builtins.str
     """From the newest SessionStarted; good once."""
     last_reply_sequence: builtins.int
     """Highest ReplyAudio.sequence received; unset when none was. Read when
-    last_sequence is unset.
+    last_sequence is unset, or turn is set.
     """
     last_sequence: builtins.int
     """Highest ConverseResponse.sequence received; what came after it is sent
     again.
     """
+    @builtins.property
+    def turn(self) -> TurnInProgress:
+        """The newest turn that the client knows of; unset before the first. A
+        coordinator that died may have sent responses that no other one knows; a
+        replica that takes the session over takes what it lacks from here, and
+        only there does it read this field.
+        """
+
     def __init__(
         self,
         *,
@@ -216,10 +225,11 @@ class Resume(message.Message):
         resume_token: builtins.str = ...,
         last_reply_sequence: builtins.int | None = ...,
         last_sequence: builtins.int | None = ...,
+        turn: TurnInProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_last_reply_sequence", b"_last_reply_sequence", "_last_sequence", b"_last_sequence", "last_reply_sequence", b"last_reply_sequence", "last_sequence", b"last_sequence"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_last_reply_sequence", b"_last_reply_sequence", "_last_sequence", b"_last_sequence", "last_reply_sequence", b"last_reply_sequence", "last_sequence", b"last_sequence", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_last_reply_sequence", b"_last_reply_sequence", "_last_sequence", b"_last_sequence", "last_reply_sequence", b"last_reply_sequence", "last_sequence", b"last_sequence", "resume_token", b"resume_token", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_last_reply_sequence", b"_last_reply_sequence", "_last_sequence", b"_last_sequence", "last_reply_sequence", b"last_reply_sequence", "last_sequence", b"last_sequence", "resume_token", b"resume_token", "session_id", b"session_id", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__last_reply_sequence: _TypeAlias = typing.Literal["last_reply_sequence"]  # noqa: Y015
     _WhichOneofArgType__last_reply_sequence: _TypeAlias = typing.Literal["_last_reply_sequence", b"_last_reply_sequence"]  # noqa: Y015
@@ -229,6 +239,88 @@ class Resume(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__last_reply_sequence) -> _WhichOneofReturnType__last_reply_sequence | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__last_sequence) -> _WhichOneofReturnType__last_sequence | None: ...
+
+@typing.final
+class TurnInProgress(message.Message):
+    """TurnInProgress is what a client has received of its newest turn: that of the
+    last TurnEnded, or of a later TurnFailed.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TURN_INDEX_FIELD_NUMBER: builtins.int
+    SAID_FIELD_NUMBER: builtins.int
+    REPLY_TEXT_FIELD_NUMBER: builtins.int
+    REPLY_AUDIO_OFFSET_FIELD_NUMBER: builtins.int
+    IS_FINISHED_FIELD_NUMBER: builtins.int
+    IS_SPOKEN_FIELD_NUMBER: builtins.int
+    INTERRUPTED_FIELD_NUMBER: builtins.int
+    REPLY_FINISHED_FIELD_NUMBER: builtins.int
+    IS_FAILED_FIELD_NUMBER: builtins.int
+    NEXT_AUDIO_SEQUENCE_FIELD_NUMBER: builtins.int
+    NEXT_AUDIO_OFFSET_FIELD_NUMBER: builtins.int
+    INPUT_SEQUENCE_FIELD_NUMBER: builtins.int
+    turn_index: builtins.int
+    """Index of the turn."""
+    said: builtins.str
+    """TurnEnded.text, at most 100,000 characters; empty of a turn that failed
+    before it ended.
+    """
+    reply_text: builtins.str
+    """All ReplyText.delta of the turn, joined; at most 200,000 characters."""
+    is_finished: builtins.bool
+    """Nothing of the turn follows: its TurnReport was received, or its
+    TurnFailed without a TurnEnded.
+    """
+    is_spoken: builtins.bool
+    """ReplyAudio.is_last was received of the turn."""
+    is_failed: builtins.bool
+    """TurnFailed was received of the turn."""
+    next_audio_sequence: builtins.int
+    """TurnEnded.next_audio_sequence."""
+    input_sequence: builtins.int
+    """TurnEnded.input_sequence."""
+    @builtins.property
+    def reply_audio_offset(self) -> duration_pb2.Duration:
+        """End of the reply audio received of the turn: ReplyAudio.offset of its last
+        piece and the length of that piece; unset when none was received.
+        """
+
+    @builtins.property
+    def interrupted(self) -> Interrupted:
+        """As received of the turn, at most 200,000 characters of heard_text; unset
+        when it was not.
+        """
+
+    @builtins.property
+    def reply_finished(self) -> ReplyFinished:
+        """As received of the turn; unset when it was not."""
+
+    @builtins.property
+    def next_audio_offset(self) -> duration_pb2.Duration:
+        """TurnEnded.next_audio_offset."""
+
+    def __init__(
+        self,
+        *,
+        turn_index: builtins.int = ...,
+        said: builtins.str = ...,
+        reply_text: builtins.str = ...,
+        reply_audio_offset: duration_pb2.Duration | None = ...,
+        is_finished: builtins.bool = ...,
+        is_spoken: builtins.bool = ...,
+        interrupted: Interrupted | None = ...,
+        reply_finished: ReplyFinished | None = ...,
+        is_failed: builtins.bool = ...,
+        next_audio_sequence: builtins.int = ...,
+        next_audio_offset: duration_pb2.Duration | None = ...,
+        input_sequence: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["interrupted", b"interrupted", "next_audio_offset", b"next_audio_offset", "reply_audio_offset", b"reply_audio_offset", "reply_finished", b"reply_finished"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["input_sequence", b"input_sequence", "interrupted", b"interrupted", "is_failed", b"is_failed", "is_finished", b"is_finished", "is_spoken", b"is_spoken", "next_audio_offset", b"next_audio_offset", "next_audio_sequence", b"next_audio_sequence", "reply_audio_offset", b"reply_audio_offset", "reply_finished", b"reply_finished", "reply_text", b"reply_text", "said", b"said", "turn_index", b"turn_index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class AudioChunk(message.Message):
@@ -594,6 +686,7 @@ class SessionStarted(message.Message):
     SERVICES_FIELD_NUMBER: builtins.int
     NEXT_AUDIO_SEQUENCE_FIELD_NUMBER: builtins.int
     INPUT_SEQUENCE_FIELD_NUMBER: builtins.int
+    VOID_AFTER_SEQUENCE_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """Names the session."""
     resume_token: builtins.str
@@ -608,6 +701,17 @@ class SessionStarted(message.Message):
     """Highest ConverseRequest.input_sequence that is there; those after it are to
     be sent again.
     """
+    void_after_sequence: builtins.int
+    """Responses beyond this ConverseResponse.sequence are void, up to
+    Resume.last_sequence: no coordinator knows of them, and the client drops
+    what they said. A turn that ended beyond it never did; of one that ended
+    before it what came beyond is dropped, such as text and audio of the reply.
+    What was said and is not acknowledged is heard again, and what is true of
+    it is told again, under sequences from last_sequence + 1 on; ReplyAudio
+    goes on from the last piece that is not void. Unset when nothing is void,
+    as always when the Resume holds the turn. A client that does not know this
+    field goes on too, and may hear and read some words of a reply twice.
+    """
     @builtins.property
     def services(self) -> containers.RepeatedCompositeFieldContainer[common_pb2.Ready]:
         """Each service's own acknowledgement."""
@@ -620,12 +724,15 @@ class SessionStarted(message.Message):
         services: abc.Iterable[common_pb2.Ready] | None = ...,
         next_audio_sequence: builtins.int = ...,
         input_sequence: builtins.int = ...,
+        void_after_sequence: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_void_after_sequence", b"_void_after_sequence", "void_after_sequence", b"void_after_sequence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["input_sequence", b"input_sequence", "next_audio_sequence", b"next_audio_sequence", "resume_token", b"resume_token", "services", b"services", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_void_after_sequence", b"_void_after_sequence", "input_sequence", b"input_sequence", "next_audio_sequence", b"next_audio_sequence", "resume_token", b"resume_token", "services", b"services", "session_id", b"session_id", "void_after_sequence", b"void_after_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__void_after_sequence: _TypeAlias = typing.Literal["void_after_sequence"]  # noqa: Y015
+    _WhichOneofArgType__void_after_sequence: _TypeAlias = typing.Literal["_void_after_sequence", b"_void_after_sequence"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__void_after_sequence) -> _WhichOneofReturnType__void_after_sequence | None: ...
 
 @typing.final
 class TurnEnded(message.Message):
@@ -635,19 +742,37 @@ class TurnEnded(message.Message):
 
     TURN_INDEX_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
+    NEXT_AUDIO_SEQUENCE_FIELD_NUMBER: builtins.int
+    NEXT_AUDIO_OFFSET_FIELD_NUMBER: builtins.int
+    INPUT_SEQUENCE_FIELD_NUMBER: builtins.int
     turn_index: builtins.int
     """Numbered from 0 in the session."""
     text: builtins.str
     """Final transcript or typed text."""
+    next_audio_sequence: builtins.int
+    """Microphone audio before this sequence is done with as soon as this is kept
+    and acknowledged; for TurnInProgress.
+    """
+    input_sequence: builtins.int
+    """Highest ConverseRequest.input_sequence that is part of this turn or of one
+    before; for TurnInProgress.
+    """
+    @builtins.property
+    def next_audio_offset(self) -> duration_pb2.Duration:
+        """Where that audio ends, from the start of the microphone's."""
+
     def __init__(
         self,
         *,
         turn_index: builtins.int = ...,
         text: builtins.str = ...,
+        next_audio_sequence: builtins.int = ...,
+        next_audio_offset: duration_pb2.Duration | None = ...,
+        input_sequence: builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["next_audio_offset", b"next_audio_offset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["text", b"text", "turn_index", b"turn_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["input_sequence", b"input_sequence", "next_audio_offset", b"next_audio_offset", "next_audio_sequence", b"next_audio_sequence", "text", b"text", "turn_index", b"turn_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

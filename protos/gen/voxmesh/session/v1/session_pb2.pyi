@@ -25,7 +25,7 @@ DESCRIPTOR: descriptor.FileDescriptor
 
 @typing.final
 class Record(message.Message):
-    """Record is one entry of a session's log, written before its response is sent."""
+    """Record is one entry of a session's log, written while its response is sent."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -42,6 +42,7 @@ class Record(message.Message):
     TRACE_CONTEXT_FIELD_NUMBER: builtins.int
     TEXT_BEFORE_CALLS_FIELD_NUMBER: builtins.int
     END_FIELD_NUMBER: builtins.int
+    RESUMED_FIELD_NUMBER: builtins.int
     input_sequence: builtins.int
     """Highest ConverseRequest.input_sequence that is done with; unset when that
     is as before.
@@ -54,9 +55,7 @@ class Record(message.Message):
     """Characters of the reply's text before tool_calls."""
     @builtins.property
     def response(self) -> conversation_pb2.ConverseResponse:
-        """The numbered response that is about to be sent; unset in a record of notes
-        alone.
-        """
+        """The numbered response that is sent; unset in a record of notes alone."""
 
     @builtins.property
     def microphone(self) -> Microphone:
@@ -94,6 +93,12 @@ class Record(message.Message):
     def end(self) -> ReplyEnd:
         """How the reply ends, as soon as that is known; the newest holds."""
 
+    @builtins.property
+    def resumed(self) -> conversation_pb2.Resume:
+        """What its client had got that is not in the log before this record, when
+        another coordinator took the session over; without id and token.
+        """
+
     def __init__(
         self,
         *,
@@ -110,10 +115,11 @@ class Record(message.Message):
         trace_context: common_pb2.TraceContext | None = ...,
         text_before_calls: builtins.int = ...,
         end: ReplyEnd | None = ...,
+        resumed: conversation_pb2.Resume | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "microphone", b"microphone", "piece", b"piece", "response", b"response", "seen", b"seen", "text_characters", b"text_characters", "trace_context", b"trace_context"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "microphone", b"microphone", "piece", b"piece", "response", b"response", "resumed", b"resumed", "seen", b"seen", "text_characters", b"text_characters", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "images", b"images", "input_sequence", b"input_sequence", "microphone", b"microphone", "piece", b"piece", "response", b"response", "seen", b"seen", "text_before_calls", b"text_before_calls", "text_characters", b"text_characters", "tool_answers", b"tool_answers", "tool_calls", b"tool_calls", "trace_context", b"trace_context", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "images", b"images", "input_sequence", b"input_sequence", "microphone", b"microphone", "piece", b"piece", "response", b"response", "resumed", b"resumed", "seen", b"seen", "text_before_calls", b"text_before_calls", "text_characters", b"text_characters", "tool_answers", b"tool_answers", "tool_calls", b"tool_calls", "trace_context", b"trace_context", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__seen: _TypeAlias = typing.Literal["seen"]  # noqa: Y015
     _WhichOneofArgType__seen: _TypeAlias = typing.Literal["_seen", b"_seen"]  # noqa: Y015
@@ -256,6 +262,7 @@ class State(message.Message):
     MICROPHONE_FIELD_NUMBER: builtins.int
     REPLY_FIELD_NUMBER: builtins.int
     IS_DUCKED_FIELD_NUMBER: builtins.int
+    FORMAT_FIELD_NUMBER: builtins.int
     position: builtins.int
     """Place in the log of the last record that is in this state; 0 before the
     first.
@@ -271,6 +278,10 @@ class State(message.Message):
     is_ducked: builtins.bool
     """The client was asked to lower the reply's volume, and not yet to restore
     it.
+    """
+    format: builtins.int
+    """What this message and the records after it mean: a coordinator reads its
+    own format and the one before it. 0 before there was a number.
     """
     @builtins.property
     def config(self) -> conversation_pb2.ConversationConfig:
@@ -303,10 +314,11 @@ class State(message.Message):
         microphone: Microphone | None = ...,
         reply: Reply | None = ...,
         is_ducked: builtins.bool = ...,
+        format: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["config", b"config", "microphone", b"microphone", "reply", b"reply"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["config", b"config", "history", b"history", "input_sequence", b"input_sequence", "is_ducked", b"is_ducked", "microphone", b"microphone", "next_reply_sequence", b"next_reply_sequence", "next_turn_index", b"next_turn_index", "position", b"position", "reply", b"reply", "response_sequence", b"response_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["config", b"config", "format", b"format", "history", b"history", "input_sequence", b"input_sequence", "is_ducked", b"is_ducked", "microphone", b"microphone", "next_reply_sequence", b"next_reply_sequence", "next_turn_index", b"next_turn_index", "position", b"position", "reply", b"reply", "response_sequence", b"response_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -332,6 +344,7 @@ class Reply(message.Message):
     HEARD_TEXT_FIELD_NUMBER: builtins.int
     IS_FINISHED_FIELD_NUMBER: builtins.int
     IS_FAILED_FIELD_NUMBER: builtins.int
+    RECEIVED_S_FIELD_NUMBER: builtins.int
     turn_index: builtins.int
     """The turn it answers."""
     said: builtins.str
@@ -352,6 +365,10 @@ class Reply(message.Message):
     """The client was told that it is over; it is in the history."""
     is_failed: builtins.bool
     """The client was told that it failed."""
+    received_s: builtins.float
+    """Length of its audio that the client has got, in seconds, where that is more
+    than the pieces say.
+    """
     @builtins.property
     def images(self) -> containers.RepeatedScalarFieldContainer[builtins.bytes]:
         """See Record."""
@@ -395,10 +412,11 @@ class Reply(message.Message):
         heard_text: builtins.str | None = ...,
         is_finished: builtins.bool = ...,
         is_failed: builtins.bool = ...,
+        received_s: builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_heard_text", b"_heard_text", "_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "heard_text", b"heard_text", "seen", b"seen", "text_characters", b"text_characters", "trace_context", b"trace_context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_heard_text", b"_heard_text", "_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "heard_text", b"heard_text", "images", b"images", "is_done", b"is_done", "is_failed", b"is_failed", "is_finished", b"is_finished", "is_spoken", b"is_spoken", "pieces", b"pieces", "rounds", b"rounds", "said", b"said", "seen", b"seen", "text", b"text", "text_characters", b"text_characters", "trace_context", b"trace_context", "turn_index", b"turn_index", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_heard_text", b"_heard_text", "_seen", b"_seen", "_text_characters", b"_text_characters", "end", b"end", "heard_text", b"heard_text", "images", b"images", "is_done", b"is_done", "is_failed", b"is_failed", "is_finished", b"is_finished", "is_spoken", b"is_spoken", "pieces", b"pieces", "received_s", b"received_s", "rounds", b"rounds", "said", b"said", "seen", b"seen", "text", b"text", "text_characters", b"text_characters", "trace_context", b"trace_context", "turn_index", b"turn_index", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__heard_text: _TypeAlias = typing.Literal["heard_text"]  # noqa: Y015
     _WhichOneofArgType__heard_text: _TypeAlias = typing.Literal["_heard_text", b"_heard_text"]  # noqa: Y015

@@ -12,7 +12,7 @@ from voxmesh_embed_minilm.files import MODEL
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.engines import load_engine
 from voxmesh_runtime.errors import FailedPrecondition
-from voxmesh_runtime.settings import ServerSettings
+from voxmesh_testing.engines import shared
 
 pytestmark = pytest.mark.engine
 
@@ -27,11 +27,9 @@ RANKED = (
 """From the nearest to the query to the furthest, as people would say."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def engine() -> EmbeddingEngine:
-    loaded: EmbeddingEngine = load_engine("embed", "minilm")(EngineContext.from_settings(ServerSettings()))
-    loaded.load()
-    return loaded
+    return shared("embed", "minilm")
 
 
 def test_likeness_ranks_texts_as_people_do(engine: EmbeddingEngine) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -115,15 +114,14 @@ def test_streams_with_the_same_phrases_share_a_tree() -> None:
         trees.give_back(taken)
 
 
+@pytest.mark.timeout(30)
 def test_thousands_of_phrases_take_seconds_at_most(model: GetModel) -> None:
     vocabulary = model("ctc").vocabulary["hi"]
     letters = [text for text in vocabulary if len(text) == 1 and text.isalpha()]
     chance = np.random.default_rng(seed=1)
     phrases = [Phrase("".join(chance.choice(letters, 12))) for _ in range(5000)]
-    began = time.monotonic()
     tree = PhraseTree(phrases, vocabulary, 1.0)
     assert tree.bonus(tree.start()).any()
-    assert time.monotonic() - began < 10
 
 
 def _biased(model: Model, speech: Speech, *phrases: str) -> Speech:

@@ -14,10 +14,10 @@ from voxmesh_runtime.audio import Samples, read_audio_file
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_stt.engine import Engine, RecognitionOptions, Session, Step, Transcript
 from voxmesh_stt.utterances import UtteranceSession, voice
-from voxmesh_stt_moonshine import create
 from voxmesh_stt_moonshine.engine import MoonshineEngine
 from voxmesh_stt_moonshine.model import Model
 from voxmesh_stt_moonshine.settings import MoonshineSettings
+from voxmesh_testing.engines import shared
 
 pytestmark = pytest.mark.engine
 
@@ -26,12 +26,9 @@ YOUNG_MAN = "He was not an ill"
 NOTHING = np.zeros(0, np.float32)
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    loaded = create(EngineContext())
-    loaded.load()
-    yield loaded
-    loaded.close()
+@pytest.fixture
+def engine() -> Engine:
+    return shared("stt", "moonshine")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ import pytest
 
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition, Unavailable
+from voxmesh_runtime.ports import free_block
 from voxmesh_stt_openai_audio import create
 from voxmesh_stt_openai_audio.engine import OpenAiAudioEngine
 from voxmesh_stt_openai_audio.settings import OpenAiAudioSettings
@@ -125,16 +125,11 @@ def test_another_path_is_told(server: TranscriptionServer, connect: Connect) -> 
         connect(base_url=server.url.removesuffix("/v1"), model="whisper-1")
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 def test_a_server_that_is_away_is_told_without_its_password(connect: Connect) -> None:
     with pytest.raises(
         Unavailable, match=r"http://127\.0\.0\.1:\d+/v1 cannot be reached \(ConnectionRefusedError\); start"
     ) as failure:
-        connect(base_url=f"http://user:hidden@127.0.0.1:{_free_port()}/v1")
+        connect(base_url=f"http://user:hidden@127.0.0.1:{free_block(1)}/v1")
     assert "hidden" not in str(failure.value)
 
 
@@ -145,11 +140,9 @@ def test_a_server_that_loads_is_waited_for(server: TranscriptionServer, connect:
 
 
 def test_a_server_that_hangs_is_told(server: TranscriptionServer, connect: Connect) -> None:
-    server.play(Play(pause_s=30))
-    began = time.monotonic()
+    server.play(Play(pause_s=600))
     with pytest.raises(Unavailable, match="does not answer"):
         connect(timeout_s=0.3)
-    assert time.monotonic() - began < 5
 
 
 def test_word_times_and_language_are_found(server: TranscriptionServer, connect: Connect) -> None:
@@ -202,12 +195,12 @@ def test_closing_ends_the_thread(connect: Connect) -> None:
 
 def test_a_failed_start_leaves_no_thread(connect: Connect) -> None:
     with pytest.raises(Unavailable):
-        connect(base_url=f"http://127.0.0.1:{_free_port()}/v1")
+        connect(base_url=f"http://127.0.0.1:{free_block(1)}/v1")
     assert "openai-audio" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_the_server_may_come_up_after_the_engine(connect: Connect) -> None:
-    port = _free_port()
+    port = free_block(1)
     failures: list[Exception] = []
 
     def start() -> None:

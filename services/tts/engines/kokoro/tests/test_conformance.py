@@ -9,6 +9,7 @@ import pytest
 from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.settings import ServerSettings
+from voxmesh_testing.engines import KeptLoaded
 from voxmesh_testing.tts import END, Request, TtsConformance, text
 from voxmesh_tts.engine import SynthesisOptions
 from voxmesh_tts_kokoro.engine import KokoroEngine
@@ -24,6 +25,11 @@ class TestKokoro(TtsConformance):
     sentence = "It is in Paris."
     other_sentence = "No."
     least_s = 0.3
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _kokoro(cls, kokoro: KokoroEngine) -> None:
+        cls.kept = KeptLoaded(kokoro)
 
     def create(self) -> KokoroEngine:
         """The engine with one blend."""

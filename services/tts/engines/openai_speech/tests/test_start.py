@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import pytest
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition, Unavailable
 from voxmesh_runtime.outcomes import Kind
+from voxmesh_runtime.ports import free_block
 from voxmesh_testing.http import Play, fails
 from voxmesh_tts.engine import SynthesisOptions
 from voxmesh_tts_openai_speech import create
@@ -188,21 +188,16 @@ def test_another_path_is_told(server: SpeechServer, connect: Connect) -> None:
         connect(base_url=server.url.removesuffix("/v1"), model="tts-1")
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 def test_a_server_that_is_away_is_told_without_its_password(connect: Connect) -> None:
     with pytest.raises(
         Unavailable, match=r"http://127\.0\.0\.1:\d+/v1 cannot be reached \(ConnectionRefusedError\); start"
     ) as failure:
-        connect(base_url=f"http://user:hidden@127.0.0.1:{_free_port()}/v1")
+        connect(base_url=f"http://user:hidden@127.0.0.1:{free_block(1)}/v1")
     assert "hidden" not in str(failure.value)
 
 
 def test_a_server_that_comes_late_is_waited_for(connect: Connect) -> None:
-    port = _free_port()
+    port = free_block(1)
     done = threading.Event()
 
     def late() -> None:
@@ -229,7 +224,7 @@ def test_a_server_that_hangs_is_left(server: SpeechServer, connect: Connect) -> 
 
 def test_no_proxy_comes_between_this_machine_and_itself(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{_free_port()}")
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_block(1)}")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     assert connect().info.facts.model == "tts-1"

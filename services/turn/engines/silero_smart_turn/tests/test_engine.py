@@ -18,7 +18,7 @@ from voxmesh_runtime.engines import load_engine
 from voxmesh_runtime.errors import FailedPrecondition
 from voxmesh_runtime.models import ModelUnavailableError
 from voxmesh_runtime.settings import ServerSettings
-from voxmesh_testing.engines import hosting
+from voxmesh_testing.engines import hosting, shared
 from voxmesh_testing.streams import exchange, serving
 from voxmesh_testing.turn import messages, silence, speech, unfinished
 from voxmesh_turn.engine import Engine
@@ -79,7 +79,9 @@ async def test_judgements_are_spans_of_the_turn_that_the_caller_named() -> None:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     settings = TurnSettings()
     turn = [*messages(silence(0.3)), *messages(speech()), *messages(silence(0.5))]
-    async with serving(TurnService(hosting("turn", engine(), settings), settings), settings) as (channel, _):
+    async with serving(
+        TurnService(hosting("turn", shared("turn", "silero_smart_turn"), settings), settings), settings
+    ) as (channel, _):
         method = turn_pb2_grpc.TurnDetectionServiceStub(channel).StreamingDetect
         config = turn_pb2.TurnDetectionConfig(
             audio_format=common_pb2.AudioFormat(

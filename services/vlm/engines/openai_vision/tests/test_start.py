@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import pytest
 
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.errors import FailedPrecondition, Unavailable
+from voxmesh_runtime.ports import free_block
 from voxmesh_testing.http import Play, fails
 from voxmesh_vlm_openai_vision import create
 from voxmesh_vlm_openai_vision.engine import OpenAiVisionEngine
@@ -132,21 +132,16 @@ def test_a_llama_server_whose_model_has_no_eyes_is_told(connect: Connect) -> Non
         connect(base_url=url)
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 def test_a_server_that_is_away_is_told_without_its_password(connect: Connect) -> None:
     with pytest.raises(
         Unavailable, match=r"http://127\.0\.0\.1:\d+/v1 cannot be reached \(ConnectionRefusedError\); start"
     ) as failure:
-        connect(base_url=f"http://user:hidden@127.0.0.1:{_free_port()}/v1")
+        connect(base_url=f"http://user:hidden@127.0.0.1:{free_block(1)}/v1")
     assert "hidden" not in str(failure.value)
 
 
 def test_a_server_that_comes_late_is_waited_for(connect: Connect) -> None:
-    port, done = _free_port(), threading.Event()
+    port, done = free_block(1), threading.Event()
 
     def late() -> None:
         time.sleep(0.4)

@@ -14,6 +14,7 @@ from PIL import Image
 from voxmesh_runtime.engine import EngineContext
 from voxmesh_runtime.engines import load_engine
 from voxmesh_runtime.errors import FailedPrecondition
+from voxmesh_testing.engines import shared
 from voxmesh_testing.pictures import draw
 from voxmesh_vlm.engine import AnalysisRequest, Engine, Task, TextLine
 from voxmesh_vlm_rapidocr.canvas import LONGEST_SIDE, Box, Canvas
@@ -22,11 +23,9 @@ from voxmesh_vlm_rapidocr.layout import reading_order, text_corners
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def engine() -> Engine:
-    loaded: Engine = load_engine("vlm", "rapidocr")(EngineContext())
-    loaded.load()
-    return loaded
+    return shared("vlm", "rapidocr")
 
 
 def moved(x: float, y: float) -> Box:
@@ -53,7 +52,7 @@ def test_turned_text_is_read_in_order_with_its_own_top_left_first(engine: Engine
 
 
 def test_corners_of_a_picture_that_is_made_smaller_are_in_its_own_pixels(engine: Engine) -> None:
-    page = draw("Large", width=3000, height=1500, font_pixels=200)
+    page = draw("Large", width=2400, height=600, font_pixels=200)
     (line,) = read(engine, page)
     ink = np.argwhere(np.asarray(page.convert("L")) < 128)
     top, left = ink.min(axis=0)

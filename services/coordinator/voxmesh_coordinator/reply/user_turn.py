@@ -1,0 +1,30 @@
+"""One turn of the person, as its reply sees it: what was said and shown, and where its time goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from voxmesh.common.v1 import common_pb2
+from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
+
+
+@dataclass(slots=True)
+class UserTurn:
+    """What is answered."""
+
+    words: str
+    """All that was said, as far as it was known when the reply began."""
+    metrics: TurnMetrics = field(default_factory=TurnMetrics)
+    images: Sequence[bytes] = ()
+    seen: str = ""
+    """What the pictures show, once that is known."""
+
+    @property
+    def trace_context(self) -> common_pb2.TraceContext:
+        """Parent of all spans of the turn."""
+        return self.metrics.trace_context
+
+    def said_as(self, text: str) -> list[str]:
+        """What the history would be told if `text` were all that was said."""
+        return [text, self.seen] if self.seen else [text]
