@@ -41,6 +41,7 @@ from voxmesh_runtime.chat.thinking import ThinkingHabits
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 from voxmesh_runtime.errors import TimedOut, Unavailable, VoxmeshError
 from voxmesh_runtime.structs import Json
+from voxmesh_runtime.upstreams import shown_address
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +194,7 @@ class Upstream:
 
     def asked(self, model: str) -> Asked:
         """It in messages of errors."""
-        return Asked(model, self.endpoint.url or "", "" if self.name == SINGLE else self.name)
+        return Asked(model, shown_address(self.endpoint.url or ""), "" if self.name == SINGLE else self.name)
 
     async def _begin(self, wanted: Wanted, owner: object) -> Answering:
         options, effort = self.options(wanted.options), Effort()
