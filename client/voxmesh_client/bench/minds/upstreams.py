@@ -18,10 +18,10 @@ from pydantic import SecretStr
 from voxmesh_client.bench.problems import BenchUsage
 from voxmesh_client.bench.server import Limits, NotLoaded, operators_environment, stopped
 from voxmesh_client.local.logs import newest_message
-from voxmesh_client.local.ports import LOOPBACK, free_block
 from voxmesh_client.slots import LLM
 from voxmesh_runtime.http_upstream import HttpUpstream
 from voxmesh_runtime.models import SMOLLM2, ModelError, ModelStore, parse_source
+from voxmesh_runtime.ports import LOOPBACK, free_block
 from voxmesh_runtime.upstreams import ServerFailure
 
 DEFAULT = "default"
