@@ -60,5 +60,7 @@ async def test_the_default_model_is_asked_through_its_proxy_and_directly(tmp_pat
     assert speed["first_token_p50_s"] > 0
     assert speed["direct_first_token_p50_s"] > 0
     assert (speed["failures"], speed["overhead_p50_s"] is None) == (0, False)
-    # A grammar keeps the schema, whatever the model thinks of the sky.
-    assert (target["score"], target["empty"]) == (10.0, 0)
+    (answer,) = target["answers"]
+    # What so small a model thinks of the sky is its own affair.
+    assert answer["answer"].lstrip().startswith("{")
+    assert (answer["failure"], target["empty"], target["tasks_failed"]) == ("", 0, 0)
