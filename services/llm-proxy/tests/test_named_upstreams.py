@@ -92,10 +92,20 @@ async def mesh(
 A, B = {"name": "a"}, {"name": "b"}
 
 
-async def test_the_first_answers_while_it_is_well_and_one_connection_may_serve_many(tmp_path: Path) -> None:
+async def test_the_first_answers_while_it_is_well(tmp_path: Path) -> None:
     async with mesh(tmp_path, A, B) as service:
         assert [await service.answer() for _ in range(3)] == [("a", "a")] * 3
         assert not service.upstreams["b"].requests
+
+
+async def test_a_connection_is_used_again(tmp_path: Path) -> None:
+    async with mesh(tmp_path, A) as service:
+        upstream = service.upstreams["a"]
+        upstream.keeps_alive = True
+        before = upstream.connections
+        for _ in range(3):
+            await service.answer()
+        assert upstream.connections - before == 1
 
 
 @pytest.mark.parametrize(

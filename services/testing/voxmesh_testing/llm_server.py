@@ -165,6 +165,9 @@ class RecordedUpstream:
         """What it takes and tells; None takes everything."""
         self.counted: list[str] = []
         """Texts whose tokens were asked for; each word is one."""
+        self.keeps_alive = False
+        """It answers more than one chat completion on a connection."""
+        self.connections = 0
         self.is_down = False
         """It hangs up on everybody."""
         self.hang_ups = 0
@@ -177,23 +180,35 @@ class RecordedUpstream:
         self.requests.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection's one request."""
+        """Answer the requests of one connection, one unless it is kept."""
+        self.connections += 1
         try:
-            if self.is_down:
-                return
-            method, path, body = await self._read(reader)
-            if method == "GET":
-                self._list_models(writer)
-            elif path == "/tokenize":
-                self._tokenize(writer, json.loads(body))
-            else:
-                self.requests.append(json.loads(body))
-                await self._answer(self._next_play(), reader, writer)
-            await writer.drain()
+            while await self._serve_one(reader, writer) and self.keeps_alive:
+                pass
         except (ConnectionError, asyncio.IncompleteReadError):
             self.hang_ups += 1
         finally:
             writer.close()
+
+    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; true when the connection may be used again."""
+        if self.is_down:
+            return False
+        method, path, body = await self._read(reader)
+        is_chat = method != "GET" and path != "/tokenize"
+        if method == "GET":
+            self._list_models(writer)
+        elif not is_chat:
+            self._tokenize(writer, json.loads(body))
+        else:
+            self.requests.append(json.loads(body))
+            await self._answer(self._next_play(), reader, writer)
+        await writer.drain()
+        return is_chat
+
+    @property
+    def _kept(self) -> Mapping[str, str]:
+        return {"Connection": "keep-alive"} if self.keeps_alive else {}
 
     def _next_play(self) -> Play:
         body = self.requests[-1]
@@ -235,7 +250,7 @@ class RecordedUpstream:
         if play.status != 200:  # OK
             _write_json(writer, play.status, {} if play.error is None else play.error, play.headers)
             return
-        writer.write(_head(200, {"Content-Type": play.content_type, "Transfer-Encoding": "chunked"}))
+        writer.write(_head(200, {**self._kept, "Content-Type": play.content_type, "Transfer-Encoding": "chunked"}))
         if play.raw is not None:
             await self._answer_raw(play, reader, writer)
             return
@@ -297,7 +312,8 @@ def _chunk(**fields: Any) -> Json:
 
 
 def _head(status: int, headers: Mapping[str, str]) -> bytes:
-    lines = [f"HTTP/1.1 {status} -", "Connection: close", *(f"{name}: {value}" for name, value in headers.items())]
+    told = {"Connection": "close", **headers}
+    lines = [f"HTTP/1.1 {status} -", *(f"{name}: {value}" for name, value in told.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
