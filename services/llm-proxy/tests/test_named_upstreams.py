@@ -108,6 +108,16 @@ async def test_a_connection_is_used_again(tmp_path: Path) -> None:
         assert upstream.connections - before == 1
 
 
+async def test_a_connection_that_was_closed_meanwhile_is_nobodys_failure(tmp_path: Path) -> None:
+    async with mesh(tmp_path, A, B, circuit_failures=1) as service:
+        upstream = service.upstreams["a"]
+        upstream.keeps_alive = upstream.forgets_connections = True
+        before = upstream.connections
+        assert [await service.answer() for _ in range(3)] == [("a", "a")] * 3
+        assert upstream.connections - before == 3
+        assert (await service.told())["a"].state == State.STATE_WELL
+
+
 @pytest.mark.parametrize(
     "play",
     [

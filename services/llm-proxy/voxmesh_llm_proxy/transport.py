@@ -87,12 +87,19 @@ class Transport:
 
     async def _sent(self, request: httpx2.Request) -> httpx2.Response:
         try:
-            response = await self._client.send(request, stream=True)
+            response = await self._on_a_connection(request)
             if response.status_code >= _FIRST_ERROR:
                 raise await _refused(response)
         except httpx2.HTTPError as error:
             raise UpstreamFailure(UNREACHABLE) from error
         return response
+
+    async def _on_a_connection(self, request: httpx2.Request) -> httpx2.Response:
+        try:
+            return await self._client.send(request, stream=True)
+        except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
+            # Servers close connections that were idle, or used often enough, while the next request is on its way.
+            return await self._client.send(request, stream=True)
 
 
 async def _refused(response: httpx2.Response) -> UpstreamFailure:

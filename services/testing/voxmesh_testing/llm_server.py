@@ -167,6 +167,8 @@ class RecordedUpstream:
         """Texts whose tokens were asked for; each word is one."""
         self.keeps_alive = False
         """It answers more than one chat completion on a connection."""
+        self.forgets_connections = False
+        """It hangs up on a request for which a connection is used again."""
         self.connections = 0
         self.is_down = False
         """It hangs up on everybody."""
@@ -184,7 +186,9 @@ class RecordedUpstream:
         self.connections += 1
         try:
             while await self._serve_one(reader, writer) and self.keeps_alive:
-                pass
+                if self.forgets_connections:
+                    await self._read(reader)
+                    return
         except (ConnectionError, asyncio.IncompleteReadError):
             self.hang_ups += 1
         finally:

@@ -112,7 +112,13 @@ class Directly:
 
     async def ask(self, prompt: str) -> Answer:
         """See `Asks`."""
-        answer, began = Answer(), time.monotonic()
+        began = time.monotonic()
+        answer = await self._ask(prompt, began)
+        # A connection that the server closed meanwhile is no failure, as it is none of the proxy's.
+        return await self._ask(prompt, began) if answer.failure and answer.first_token_s is None else answer
+
+    async def _ask(self, prompt: str, began: float) -> Answer:
+        answer = Answer()
         body = {**self._body, "messages": [{"role": "user", "content": prompt}]}
         try:
             async with (

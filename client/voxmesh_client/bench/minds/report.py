@@ -25,8 +25,8 @@ _METHOD = f"""## How it was measured
   token less the direct one of the same round. Tokens a second: of an answer once it has begun, the median; all: of all
   streams together through the proxy, with the wait for the first token.
 - Tasks: each question once, by the proxy, at temperature 0; score from 0 to 10 by what the task file says. Data is
-  asked for by its schema. Nothing: an answer without text. Failed: refused,
-  broken off, or longer than the time it is given.
+  asked for by its schema. Nothing: an answer without text. Failed:
+  refused, broken off, or longer than the time it is given.
 - `{MISSING}` is not measured, or does not apply.
 """
 
