@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """Give modules to workers as they come, but all that use the one mesh to one of them."""
+    """Give modules to workers as they come, but all that share a model or the one mesh to one of them."""
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 # the environments of other engines lack it
 
     class ByGroup(LoadScopeScheduling):
@@ -64,12 +64,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 
 
 def group_of(nodeid: str) -> str:
-    """What a test stays together with: its module, or all modules that use the one mesh.
+    """What a test stays together with: its module, all modules of its engine, or all that use the one mesh.
 
     The process that shares the tests out knows nothing of them but their names, so it looks into the module.
     """
     module = nodeid.partition("::")[0]
-    return SHARED_MESH if _mentions_mesh(module) else module
+    if _mentions_mesh(module):
+        return SHARED_MESH
+    engine = re.match(r"services/[^/]+/engines/[^/]+/", module)
+    return engine[0] if engine is not None else module
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxmesh.common.v1 import common_pb2
@@ -178,6 +178,7 @@ def test_words_and_the_audio_that_a_result_rests_on_are_moved_too() -> None:
 STEPS = st.lists(st.sampled_from(["audio", "audio", "finalize", "answer", "final", "break"]), max_size=40)
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_whatever_breaks_when_each_finalize_is_answered_once_with_all_that_was_said_before_it(steps: list[str]) -> None:
     """The recogniser here answers in order, late, and remembers nothing over a break."""

@@ -343,6 +343,7 @@ async def test_a_reader_that_stops_holds_synthesis_back() -> None:
     long = "word " * 1999 + "word."
     async with speaking(engine, audio_format=AudioFormat(Encoding.F32LE, 48000, 8).to_proto()) as [stream]:
         await stream.send(text(long), text(long))
+        await wait_until(lambda: engine.words > 0)
         done = -1
         while done != engine.words:
             done = engine.words

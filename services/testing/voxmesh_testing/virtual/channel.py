@@ -16,6 +16,8 @@ import grpc
 
 WINDOW_BYTES = 65_536
 """Bytes that may be on their way in one direction of a call."""
+MAX_MESSAGE_BYTES = 9 * 1024 * 1024
+"""Longest message that a server takes, in bytes: a coordinator's, which takes the longest."""
 CONNECT_S = 0.002
 """Time to make a connection, in seconds."""
 
@@ -171,7 +173,10 @@ class Call:
         await asyncio.sleep(CONNECT_S + link.delay_s)
         await link.flow.wait()
         self._connected.set()
-        status = await link.serve(self._method, self._requests, self._responses)
+        try:
+            status = await link.serve(self._method, self._requests, self._responses)
+        except Exception as error:  # noqa: BLE001 # a fault of the harness is not to look like one that stands still
+            status = (grpc.StatusCode.UNKNOWN, repr(error), ())
         self._responses.end()
         await asyncio.sleep(link.delay_s)
         await link.flow.wait()
@@ -241,7 +246,11 @@ class Call:
             await self._connected.wait()
             if self._status is not None or self._is_half_closed or self._requests is None:
                 raise asyncio.InvalidStateError("RPC already finished.")
-            await self._requests.put(self._encode(request))
+            data = self._encode(request)
+            if len(data) > MAX_MESSAGE_BYTES:
+                told = f"SERVER: Received message larger than max ({len(data)} vs. {MAX_MESSAGE_BYTES})"
+                self.finish((grpc.StatusCode.RESOURCE_EXHAUSTED, told, ()))
+            await self._requests.put(data)
         except BrokenPipeError:
             raise asyncio.InvalidStateError("RPC already finished.") from None
         except asyncio.CancelledError:

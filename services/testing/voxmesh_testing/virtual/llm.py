@@ -12,6 +12,7 @@ from voxmesh.llm.v1 import llm_pb2, llm_pb2_grpc
 from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import Overloaded, Unavailable, VoxmeshError
 from voxmesh_runtime.outcomes import applied
+from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.streams import AnyContext, StreamCall
 from voxmesh_testing.virtual.service import FakeService, Work
 
@@ -60,8 +61,8 @@ def calls(name: str, *arguments: str, before: str = "", **how: Any) -> Answer:
 class FakeLanguageModel(llm_pb2_grpc.LanguageModelServiceServicer, FakeService):
     """Answers each generation by the next of `answers`; the last one is given again and again."""
 
-    def __init__(self, host: str = "somewhere", engine: str = "writer") -> None:
-        FakeService.__init__(self, engine, host)
+    def __init__(self, host: str = "somewhere", engine: str = "writer", settings: ServerSettings | None = None) -> None:
+        FakeService.__init__(self, engine, host, settings=settings)
         self.answers: deque[Scripted] = deque([says("Hello.")])
         self.asked: list[llm_pb2.Generate] = []
         """All generations."""
@@ -88,12 +89,17 @@ class FakeLanguageModel(llm_pb2_grpc.LanguageModelServiceServicer, FakeService):
         scripted = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
         return scripted if isinstance(scripted, Answer) else scripted(generate)
 
+    def register(self, server: Any) -> None:
+        """Add it to a server."""
+        llm_pb2_grpc.add_LanguageModelServiceServicer_to_server(self, server)
+
     async def StreamingGenerate(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # the contract's name
         self, request_iterator: AsyncIterator[Request], context: AnyContext
     ) -> None:
         """Answer the generations of one stream."""
         async with self.stream(request_iterator, context, Response) as (call, tasks):
             config = (await call.config()).config
+            self.check_model(config.model)
             options = [applied(f"config.sampling.{each.name}") for each, _ in config.sampling.ListFields()]
             options += [applied("config.model")] if config.model else []
             await call.send(Response(ready=self.ready(options)))
@@ -157,24 +163,27 @@ class _Generations:
     async def run(self) -> None:
         """Answer all generations."""
         while (generation := await self._waiting.get()) is not None:
-            answer = self._service.next_answer(generation.generate)
-            answering = asyncio.create_task(self._answer(generation, answer))
-            cancelled = asyncio.create_task(generation.cancelled.wait())
-            try:
-                await asyncio.wait({answering, cancelled}, return_when=asyncio.FIRST_COMPLETED)
-                if answering.done() and not generation.cancelled.is_set():
-                    reason = answering.result()
-                else:
-                    self._service.cancelled += 1
-                    reason = Finished.REASON_CANCELLED
-            except asyncio.CancelledError:
-                self._service.cancelled += 1
-                raise
-            finally:
-                answering.cancel()
-                cancelled.cancel()
+            reason = await self._run_one(generation)
             self._open.remove(generation)
             await self._finish(generation, reason)
+
+    async def _run_one(self, generation: _Generation) -> Finished.Reason.ValueType:
+        if generation.cancelled.is_set():
+            return Finished.REASON_CANCELLED
+        answering = asyncio.create_task(self._answer(generation, self._service.next_answer(generation.generate)))
+        cancelled = asyncio.create_task(generation.cancelled.wait())
+        try:
+            await asyncio.wait({answering, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+            if answering.done() and not generation.cancelled.is_set():
+                return answering.result()
+            self._service.cancelled += 1
+        except asyncio.CancelledError:
+            self._service.cancelled += 1
+            raise
+        finally:
+            answering.cancel()
+            cancelled.cancel()
+        return Finished.REASON_CANCELLED
 
     async def _answer(self, generation: _Generation, answer: Answer) -> Finished.Reason.ValueType:
         await self._service.works(self._service.first_s)

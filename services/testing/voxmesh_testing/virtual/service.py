@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh_runtime.clock import duration, timestamp
-from voxmesh_runtime.errors import VoxmeshError
+from voxmesh_runtime.errors import FailedPrecondition, VoxmeshError
 from voxmesh_runtime.outcomes import Outcome, ready
 from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.streams import AnyContext, StreamCall, Streams
@@ -29,12 +29,19 @@ class FakeService:
         engine: what it names itself.
         host: where it says that it runs.
         languages: BCP-47 tags that it says it takes.
+        settings: of its server.
     """
 
-    def __init__(self, engine: str, host: str = "somewhere", languages: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        engine: str,
+        host: str = "somewhere",
+        languages: Iterable[str] = (),
+        settings: ServerSettings | None = None,
+    ) -> None:
         self.clock = virtual_clock()
         self.engine, self.host, self.languages = engine, host, tuple(languages)
-        self.streams = Streams(ServerSettings(host_name=host))
+        self.streams = Streams(settings or ServerSettings(host_name=host))
         self.streams.loaded()
         self.refusal: VoxmeshError | None = None
         """Every config is refused with it."""
@@ -43,6 +50,10 @@ class FakeService:
         self._goes_on = asyncio.Event()
         self._goes_on.set()
         self._breaking: asyncio.Future[VoxmeshError] = asyncio.get_running_loop().create_future()
+
+    def register(self, server: Any) -> None:
+        """Add it to a server."""
+        raise NotImplementedError
 
     def stand_still(self) -> None:
         """Keep streams open, and answer nothing until `go_on`."""
@@ -76,14 +87,28 @@ class FakeService:
             yield call, tasks
             broken.cancel()
 
+    def check_model(self, name: str) -> None:
+        """Refuse another model than the one there is.
+
+        Raises:
+            FailedPrecondition: it is another.
+        """
+        if name not in {"", self.model}:
+            raise FailedPrecondition("model", name, f"the model here is {self.model}; leave it unset")
+
+    @property
+    def model(self) -> str:
+        """What it serves."""
+        return f"{self.engine}/model"
+
     def ready(self, options: Iterable[Outcome] = ()) -> common_pb2.Ready:
         """The acknowledgement of a config."""
-        return ready(f"{self.engine}/model", self.engine, self.host, options)
+        return ready(self.model, self.engine, self.host, options)
 
     def model_info(self) -> common_pb2.ModelInfo:
         """What every service tells of its model."""
         return common_pb2.ModelInfo(
-            model=f"{self.engine}/model",
+            model=self.model,
             engine=self.engine,
             host=self.host,
             language_codes=self.languages,

@@ -10,11 +10,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
-from voxmesh.llm.v1 import llm_pb2_grpc
-from voxmesh.stt.v1 import stt_pb2_grpc
-from voxmesh.tts.v1 import tts_pb2_grpc
-from voxmesh.turn.v1 import turn_pb2_grpc
-from voxmesh.vlm.v1 import vlm_pb2_grpc
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.sessions import Sessions
 from voxmesh_coordinator.settings import CoordinatorSettings
@@ -133,7 +128,7 @@ class Stage:
 
     def serve(self, name: str, fake: Fake) -> Fake:
         """Put a fake service at an address."""
-        self.network.serve(name, partial(_ADDERS[_slot_of(fake)], fake))
+        self.network.serve(name, fake.register)
         return fake
 
     def start(self, name: str, **changes: Any) -> Replica:
@@ -162,29 +157,6 @@ class Stage:
         first, second = list(self.replicas.values())[:2]
         await first.kill()
         self.network.lead(ADDRESS, second.name)
-
-
-_ADDERS: dict[str, Any] = {
-    "turn": turn_pb2_grpc.add_TurnDetectionServiceServicer_to_server,
-    "stt": stt_pb2_grpc.add_SpeechToTextServiceServicer_to_server,
-    "llm": llm_pb2_grpc.add_LanguageModelServiceServicer_to_server,
-    "tts": tts_pb2_grpc.add_TextToSpeechServiceServicer_to_server,
-    "vlm": vlm_pb2_grpc.add_VisionLanguageServiceServicer_to_server,
-}
-
-
-def _slot_of(fake: FakeService) -> str:
-    match fake:
-        case FakeTurnDetector():
-            return "turn"
-        case FakeRecognizer():
-            return "stt"
-        case FakeLanguageModel():
-            return "llm"
-        case FakeVoice():
-            return "tts"
-        case _:
-            return "vlm"
 
 
 @asynccontextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
 
 from voxmesh.stt.v1 import stt_pb2, stt_pb2_grpc
 from voxmesh_runtime.clock import duration
 from voxmesh_runtime.outcomes import applied
+from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.streams import AnyContext, StreamCall
 from voxmesh_testing.virtual.service import FakeService, is_set
 from voxmesh_testing.virtual.speech import Hearing
@@ -20,8 +22,14 @@ _OPTIONS = ("model", "language_codes", "interim_results", "word_time_offsets", "
 class FakeRecognizer(stt_pb2_grpc.SpeechToTextServiceServicer, FakeService):
     """Serves recognition."""
 
-    def __init__(self, host: str = "somewhere", engine: str = "reader", languages: Iterable[str] = ()) -> None:
-        FakeService.__init__(self, engine, host, languages)
+    def __init__(
+        self,
+        host: str = "somewhere",
+        engine: str = "reader",
+        languages: Iterable[str] = (),
+        settings: ServerSettings | None = None,
+    ) -> None:
+        FakeService.__init__(self, engine, host, languages, settings=settings)
         self.language_code = ""
         """The language that it says it hears."""
         self.understands: Callable[[str], str] = lambda words: words
@@ -29,12 +37,17 @@ class FakeRecognizer(stt_pb2_grpc.SpeechToTextServiceServicer, FakeService):
         self.interim_s, self.finalize_s = 0.04, 0.1
         """Time that an interim and a final transcript take, in seconds."""
 
+    def register(self, server: Any) -> None:
+        """Add it to a server."""
+        stt_pb2_grpc.add_SpeechToTextServiceServicer_to_server(self, server)
+
     async def StreamingRecognize(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # the contract's name
         self, request_iterator: AsyncIterator[Request], context: AnyContext
     ) -> None:
         """Recognise one stream."""
         async with self.stream(request_iterator, context, Response) as (call, _):
             config = (await call.config()).config
+            self.check_model(config.model)
             options = [applied(f"config.{name}") for name in _OPTIONS if is_set(config, name)]
             await call.send(Response(ready=self.ready(options)))
             await _Recognition(self, call, config).run()

@@ -6,12 +6,14 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.tts.v1 import tts_pb2, tts_pb2_grpc
 from voxmesh_runtime.clock import duration
 from voxmesh_runtime.errors import NotFound
 from voxmesh_runtime.outcomes import applied
+from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.streams import AnyContext, StreamCall
 from voxmesh_testing.virtual.service import FakeService, Work, is_set
 from voxmesh_testing.virtual.speech import VOICE, spoken_word
@@ -30,8 +32,8 @@ _OPTIONS = ("audio_format", "voice", "language_code", "speaking_rate", "word_tim
 class FakeVoice(tts_pb2_grpc.TextToSpeechServiceServicer, FakeService):
     """Serves speech; its only voice is called "anna"."""
 
-    def __init__(self, host: str = "somewhere", engine: str = "mouth") -> None:
-        FakeService.__init__(self, engine, host)
+    def __init__(self, host: str = "somewhere", engine: str = "mouth", settings: ServerSettings | None = None) -> None:
+        FakeService.__init__(self, engine, host, settings=settings)
         self.first_s = 0.06
         """Time to the first audio of a clause, in seconds."""
         self.pace = 10.0
@@ -41,12 +43,17 @@ class FakeVoice(tts_pb2_grpc.TextToSpeechServiceServicer, FakeService):
         self.made_s = 0.0
         """Audio that it has got rid of, in seconds."""
 
+    def register(self, server: Any) -> None:
+        """Add it to a server."""
+        tts_pb2_grpc.add_TextToSpeechServiceServicer_to_server(self, server)
+
     async def StreamingSynthesize(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # the contract's name
         self, request_iterator: AsyncIterator[Request], context: AnyContext
     ) -> None:
         """Speak one stream."""
         async with self.stream(request_iterator, context, Response) as (call, tasks):
             config = (await call.config()).config
+            self.check_model(config.model)
             if config.voice not in {"", "anna"}:
                 raise NotFound("voice", config.voice, 'there is no such voice; use "anna"')
             options = [applied(f"config.{name}") for name in _OPTIONS if is_set(config, name)]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from voxmesh.turn.v1 import turn_pb2, turn_pb2_grpc
 from voxmesh_runtime.clock import duration, seconds_of
 from voxmesh_runtime.outcomes import applied, ignored
+from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.streams import AnyContext, StreamCall
 from voxmesh_testing.virtual.service import FakeService, Work
 from voxmesh_testing.virtual.speech import Hearing, loud_blocks
@@ -30,8 +32,8 @@ def sounds_finished(text: str) -> float:
 class FakeTurnDetector(turn_pb2_grpc.TurnDetectionServiceServicer, FakeService):
     """Serves turn detection."""
 
-    def __init__(self, host: str = "somewhere", engine: str = "ear") -> None:
-        FakeService.__init__(self, engine, host)
+    def __init__(self, host: str = "somewhere", engine: str = "ear", settings: ServerSettings | None = None) -> None:
+        FakeService.__init__(self, engine, host, settings=settings)
         self.judges_words = True
         """Transcripts are judged beside the sound."""
         self.judge: Callable[[str], float] = sounds_finished
@@ -41,6 +43,10 @@ class FakeTurnDetector(turn_pb2_grpc.TurnDetectionServiceServicer, FakeService):
         self.may_judge = asyncio.Event()
         """Cleared while judgements are to be late."""
         self.may_judge.set()
+
+    def register(self, server: Any) -> None:
+        """Add it to a server."""
+        turn_pb2_grpc.add_TurnDetectionServiceServicer_to_server(self, server)
 
     async def StreamingDetect(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # the contract's name
         self, request_iterator: AsyncIterator[Request], context: AnyContext

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from voxmesh.vlm.v1 import vlm_pb2, vlm_pb2_grpc
+from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.streams import AnyContext
 from voxmesh_testing.virtual.service import FakeService
 
@@ -15,8 +17,8 @@ Response = vlm_pb2.StreamingAnalyzeResponse
 class FakeVision(vlm_pb2_grpc.VisionLanguageServiceServicer, FakeService):
     """Serves pictures."""
 
-    def __init__(self, host: str = "somewhere", engine: str = "eye") -> None:
-        FakeService.__init__(self, engine, host)
+    def __init__(self, host: str = "somewhere", engine: str = "eye", settings: ServerSettings | None = None) -> None:
+        FakeService.__init__(self, engine, host, settings=settings)
         self.sees = "a cat"
         """What every picture shows."""
         self.look_s = 0.3
@@ -24,12 +26,16 @@ class FakeVision(vlm_pb2_grpc.VisionLanguageServiceServicer, FakeService):
         self.asked: list[str] = []
         """The question of each analysis."""
 
+    def register(self, server: Any) -> None:
+        """Add it to a server."""
+        vlm_pb2_grpc.add_VisionLanguageServiceServicer_to_server(self, server)
+
     async def StreamingAnalyze(  # noqa: N802 # pyright: ignore[reportIncompatibleMethodOverride] # the contract's name
         self, request_iterator: AsyncIterator[Request], context: AnyContext
     ) -> None:
         """Answer about the pictures of one stream."""
         async with self.stream(request_iterator, context, Response) as (call, _):
-            await call.config()
+            self.check_model((await call.config()).config.model)
             await call.send(Response(ready=self.ready()))
             index = 0
             async for kind, request in call:
