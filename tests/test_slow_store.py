@@ -14,7 +14,8 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_client import MeshSettings
 from voxmesh_coordinator import servicer
 from voxmesh_coordinator.durability.state import Record, SessionState
-from voxmesh_coordinator.durability.store import Claimed, SessionStore, Write, digest, open_store
+from voxmesh_coordinator.durability.store import Claimed, SessionStore, Write, digest
+from voxmesh_coordinator.durability.stores import open_store
 from voxmesh_testing.llm_server import recorded_upstream
 from voxmesh_testing.streams import wait_until
 

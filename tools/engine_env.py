@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ def check_types() -> bool:
 def _type_check(environment: Path, folders: list[Path], leave_out: list[Path]) -> list[str | Path]:
     """The command that runs pyright with the project's settings and an environment of choice."""
     path = environment / "pyrightconfig.json"
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pyright"]
 
     def relative(paths: list[Path]) -> list[str]:
         # Only paths relative to the file are taken.
@@ -105,7 +107,7 @@ def _type_check(environment: Path, folders: list[Path], leave_out: list[Path]) -
         "venv": environment.name,
         "include": relative(folders),
         "exclude": ["**/__pycache__", *relative([ROOT / "protos/gen", *leave_out])],
-        "extraPaths": relative([ROOT, ROOT / "tools", ROOT / "tests"]),
+        "extraPaths": relative([ROOT, *(ROOT / each for each in settings["extraPaths"])]),
     }
     path.write_text(json.dumps(changes))
     return [sys.executable, "-m", "pyright", "--project", path]

@@ -24,6 +24,19 @@ CALLERS = {"voxmesh_coordinator", "voxmesh_client"}
 TESTING = "voxmesh_testing"
 
 
+COORDINATOR = "voxmesh_coordinator"
+COORDINATOR_LAYERS = [
+    "servicer",
+    "sessions",
+    "session",
+    "listening | reply | recording",
+    "registry",
+    "durability | metrics",
+    "turn",
+]
+"""Its packages and modules, from the top; neighbours in one layer do not import one another."""
+
+
 def package(distribution: Distribution) -> str:
     """The import name of a distribution."""
     return distribution.name.replace("-", "_")
@@ -62,6 +75,14 @@ def contracts(found: list[Distribution]) -> str:
             type="forbidden",
             source_modules=[ROUTING],
             forbidden_modules=[*above, *engines],
+        )
+    )
+    parts.append(
+        _section(
+            "importlinter:contract:coordinator",
+            type="layers",
+            containers=[COORDINATOR],
+            layers=COORDINATOR_LAYERS,
         )
     )
     parts += [

@@ -14,7 +14,8 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.history import ASSISTANT, TOOL, USER, History
-from voxmesh_coordinator.reply.ending import End, ReplyFinished
+from voxmesh_coordinator.durability.state import ReplyFinished
+from voxmesh_coordinator.reply.ending import End
 from voxmesh_coordinator.reply.generation import Answering
 from voxmesh_coordinator.reply.language_model import GO_ON, continued
 from voxmesh_coordinator.reply.parts import ReplyParts

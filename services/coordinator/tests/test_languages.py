@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxmesh_coordinator.session.languages import SpokenLanguages, language_of_script
+from voxmesh_coordinator.languages import SpokenLanguages, language_of_script
 from voxmesh_runtime.errors import InvalidArgument
 
 pytestmark = pytest.mark.unit

@@ -87,7 +87,7 @@ async def test_whatever_breaks_at_any_moment_nothing_is_lost_and_nothing_doubled
             second = {slot: there.serve(f"{slot}-2", fake()) for slot, fake in FAKES.items()}
             for model in (there.llm, second["llm"]):
                 model.play(answering)
-            async with there.talk(plays=True, frame_s=0.04) as call:
+            async with there.talk(plays=True, frame_s=0.1) as call:
                 talking = asyncio.create_task(converse(call))
                 await asyncio.sleep(moment)
                 await BREAKS[what](there)

@@ -35,6 +35,11 @@ BEFORE_FORMATS = Path(__file__).parent / "sessions" / "before_formats.json"
 """A session as the last version without a format kept it: a second turn is being answered."""
 
 
+def _tell_nothing(newest: NewestTurn, resume: conversation_pb2.Resume) -> None:
+    """As a client that knows only what every client must."""
+    del newest, resume
+
+
 class View:
     """What a client has of a session, by the contract: what is void it drops."""
 
@@ -52,8 +57,7 @@ class View:
         monkeypatch.setattr(NewestTurn, "take", take)
         monkeypatch.setattr(NewestTurn, "void", void)
         if not tells:
-            # A client of another maker, which knows only what every client must.
-            monkeypatch.setattr(NewestTurn, "tell", lambda *_: None)
+            monkeypatch.setattr(NewestTurn, "tell", _tell_nothing)
 
     @property
     def numbered(self) -> list[Response]:
@@ -74,7 +78,7 @@ class View:
 
     def count(self, kind: str) -> int:
         """How often a kind of response came."""
-        return sum(response.HasField(kind) for response in self.responses)
+        return sum(response.WhichOneof("converse_response") == kind for response in self.responses)
 
 
 def remaining(asked: llm_pb2.Generate) -> Answer:

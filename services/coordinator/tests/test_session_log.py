@@ -13,7 +13,8 @@ from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability import log as logs
 from voxmesh_coordinator.durability.log import SessionLog, Writer
 from voxmesh_coordinator.durability.state import Record, Response, SessionState, State
-from voxmesh_coordinator.durability.store import SessionStore, StoreFailed, Tokens, Write, open_store
+from voxmesh_coordinator.durability.store import SessionStore, StoreFailed, Tokens, Write
+from voxmesh_coordinator.durability.stores import open_store
 
 pytestmark = pytest.mark.unit
 

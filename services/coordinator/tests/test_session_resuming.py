@@ -231,26 +231,33 @@ responses = st.one_of(
     st.builds(report, indexes),
     st.builds(failed, indexes),
     st.builds(cut, indexes, words),
-    st.builds(lambda gain: Response(duck=pb.Duck(gain=gain)), st.sampled_from((0.2, 1.0))),
+    st.sampled_from([Response(duck=pb.Duck(gain=gain)) for gain in (0.2, 1.0)]),
     st.just(SPEECH),
     st.just(Response(slot_status=pb.SlotStatus(slot="stt"))),
 )
+
+
+def piece(start: int, at_s: float) -> Record:
+    spoken = session_pb2.SpokenPiece(text_start=start, text_end=start + 5, offset_s=at_s, duration_s=0.5)
+    return Record(piece=spoken)
+
+
+def place(sequence: int) -> Record:
+    return Record(microphone=session_pb2.Microphone(next_sequence=sequence, offset_s=sequence / 50))
+
+
+def ending(reason: Finished.Reason.ValueType) -> Record:
+    return Record(end=session_pb2.ReplyEnd(reason=reason))
+
+
+numbers = st.integers(0, 9)
 notes = st.one_of(
-    st.builds(lambda value: Record(seen=value), words),
-    st.builds(lambda value: Record(text_characters=value), st.integers(0, 9)),
-    st.builds(lambda reason: Record(end=session_pb2.ReplyEnd(reason=reason)), reasons),
-    st.builds(lambda value: Record(input_sequence=value), st.integers(0, 9)),
-    st.builds(
-        lambda start, at: Record(
-            piece=session_pb2.SpokenPiece(text_start=start, text_end=start + 5, offset_s=at, duration_s=0.5)
-        ),
-        st.integers(0, 9),
-        st.floats(0, 9),
-    ),
-    st.builds(
-        lambda value: Record(microphone=session_pb2.Microphone(next_sequence=value, offset_s=value / 50)),
-        st.integers(0, 9),
-    ),
+    st.builds(Record, seen=words),
+    st.builds(Record, text_characters=numbers),
+    st.builds(Record, input_sequence=numbers),
+    st.builds(ending, reasons),
+    st.builds(piece, numbers, st.floats(0, 9)),
+    st.builds(place, numbers),
 )
 
 

@@ -12,16 +12,9 @@ from pathlib import Path
 import pytest
 from redis_server import redis_server
 
-from voxmesh_coordinator.durability import store as session_store
-from voxmesh_coordinator.durability.store import (
-    FIRST_EPOCH,
-    Entry,
-    SessionStore,
-    StoreFailed,
-    Tokens,
-    Write,
-    open_store,
-)
+from voxmesh_coordinator.durability import stores as session_stores
+from voxmesh_coordinator.durability.store import FIRST_EPOCH, Entry, SessionStore, StoreFailed, Tokens, Write
+from voxmesh_coordinator.durability.stores import open_store
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_testing.virtual.store import FakeStore
 
@@ -176,6 +169,6 @@ async def test_redis_without_its_package_says_what_to_install(monkeypatch: pytes
     def found(name: str) -> object:
         return None if name == "redis" else importlib.util.find_spec(name)
 
-    monkeypatch.setattr(session_store, "find_spec", found)
+    monkeypatch.setattr(session_stores, "find_spec", found)
     with pytest.raises(InvalidArgument, match=r"voxmesh-coordinator\[redis\]"):
         await open_store("redis://127.0.0.1:9/0")

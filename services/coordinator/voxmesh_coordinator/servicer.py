@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import grpc
 
 from voxmesh.conversation.v1 import conversation_pb2, conversation_pb2_grpc
-from voxmesh_coordinator.durability.store import open_store
+from voxmesh_coordinator.durability.stores import open_store
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.session.session import Request, Response
 from voxmesh_coordinator.sessions import Sessions

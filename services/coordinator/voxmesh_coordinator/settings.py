@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from platformdirs import user_state_path
 from pydantic import Field, model_validator
 
-from voxmesh_coordinator.reply.ending import LineName
 from voxmesh_routing.settings import BackendSettings, read_backends
+from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.language_tags import LanguageTag
 from voxmesh_runtime.settings import ServerSettings
 
@@ -57,6 +58,12 @@ UNFINISHED_ENDINGS = (
     *("of", "to", "in", "on", "at", "for", "from", "with", "about", "by", "without"),
     *("i", "we", "they", "is", "are", "was", "were", "am", "can", "could", "would", "should", "will"),
 )
+
+LineName = Literal["length", "content_filter", "tool_calls", "nothing_said", "failed"]
+Lines: TypeAlias = Mapping[str, Mapping[LineName, str]]
+"""What is said at the end of a reply, by BCP-47 tag and end."""
+REPLY_FORMAT = AudioFormat(sample_rate_hertz=24_000)
+"""Of reply audio where the config names none."""
 
 
 class CoordinatorSettings(ServerSettings):

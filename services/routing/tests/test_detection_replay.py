@@ -97,6 +97,32 @@ def test_one_that_hears_the_pause_elsewhere_is_followed_from_where_its_owner_is(
     assert scene.started(3.6) == 3.6
 
 
+def test_a_judgement_on_an_earlier_pause_is_none_on_the_one_in_progress() -> None:
+    scene = Scene()
+    scene.audio(10)
+    scene.replay.sent(Turn(PARENT))
+    for at_s in (1.0, 5.0):
+        assert scene.started(at_s) == at_s
+        assert scene.stopped(at_s + 2.0) == at_s + 2.0
+    scene.reopen()
+    assert scene.started(1.0) is None
+    assert scene.stopped(3.0) is None
+    assert not scene.judged()
+    assert scene.started(5.0) is None
+    assert scene.stopped(7.0) is None
+    assert scene.judged()
+
+
+def test_speech_that_began_before_what_is_heard_again_does_not_begin_twice() -> None:
+    scene = Scene()
+    scene.audio(20)
+    scene.replay.sent(Turn(PARENT))
+    assert scene.started(1.0) == 1.0
+    scene.reopen()
+    assert scene.started(0.0) is None
+    assert scene.stopped(8.0) == 18.0
+
+
 def test_words_go_to_those_alone_who_judge_by_them() -> None:
     scene = Scene()
     assert len(scene.replay.sent(Words("What", "en"))) == 1

@@ -161,6 +161,8 @@ class Owner:
         self.openings: list[str] = []
         self.may_take = asyncio.Event()
         self.may_take.set()
+        self.slow_for: int | None = None
+        """The answer that takes a second to take."""
         self.stream = FailoverStream[str, Request, Response](
             self.slot,
             lambda backend: FakeCall(targets[backend.settings.target]),
@@ -174,6 +176,8 @@ class Owner:
 
     async def _take(self, response: Response) -> None:
         await self.may_take.wait()
+        if response.segment_finished.segment_index == self.slow_for:
+            await asyncio.sleep(1)
         self.answers.append(response.segment_finished.segment_index)
 
     def _fail(self, failure: ServiceFailed) -> None:
@@ -382,6 +386,47 @@ async def test_an_owner_who_takes_his_time_loses_nothing_by_a_break() -> None:
     await owner.end()
 
 
+async def test_the_answers_of_another_call_wait_for_the_last_one_of_the_call_before() -> None:
+    owner = Owner(Server(), Server())
+    owner.slow_for = 0
+    owner.say("a")
+    await asyncio.sleep(0.2)
+    owner.slot.backends[0].failed("another session says so")
+    owner.stream.move_if_better()
+    owner.say("b")
+    await asyncio.sleep(3)
+    assert owner.answers == [0, 1]
+    assert [server.taken for server in owner.servers] == [[["a"]], [["b"]]]
+    await owner.end()
+
+
+async def test_breaks_before_an_answer_are_forgiven() -> None:
+    owner = Owner(Server(breaks_at=deque([0, 0, 2, 0])))
+    owner.say("a")
+    await asyncio.sleep(1)
+    owner.say("b")
+    await asyncio.sleep(1)
+    assert owner.answers == [0, 1]
+    assert not owner.failures
+    await owner.end()
+
+
+async def test_work_that_is_withdrawn_leaves_all_tries_to_the_next() -> None:
+    server = Server(answers=False, breaks_at=deque([0] * (MAX_TRIES - 1)))
+    owner = Owner(server)
+    owner.say("a")
+    await asyncio.sleep(1)
+    assert len(server.calls) == MAX_TRIES
+    owner.say("", "b")
+    for _ in range(MAX_TRIES - 1):
+        await asyncio.sleep(1)
+        server.calls[-1].end()
+    await asyncio.sleep(1)
+    assert not owner.failures
+    assert server.taken[-1] == ["b"]
+    await owner.end()
+
+
 async def test_who_sends_much_waits_for_a_backend_that_takes_little_at_a_time() -> None:
     owner = Owner()
     await owner.stream.open()
@@ -393,6 +438,18 @@ async def test_who_sends_much_waits_for_a_backend_that_takes_little_at_a_time() 
     assert not waiting.done()
     call.takes.set()
     await waiting
+    await owner.end()
+
+
+async def test_who_waits_for_a_backend_goes_on_when_the_stream_ends() -> None:
+    owner = Owner()
+    await owner.stream.open()
+    owner.servers[0].calls[0].takes.clear()
+    owner.say(*map(str, range(HIGH_WATER + 1)))
+    waiting = asyncio.create_task(owner.stream.writable())
+    await asyncio.sleep(1)
+    owner.stream.cancel()
+    await asyncio.wait_for(waiting, 1)
     await owner.end()
 
 

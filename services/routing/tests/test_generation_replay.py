@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxmesh.common.v1 import common_pb2
@@ -111,6 +111,7 @@ def test_the_first_answer_of_each_generation_is_awaited() -> None:
     assert not generations.is_owing
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["word", "break", "call"]), max_size=30))
 def test_whatever_breaks_when_each_word_is_written_once(steps: list[str]) -> None:
     """The models here write words by number, and each goes on where it is told that the one before stopped."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxmesh.common.v1 import common_pb2
@@ -83,6 +83,7 @@ def test_speech_is_heard_from_a_moment_on_and_nothing_after_the_turn() -> None:
     scene.audio(1)
     scene.recognize(3.5)
     scene.finalize()
+    scene.discard()
     scene.discard()
     scene.audio(1)
     assert scene.said == ["1", "2", "3", "finalize", "discard"]
@@ -178,6 +179,7 @@ def test_words_and_the_audio_that_a_result_rests_on_are_moved_too() -> None:
 STEPS = st.lists(st.sampled_from(["audio", "audio", "finalize", "answer", "final", "break"]), max_size=40)
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_whatever_breaks_when_each_finalize_is_answered_once_with_all_that_was_said_before_it(steps: list[str]) -> None:
     """The recogniser here answers in order, late, and remembers nothing over a break."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxmesh.common.v1 import common_pb2
@@ -178,6 +178,7 @@ def test_long_text_is_cut_into_messages() -> None:
 CLAUSES = ["Once upon a time.", " There was a king.", " He had three sons.", " They went away.", " The end."]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["say", "speak", "speak", "break"]), max_size=30))
 def test_whatever_breaks_between_clauses_each_is_spoken_once_and_nothing_overlaps(steps: list[str]) -> None:
     """The voices here speak a clause a second."""

@@ -199,7 +199,7 @@ class FailoverStream(Generic[Unit, Request, Response]):
                 self._break(ServiceFailed(self.backend.label, grpc.StatusCode.UNAVAILABLE, FULL))
         elif self._replay.is_owing:
             self._reach_soon()
-        if not self._replay.is_owing:
+        if self._breaks and not self._replay.is_owing:
             self._breaks = 0
         self._watch_patience()
 
@@ -363,13 +363,10 @@ class FailoverStream(Generic[Unit, Request, Response]):
         if response.HasField("going_away"):
             self._is_going_away = True
             return
-        awaited = self._replay.awaited
         own = self._replay.received(response)
-        if awaited is not None and self._replay.awaited != awaited:
-            self.backend.answered(self._patience.waited_s)
         if self._replay.settled != self._settled:
             self._settled, self._breaks = self._replay.settled, 0
-        self._watch_patience()
+        self._watch_patience(is_answered=True)
         if own is not None:
             await self._on_response(own)
 
@@ -396,10 +393,13 @@ class FailoverStream(Generic[Unit, Request, Response]):
         if connection is not None:
             connection.close()
 
-    def _watch_patience(self) -> None:
-        if self.is_open:
-            has_other = self._slot.has_other(self.backend)
-            self._patience.watch(self._replay.awaited, self.backend.patience_s if has_other else None)
+    def _watch_patience(self, *, is_answered: bool = False) -> None:
+        awaited, before = self._replay.awaited, self._patience.awaited
+        if awaited == before or self._connection is None:
+            return
+        if is_answered and before is not None:
+            self.backend.answered(self._patience.waited_s)
+        self._patience.watch(awaited, self.backend.patience_s if self._slot.has_other(self.backend) else None)
 
     def _dawdles(self) -> None:
         if self.is_open and self._slot.has_other(self.backend):
@@ -454,7 +454,7 @@ class _Patience:
 
     def __init__(self, clock: Clock, on_end: Callable[[], None]) -> None:
         self._clock, self._on_end = clock, on_end
-        self._awaited: object | None = None
+        self.awaited: object | None = None
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -464,17 +464,15 @@ class _Patience:
         return self._clock.now() - self._since
 
     def watch(self, awaited: object | None, patience_s: float | None) -> None:
-        """This is awaited from now on, for so long; nothing happens if it was awaited before."""
-        if awaited == self._awaited:
-            return
+        """This is awaited from now on, for so long."""
         self.end()
-        self._awaited, self._since = awaited, self._clock.now()
+        self.awaited, self._since = awaited, self._clock.now()
         if awaited is not None and patience_s is not None:
             self._timer = asyncio.get_running_loop().call_later(patience_s, self._on_end)
 
     def end(self) -> None:
         """Nothing is awaited of this backend any more."""
-        self._awaited = None
+        self.awaited = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -6,8 +6,10 @@ final words, a turn detector's where the turn before ended.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -49,6 +51,7 @@ class AudioTimeline:
         self._bytes_per_s = audio_format.bytes_per_frame * audio_format.sample_rate_hertz
         self._decoder = Decoder(audio_format, "audio.data", max_chunk_bytes=KEPT_BYTES)
         self._pieces = deque[Piece]()
+        self._ends_s = deque[float]()
         self._bytes = 0
 
     def add(self, data: bytes, arrived_ns: int) -> Piece:
@@ -56,8 +59,10 @@ class AudioTimeline:
         piece = Piece(self.next_sequence, self.end_s, self.end_s + self._seconds(data), arrived_ns, data)
         self.next_sequence, self.end_s = piece.sequence + 1, piece.end_s
         self._pieces.append(piece)
+        self._ends_s.append(piece.end_s)
         self._bytes += len(data)
-        while self._pieces[0].end_s <= self.end_s - KEPT_S or self._bytes > KEPT_BYTES:
+        while self._ends_s[0] <= self.end_s - KEPT_S or self._bytes > KEPT_BYTES:
+            self._ends_s.popleft()
             self._bytes -= len(self._pieces.popleft().data)
         return piece
 
@@ -68,24 +73,21 @@ class AudioTimeline:
 
     def since(self, offset_s: float) -> list[Piece]:
         """The pieces that end after a moment, as far as they are kept."""
-        found = list[Piece]()
-        for piece in reversed(self._pieces):
-            if piece.end_s <= offset_s:
-                break
-            found.append(piece)
-        return found[::-1]
+        return list(islice(self._pieces, bisect_right(self._ends_s, offset_s), None))
+
+    def first_after(self, offset_s: float) -> Piece | None:
+        """The first of them; None when there is none."""
+        index = bisect_right(self._ends_s, offset_s)
+        return self._pieces[index] if index < len(self._pieces) else None
 
     def time_ns(self, offset_s: float) -> int | None:
         """When the audio up to a moment was there, by the wall clock; None when none came.
 
         Audio that came faster than it was spoken arrived when it arrived.
         """
-        arrived_ns: int | None = None
-        for piece in reversed(self._pieces):
-            if arrived_ns is not None and piece.end_s < offset_s:
-                break
-            arrived_ns = piece.arrived_ns
-        return arrived_ns
+        if not self._pieces:
+            return None
+        return self._pieces[min(bisect_left(self._ends_s, offset_s), len(self._pieces) - 1)].arrived_ns
 
     def samples(self, begin_s: float, end_s: float) -> Samples:
         """The samples from one moment to another, as far as they are kept."""

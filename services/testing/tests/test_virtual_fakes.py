@@ -208,7 +208,8 @@ class TestFakeLanguageModel(FakeConformance):
             await stream.until("text_delta")
             await stream.send(llm_pb2.StreamingGenerateRequest(cancel=llm_pb2.Cancel()))
             first, second = await stream.until("finished"), await stream.until("finished")
-            asked = len(getattr(fake, "asked"))  # noqa: B009 # of this fake alone
+            assert isinstance(fake, FakeLanguageModel)
+            asked = len(fake.asked)
         assert [first.generation_index, second.generation_index] == [0, 1]
         assert {first.reason, second.reason} == {llm_pb2.Finished.REASON_CANCELLED}
         assert asked == 1

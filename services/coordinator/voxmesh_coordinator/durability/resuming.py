@@ -11,8 +11,8 @@ MAX_SAID_CHARACTERS = 100_000
 """Longest text of a turn."""
 MAX_REPLY_CHARACTERS = 200_000
 """Longest text of a reply."""
-MAX_AHEAD = 100_000
-"""Responses that a client may have got beyond the log: far more than a coordinator sends before it counts as behind."""
+MAX_AHEAD = 5000
+"""Responses that a client may have got beyond the log; with more the session was not kept any more."""
 _MAX_NUMBER = 2**53
 _MAX_TURN_INDEX = 2**31 - 2
 _MAX_OFFSET_S = 30 * 24 * 3600
@@ -53,13 +53,13 @@ def catch_up(log: SessionLog, resume: conversation_pb2.Resume) -> int | None:
         The sequence after which what the client has got is void; None when nothing is.
 
     Raises:
-        NotFound: the client has got what nobody can have sent.
+        NotFound: the log ends too long before that.
     """
     known = log.state.proto.response_sequence
     if not resume.HasField("last_sequence") or resume.last_sequence <= known:
         return None
     if resume.last_sequence > known + MAX_AHEAD:
-        message = "the client has got more than was sent; start a new session with a config"
+        message = "what the client has got was not kept; start a new session with a config"
         raise NotFound("session", resume.session_id, message)
     resumed = conversation_pb2.Resume(last_sequence=resume.last_sequence)
     if resume.HasField("turn"):

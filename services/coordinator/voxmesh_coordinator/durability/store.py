@@ -9,11 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Protocol
-from urllib.parse import urlsplit
 
-from voxmesh_runtime.errors import InvalidArgument, Unavailable
+from voxmesh_runtime.errors import Unavailable
 
 FIRST_EPOCH = 1
 
@@ -105,28 +103,3 @@ class SessionStore(Protocol):
 def digest(token: str) -> bytes:
     """What is kept of a token: enough to know it again, and of no use to who reads the store."""
     return hashlib.sha256(token.encode()).digest()
-
-
-async def open_store(url: str) -> SessionStore | None:
-    """The store that a setting names: `sqlite:///PATH`, `redis://HOST:PORT/NUMBER`, `rediss://...` or `none`.
-
-    Raises:
-        InvalidArgument: it names none of these, or redis without its package.
-        StoreFailed: it cannot be opened.
-    """
-    match urlsplit(url).scheme:
-        case "sqlite":
-            from voxmesh_coordinator.durability.sqlite_store import SqliteStore  # noqa: PLC0415 # only the chosen one is loaded
-
-            return await SqliteStore.open(url.removeprefix("sqlite://"))
-        case "redis" | "rediss" | "unix":
-            if find_spec("redis") is None:
-                problem = "needs the package redis: install voxmesh-coordinator[redis]"
-                raise InvalidArgument("session_store", problem)
-            from voxmesh_coordinator.durability.redis_store import RedisStore  # noqa: PLC0415 # an optional dependency
-
-            return await RedisStore.open(url)
-        case _ if url == "none":
-            return None
-        case _:
-            raise InvalidArgument("session_store", "must be sqlite:///PATH, redis://HOST:PORT/NUMBER or none")

@@ -39,6 +39,7 @@ class Retention:
         if self._held_s is None:
             self._floor_s = max(self._floor_s, self._timeline.end_s - LATE_S)
         needed_s = self._held_s if self._held_s is not None else self._floor_s
-        for piece in self._timeline.since(needed_s):
-            return session_pb2.Microphone(next_sequence=piece.sequence, offset_s=piece.begin_s)
-        return session_pb2.Microphone(next_sequence=self._timeline.next_sequence, offset_s=self._timeline.end_s)
+        piece = self._timeline.first_after(needed_s)
+        if piece is None:
+            return session_pb2.Microphone(next_sequence=self._timeline.next_sequence, offset_s=self._timeline.end_s)
+        return session_pb2.Microphone(next_sequence=piece.sequence, offset_s=piece.begin_s)

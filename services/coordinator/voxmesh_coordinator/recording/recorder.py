@@ -13,8 +13,7 @@ from typing import Self
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.recording.folder import About, RecordingFolder, Request, Response
-from voxmesh_coordinator.reply.parts import REPLY_FORMAT
-from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_coordinator.settings import REPLY_FORMAT, CoordinatorSettings
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 

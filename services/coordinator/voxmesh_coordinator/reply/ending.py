@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import grpc
 
@@ -12,12 +12,11 @@ from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.cleaning import cleaned
 from voxmesh_coordinator.durability.state import Reason, ReplyFinished
+from voxmesh_coordinator.settings import LineName, Lines
 from voxmesh_routing.failures import ServiceFailed
 from voxmesh_runtime.language_tags import best_match
 
 End: TypeAlias = session_pb2.ReplyEnd
-LineName = Literal["length", "content_filter", "tool_calls", "nothing_said", "failed"]
-Lines: TypeAlias = Mapping[str, Mapping[LineName, str]]
 
 _LINES: Mapping[int, LineName] = {
     ReplyFinished.REASON_LENGTH: "length",

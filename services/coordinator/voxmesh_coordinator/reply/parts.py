@@ -9,6 +9,7 @@ from typing import Any
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh.tts.v1 import tts_pb2
+from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import line_of
 from voxmesh_coordinator.reply.language_model import StreamingLanguageModel
@@ -17,7 +18,7 @@ from voxmesh_coordinator.reply.tools import ToolCallTracker
 from voxmesh_coordinator.reply.upstreams import LanguageModel, Voice
 from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.reply.voice import StreamingVoice
-from voxmesh_coordinator.session.languages import SpokenLanguages
+from voxmesh_coordinator.settings import REPLY_FORMAT
 from voxmesh_routing.failover import FailoverStream
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.clock import duration
@@ -25,9 +26,6 @@ from voxmesh_runtime.control_tokens import refuse_control_tokens
 
 Response = conversation_pb2.ConverseResponse
 Record = session_pb2.Record
-
-REPLY_FORMAT = AudioFormat(sample_rate_hertz=24_000)
-"""Of reply audio where the config names none."""
 
 
 class ReplyAudioStream:

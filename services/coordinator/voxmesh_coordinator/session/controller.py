@@ -16,6 +16,7 @@ import grpc
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.durability.state import SessionState
+from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.listening.microphone import Microphone
 from voxmesh_coordinator.metrics.report_log import SessionReports
 from voxmesh_coordinator.registry import BackendRegistry
@@ -25,7 +26,7 @@ from voxmesh_coordinator.reply.scheduler import ReplyScheduler
 from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.session.adapters.overlap import OverlapJudge
 from voxmesh_coordinator.session.adapters.timing import TurnTiming
-from voxmesh_coordinator.session.languages import SpokenLanguages
+from voxmesh_coordinator.session.listening import Listening
 from voxmesh_coordinator.session.upkeep import select_for_languages
 from voxmesh_coordinator.turn import commands as do
 from voxmesh_coordinator.turn import machine
@@ -187,7 +188,7 @@ class TurnController:
                     self._perform_on_microphone(command, self.microphone)
         return None
 
-    def _perform_on_microphone(self, command: Command, microphone: Microphone) -> None:
+    def _perform_on_microphone(self, command: Command, microphone: Listening) -> None:
         match command:
             case do.StartRecognition(turn_id, from_s):
                 microphone.start_recognition(from_s, self._timing.of(turn_id).trace_context)

@@ -12,6 +12,7 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.durability.log import Record, SessionLog
 from voxmesh_coordinator.durability.store import Tokens, digest
+from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.listening.microphone import Microphone, open_microphone
 from voxmesh_coordinator.recording.recorder import NotRecorded, Recording
 from voxmesh_coordinator.registry import BackendRegistry
@@ -19,7 +20,6 @@ from voxmesh_coordinator.reply.parts import reply_parts
 from voxmesh_coordinator.reply.tools import ToolCallTracker
 from voxmesh_coordinator.session.adapters.policy import PAUSE_S, turn_state
 from voxmesh_coordinator.session.controller import TurnController
-from voxmesh_coordinator.session.languages import SpokenLanguages
 from voxmesh_coordinator.session.purpose import for_purpose, purpose_outcomes
 from voxmesh_coordinator.session.responses import TAKEN, Call, ResumableResponseStream
 from voxmesh_coordinator.session.slot_watch import SlotWatch

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from voxmesh_coordinator.session.languages import SpokenLanguages
+from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_routing.failover import FailoverStream
 from voxmesh_routing.failures import ServiceFailed
 from voxmesh_routing.status import ESSENTIAL
