@@ -123,6 +123,7 @@ class Microphone:
         self._is_recognizing = False
         self._words = ""
         self._stopped_s = 0.0
+        self._turn_end_s = timeline.end_s
         self._needed = Retention(timeline)
 
     @property
@@ -180,7 +181,9 @@ class Microphone:
         if not self._is_recognizing:
             self._is_recognizing = True
             self._needed.turn_began(from_s)
-            self.recognizer.recognize(from_s - self._settings.pre_roll_s)
+            # What was heard of the turn before is not heard again.
+            begin_s = max(from_s - self._settings.pre_roll_s, min(self._turn_end_s, from_s))
+            self.recognizer.recognize(begin_s)
 
     def finalize(self, parent: common_pb2.TraceContext) -> None:
         """What was said so far is wanted as final; recognition goes on."""
@@ -206,6 +209,7 @@ class Microphone:
 
     def _end_turn(self, at_s: float) -> None:
         self._needed.turn_ended(at_s)
+        self._turn_end_s = at_s
         self._is_recognizing, self._words = False, ""
         # Silence since the transcript; the next turn is not to begin with it.
         self.recognizer.discard()
