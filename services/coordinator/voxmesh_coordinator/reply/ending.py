@@ -44,8 +44,12 @@ def reason_of(finished: int, *, has_words: bool, wants_tools: bool) -> Reason:
     return ReplyFinished.REASON_TOOL_CALLS if wants_tools else ReplyFinished.REASON_NOTHING_SAID
 
 
-def failure_end(failure: ServiceFailed, *, is_refused: bool = False) -> End:
-    """The end of a reply that a service's failure brings about; `is_refused` as in the message."""
+def failure_end(failure: ServiceFailed, *, has_begun: bool = True) -> End:
+    """The end of a reply that a service's failure brings about.
+
+    What the language model refuses before the reply has begun is what the person said, and not something later.
+    """
+    is_refused = failure.code == grpc.StatusCode.INVALID_ARGUMENT and not has_begun
     failed = conversation_pb2.TurnFailed(code=failure.number, message=failure.message, details=failure.packed)
     return End(reason=ReplyFinished.REASON_FAILED, failed=failed, is_refused=is_refused)
 
@@ -56,11 +60,6 @@ def turn_failed(turn_index: int, why: conversation_pb2.TurnFailed) -> conversati
     failed.CopyFrom(why)
     failed.turn_index = turn_index
     return conversation_pb2.ConverseResponse(turn_failed=failed)
-
-
-def is_refusal(failure: ServiceFailed, *, has_begun: bool) -> bool:
-    """The language model refused what the person said, and not something later: it has answered nothing of the turn."""
-    return failure.code == grpc.StatusCode.INVALID_ARGUMENT and not has_begun
 
 
 def line_of(lines: Lines, reason: int, languages: Sequence[str]) -> str:

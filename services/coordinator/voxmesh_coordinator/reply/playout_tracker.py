@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.state import timed_words
@@ -13,31 +12,6 @@ _AHEAD_S = 1.0
 """How far ahead of the client's word a reply's echo is looked for, in seconds."""
 _LATELY_S = 1.0
 """A client that told its position so long ago, in seconds, may have stopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpokenPiece:
-    """A piece of reply audio and the clause it belongs to, as characters of the reply's text."""
-
-    offset_s: float
-    duration_s: float
-    text_start: int
-    text_end: int
-
-    @classmethod
-    def from_proto(cls, piece: session_pb2.SpokenPiece) -> Self:
-        """The piece as it was kept."""
-        return cls(piece.offset_s, piece.duration_s, piece.text_start, piece.text_end)
-
-    def to_proto(self, sent_ns: int) -> session_pb2.SpokenPiece:
-        """The piece as it is kept, sent at a time of the wall clock."""
-        return session_pb2.SpokenPiece(
-            text_start=self.text_start,
-            text_end=self.text_end,
-            offset_s=self.offset_s,
-            duration_s=self.duration_s,
-            sent_time_ns=sent_ns,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +31,7 @@ class PlayoutTracker:
         self.is_shown = False
         """It is read, not heard: no voice speaks it, or not all of it."""
         self._words: list[SpokenWord] = []
-        self._pieces: list[SpokenPiece] = []
+        self._pieces: list[session_pb2.SpokenPiece] = []
         self._began_at: float | None = None
         self._played_s: float | None = None
         self._told_at = 0.0
@@ -76,14 +50,14 @@ class PlayoutTracker:
         """What another coordinator has said of the reply."""
         self.text = saved.text
         for piece in saved.pieces:
-            self.sent(SpokenPiece.from_proto(piece))
+            self.sent(piece)
         for word in timed_words(saved):
             self.timed(word.text, word.start_s)
         if saved.pieces:
             elapsed_s = (self.clock.wall_ns() - saved.pieces[0].sent_time_ns) / 1e9
             self._began_at = self.clock.now() - max(0.0, elapsed_s)
 
-    def sent(self, piece: SpokenPiece) -> None:
+    def sent(self, piece: session_pb2.SpokenPiece) -> None:
         """A piece of audio was sent to the client."""
         if self._began_at is None:
             self._began_at = self.clock.now()
@@ -118,11 +92,6 @@ class PlayoutTracker:
     def is_followed(self) -> bool:
         """The client tells where it is in the reply, and told so a moment ago."""
         return self._played_s is not None and self.clock.now() - self._told_at < _LATELY_S
-
-    @property
-    def is_playing(self) -> bool:
-        """True while some of the audio sent has not been played."""
-        return self.sent_s > 0 and self.position_s() < self.sent_s - 0.05
 
     def being_said(self) -> str:
         """What the person may have heard by now, and a little more: for finding its echo."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.durability.state import CUT, ReplyFinished, SessionState, is_over
+from voxmesh_coordinator.durability.state import CUT, ReplyFinished, is_over
 from voxmesh_coordinator.metrics.report_log import SessionReports
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.registry import BackendRegistry
@@ -37,7 +37,6 @@ class ReplyScheduler:
     Args:
         services: for pictures, and settings.
         parts: what replies are made with.
-        state: of the session; what is sent to the client changes it.
         reports: makes the reports of turns.
         send: to the client.
         put: takes events.
@@ -47,13 +46,12 @@ class ReplyScheduler:
         self,
         services: BackendRegistry,
         parts: ReplyParts,
-        state: SessionState,
         reports: SessionReports,
         *,
         send: Callable[[Response], None],
         put: Callable[[Event], None],
     ) -> None:
-        self._services, self._parts, self._state = services, parts, state
+        self._services, self._parts, self._state = services, parts, parts.state
         self._reports = reports
         self._send, self._put = send, put
         self._draft: SpeechHandle | None = None
@@ -64,15 +62,15 @@ class ReplyScheduler:
     @property
     def playout(self) -> PlayoutTracker | None:
         """Of the reply that is given."""
-        return self._given.pipeline.playout if self._given is not None else None
+        return self._given.output.playout if self._given is not None else None
 
     def played(self, position: conversation_pb2.PlaybackPosition) -> PlaybackReached | None:
         """The client has played a reply so far; None where that is not the one that is given."""
         given = self._given
         if given is None or position.turn_index != given.turn.metrics.turn_index:
             return None
-        given.pipeline.playout.played(seconds_of(position.offset))
-        return PlaybackReached(given.id, given.pipeline.playout.position_s())
+        given.output.playout.played(seconds_of(position.offset))
+        return PlaybackReached(given.id, given.output.playout.position_s())
 
     def prefill(self, words: str) -> None:
         """Have the language model read the conversation, and these words of the person."""
@@ -93,7 +91,7 @@ class ReplyScheduler:
         draft, self._draft = self._draft, None
         if draft is not None:
             self._stop(draft)
-            draft.turn.metrics.discard(draft.pipeline.hops)
+            draft.turn.metrics.discard(draft.output.hops)
 
     def release(self, text: str) -> None:
         """Give the reply in preparation to the turn that is over, of which this text was understood."""
@@ -126,12 +124,11 @@ class ReplyScheduler:
         if given is None:
             return
         self._stop(given)
-        pipeline = given.pipeline
         if not how.is_done:
-            is_cut = ReplyFinished.REASON_CANCELLED if how.is_cancelled else ReplyFinished.REASON_INTERRUPTED
-            pipeline.end.reason = is_cut
-            self._parts.note(session_pb2.Record(end=pipeline.end))
-        heard = pipeline.playout.heard_text()
+            cut = ReplyFinished.REASON_CANCELLED if how.is_cancelled else ReplyFinished.REASON_INTERRUPTED
+            given.end.reason = cut
+            self._parts.note(session_pb2.Record(end=given.end))
+        heard = given.output.playout.heard_text()
         index = given.turn.metrics.turn_index
         self._send(Response(interrupted=conversation_pb2.Interrupted(turn_index=index, heard_text=heard)))
         if how.is_held:
@@ -143,7 +140,7 @@ class ReplyScheduler:
         """The reply that is given came to its end, or failed."""
         given = self._given
         if given is not None:
-            if given.pipeline.has_failed or given.pipeline.end.reason in CUT:
+            if given.has_failed or given.end.reason in CUT:
                 self._given = None
             self._conclude(given)
 
@@ -167,7 +164,7 @@ class ReplyScheduler:
         elif not saved.is_done:
             # It was over, and not all of that was told.
             self.finish()
-        playout, is_there = given.pipeline.playout, self.playout is not None
+        playout, is_there = given.output.playout, self.playout is not None
         return SessionTakenOver(
             state.is_ducked, reply_id if is_there else None, is_done, playout.sent_s, playout.began_at
         )
@@ -184,15 +181,7 @@ class ReplyScheduler:
             await asyncio.wait(self._unfinished)
 
     def _handle(self, reply_id: int, turn: UserTurn, saved: session_pb2.Reply | None = None) -> SpeechHandle:
-        return SpeechHandle(
-            reply_id,
-            turn,
-            self._state.history,
-            self._parts,
-            send=self._send,
-            put=self._put,
-            saved=saved,
-        )
+        return SpeechHandle(reply_id, turn, self._parts, send=self._send, put=self._put, saved=saved)
 
     async def _prefill(self, request: llm_pb2.Generate, before: frozenset[Task]) -> None:
         await asyncio.wait(before)
@@ -209,13 +198,13 @@ class ReplyScheduler:
 
     def _conclude(self, handle: SpeechHandle) -> None:
         """Tell the client that a reply is over and why, but for what another coordinator has told."""
-        metrics, end = handle.turn.metrics, handle.pipeline.end
+        metrics, end = handle.turn.metrics, handle.end
         told = self._state.reply_of(metrics.turn_index) or session_pb2.Reply()
         if not told.is_finished:
             self._parts.note(session_pb2.Record(end=end))
             finished = ReplyFinished(turn_index=metrics.turn_index, reason=end.reason)
             self._send(Response(reply_finished=finished))
-        if handle.pipeline.has_failed and not told.is_failed:
+        if handle.has_failed and not told.is_failed:
             self._send(turn_failed(metrics.turn_index, end.failed))
         report = self._reports.make(metrics)
         metrics.end()

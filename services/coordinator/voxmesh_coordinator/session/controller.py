@@ -76,9 +76,9 @@ class TurnController:
         select_for_languages(languages, self._streams)
         self._judge = None
         if self.microphone is not None:
-            self._judge = OverlapJudge(services.settings, self.microphone, parts.audio.sent)
+            self._judge = OverlapJudge(services.settings, self.microphone, parts.sent_audio)
         self._timing = TurnTiming(services.clock, self.microphone)
-        self._replies = ReplyScheduler(services, parts, state, reports, send=send, put=self.put)
+        self._replies = ReplyScheduler(services, parts, reports, send=send, put=self.put)
 
     def begin_deaf(self) -> None:
         """The session begins without turn detection, and its client knows."""

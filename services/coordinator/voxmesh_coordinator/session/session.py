@@ -81,7 +81,7 @@ class Session:
             services,
             self._tools,
             languages,
-            self._state,
+            log.state,
             note=log.note,
             writable=self.responses.writable,
         )
