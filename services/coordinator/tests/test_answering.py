@@ -108,7 +108,8 @@ class Scene:
         turn = UserTurn("Book it.")
         turn.metrics.turn_index = 3
         saved = saved or session_pb2.Reply()
-        gate = PlayoutGate(self._send, self._writable, is_open=True)
+        gate = PlayoutGate(self._send, self._writable)
+        gate.open()
         output = ReplyOutput(turn, parts, gate, saved)
         self.playout = output.playout
         self.answering = Answering(output, saved)

@@ -20,7 +20,6 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.recording.pcm_file import PcmFile, private_file
 from voxmesh_runtime.audio import AudioFormat, Decoder, Encoder
@@ -53,17 +52,6 @@ class About:
     """False while it is being written, after a crash, and when it was truncated."""
     truncated: str | None = None
     """Why recording stopped before the conversation did."""
-
-    @classmethod
-    def of(
-        cls,
-        session_id: str,
-        host: str,
-        config: conversation_pb2.ConversationConfig,
-        services: list[common_pb2.Ready],
-    ) -> About:
-        """Of a session that begins now."""
-        return cls(session_id, host, plain(config), [plain(ready) for ready in services])
 
 
 class RecordingFolder:

@@ -13,7 +13,6 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.state import CUT, ReplyFinished, is_over
-from voxmesh_coordinator.metrics.report_log import SessionReports
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import turn_failed
@@ -28,6 +27,7 @@ from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.telemetry import start_span
 
 Response = conversation_pb2.ConverseResponse
+Report = Callable[[TurnMetrics], conversation_pb2.TurnReport]
 Task = asyncio.Task[None]
 
 
@@ -37,7 +37,7 @@ class ReplyScheduler:
     Args:
         services: for pictures, and settings.
         parts: what replies are made with.
-        reports: makes the reports of turns.
+        report: makes the report of a turn.
         send: to the client.
         put: takes events.
     """
@@ -46,14 +46,13 @@ class ReplyScheduler:
         self,
         services: BackendRegistry,
         parts: ReplyParts,
-        reports: SessionReports,
+        report: Report,
         *,
         send: Callable[[Response], None],
         put: Callable[[Event], None],
     ) -> None:
         self._services, self._parts, self._state = services, parts, parts.state
-        self._reports = reports
-        self._send, self._put = send, put
+        self._report, self._send, self._put = report, send, put
         self._draft: SpeechHandle | None = None
         self._given: SpeechHandle | None = None
         self._unfinished = set[Task]()
@@ -206,6 +205,6 @@ class ReplyScheduler:
             self._send(Response(reply_finished=finished))
         if handle.has_failed and not told.is_failed:
             self._send(turn_failed(metrics.turn_index, end.failed))
-        report = self._reports.make(metrics)
+        report = self._report(metrics)
         metrics.end()
         self._send(Response(turn_report=report))
