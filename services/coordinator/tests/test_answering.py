@@ -103,7 +103,12 @@ class Scene:
             self.desk,
             system_prompt="Be kind.",
             tool_rounds=tool_rounds,
+            filler="",
+            filler_after_s=None,
             note=self.notes.append,
+            writable=self._writable,
+            line=lambda _: "",
+            streams=(),
         )
         turn = UserTurn("Book it.")
         turn.metrics.turn_index = 3

@@ -26,7 +26,6 @@ from voxmesh_coordinator.reply.upstreams import (
     SpeechEvent,
     Spoken,
     SpokenAudio,
-    TimedWord,
     Written,
 )
 from voxmesh_coordinator.reply.user_turn import UserTurn
@@ -124,14 +123,18 @@ class Scene:
             ToolCallTracker([], 1.0),
             system_prompt="",
             tool_rounds=1,
+            filler="",
+            filler_after_s=None,
             note=self.notes.append,
+            writable=self._writable,
+            streams=(),
             line=lambda reason: line if reason == ReplyFinished.REASON_FAILED else "",
         )
         self.events: list[Event] = []
         self.reply = SpeechHandle(
             1, UserTurn("Where?"), parts, send=self.sent.append, put=self.events.append, saved=saved
         )
-        self.reply.release()
+        self.reply.gate.open()
 
     async def run(self) -> None:
         services = BackendRegistry(CoordinatorSettings())
@@ -139,6 +142,9 @@ class Scene:
         assert self.reply.task is not None
         await self.reply.task
         await services.close()
+
+    async def _writable(self) -> None:
+        """There is always room."""
 
     @property
     def text(self) -> str:
@@ -152,7 +158,7 @@ class Scene:
 
 
 async def test_words_go_to_the_client_and_to_the_voice_and_its_audio_to_the_client() -> None:
-    voice = Mouth(SERVED, TimedWord("It", 0.0), audio(0.0, 0, 12), audio(1.0, 0, 12), SPOKEN)
+    voice = Mouth(SERVED, session_pb2.SpokenWord(text="It"), audio(0.0, 0, 12), audio(1.0, 0, 12), SPOKEN)
     scene = Scene(voice, *WORDS)
     await scene.run()
     assert (scene.text, voice.said) == ("It is Paris.", list(WORDS))

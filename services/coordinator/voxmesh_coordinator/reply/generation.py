@@ -127,7 +127,7 @@ class Answering:
         """What the language model is asked: the conversation, and the reply so far."""
         messages = self._parts.state.history.request(self._parts.system_prompt, self._turn.said_as(self._said))
         messages += reply_items(self._rounds, self._output.playout.text[: self._answer_start()])
-        request = llm_pb2.Generate(messages=messages, tools=tools, trace_context=self._turn.trace_context)
+        request = llm_pb2.Generate(messages=messages, tools=tools, trace_context=self._turn.metrics.trace_context)
         return continued(request, self._written())
 
     def _written(self) -> str:

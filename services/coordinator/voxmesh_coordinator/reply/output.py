@@ -12,7 +12,7 @@ from voxmesh_coordinator.durability.state import last_clause
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate, Text
 from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
-from voxmesh_coordinator.reply.upstreams import Served, SpeechEvent, Spoken, SpokenAudio, TimedWord, Voice
+from voxmesh_coordinator.reply.upstreams import Served, SpeechEvent, Spoken, SpokenAudio, Voice
 from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_routing.failures import ServiceFailed
@@ -60,7 +60,10 @@ class ReplyOutput:
             yield
             return
         try:
-            async with voice.speak(self.turn.trace_context, self._begun()) as speech, asyncio.TaskGroup() as tasks:
+            async with (
+                voice.speak(self.turn.metrics.trace_context, self._begun()) as speech,
+                asyncio.TaskGroup() as tasks,
+            ):
                 self._voice = voice
                 filling, playing = tasks.create_task(self._fill()), tasks.create_task(self._play(speech))
                 yield
@@ -132,9 +135,9 @@ class ReplyOutput:
                     self._tts_hop.output()
                 self._made_s = piece.offset_s + piece.duration_s
                 await self.gate.put(lambda: self._audio(piece, data), piece.duration_s)
-            case TimedWord(text, start_s):
-                self.playout.timed(text, start_s)
-                await self.note(Record(words=[session_pb2.SpokenWord(text=text, start_s=start_s)]))
+            case session_pb2.SpokenWord():
+                self.playout.timed(event.text, event.start_s)
+                await self.note(Record(words=[event]))
             case Spoken(timing):
                 if self._tts_hop is not None:
                     self._tts_hop.finish(timing)

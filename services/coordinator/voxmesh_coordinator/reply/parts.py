@@ -26,10 +26,6 @@ from voxmesh_runtime.control_tokens import refuse_control_tokens
 Record = session_pb2.Record
 
 
-async def _always() -> None:
-    """There is room."""
-
-
 @dataclass(frozen=True, slots=True)
 class ReplyParts:
     """What a session replies with; `voice` is None where replies are text alone."""
@@ -41,15 +37,15 @@ class ReplyParts:
     tools: ToolCallTracker
     system_prompt: str
     tool_rounds: int
-    filler: str = ""
-    filler_after_s: float | None = None
-    note: Callable[[Record], None] = lambda _: None
+    filler: str
+    filler_after_s: float | None
+    note: Callable[[Record], None]
     """Keeps what another coordinator needs to go on with a reply; written with the next response."""
-    writable: Callable[[], Awaitable[None]] = _always
+    writable: Callable[[], Awaitable[None]]
     """Waits while too much is on its way to the client."""
-    line: Callable[[int], str] = lambda _: ""
+    line: Callable[[int], str]
     """The operator's line for an end, `ReplyFinished.Reason`; empty where there is none."""
-    streams: Sequence[FailoverStream[Any, Any, Any]] = ()
+    streams: Sequence[FailoverStream[Any, Any, Any]]
     """The streams to the services."""
 
 

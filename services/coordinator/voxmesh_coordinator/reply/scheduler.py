@@ -82,7 +82,7 @@ class ReplyScheduler:
 
     def prepare(self, reply_id: int, turn: UserTurn) -> None:
         """Begin a reply that nobody hears before `release`."""
-        self._draft = self._handle(reply_id, turn)
+        self._draft = SpeechHandle(reply_id, turn, self._parts, send=self._send, put=self._put)
         self._draft.start(self._services, frozenset(self._unfinished))
 
     def drop(self) -> None:
@@ -100,22 +100,22 @@ class ReplyScheduler:
         self._given, turn = given, given.turn
         seen = turn.seen or None
         images = turn.images if seen is None else ()
-        self._parts.note(session_pb2.Record(images=images, seen=seen, trace_context=turn.trace_context))
+        self._parts.note(session_pb2.Record(images=images, seen=seen, trace_context=turn.metrics.trace_context))
         ended = conversation_pb2.TurnEnded(turn_index=turn.metrics.turn_index, text=text)
         self._send(Response(turn_ended=ended))
-        given.release()
+        given.gate.open()
 
     def hold(self) -> None:
         """Lower the reply that is given, and send nothing more of it."""
         if self._given is not None:
-            self._given.hold()
+            self._given.gate.hold()
         self._send(Response(duck=conversation_pb2.Duck(gain=self._services.settings.duck_gain)))
 
     def resume(self) -> None:
         """It goes on where it stopped."""
         self._send(Response(duck=conversation_pb2.Duck(gain=1.0)))
         if self._given is not None:
-            self._given.release()
+            self._given.gate.open()
 
     def interrupt(self, how: InterruptReply) -> None:
         """Stop the reply that is given on every hop; the history keeps what was heard."""
@@ -150,14 +150,13 @@ class ReplyScheduler:
             return SessionTakenOver(is_held=True) if state.is_ducked else None
         saved = session_pb2.Reply()
         saved.CopyFrom(state.reply)
-        is_done, metrics = (
-            is_over(saved),
-            TurnMetrics(self._services.clock, start_span(names.SPAN_TURN, saved.trace_context)),
-        )
+        is_done = is_over(saved)
+        metrics = TurnMetrics(self._services.clock, start_span(names.SPAN_TURN, saved.trace_context))
         metrics.turn_index, metrics.turn_ended_ns = saved.turn_index, self._services.clock.wall_ns()
         turn = UserTurn(saved.said, metrics, list(saved.images), saved.seen)
-        given = self._given = self._handle(reply_id, turn, saved)
-        given.release()
+        given = SpeechHandle(reply_id, turn, self._parts, send=self._send, put=self._put, saved=saved)
+        self._given = given
+        given.gate.open()
         if not is_done:
             given.start(self._services, frozenset(self._unfinished))
         elif not saved.is_done:
@@ -178,9 +177,6 @@ class ReplyScheduler:
             task.cancel()
         if self._unfinished:
             await asyncio.wait(self._unfinished)
-
-    def _handle(self, reply_id: int, turn: UserTurn, saved: session_pb2.Reply | None = None) -> SpeechHandle:
-        return SpeechHandle(reply_id, turn, self._parts, send=self._send, put=self._put, saved=saved)
 
     async def _prefill(self, request: llm_pb2.Generate, before: frozenset[Task]) -> None:
         await asyncio.wait(before)

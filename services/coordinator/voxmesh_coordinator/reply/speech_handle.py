@@ -53,8 +53,9 @@ class SpeechHandle:
     ) -> None:
         saved = saved or session_pb2.Reply()
         self.id, self.turn, self._parts, self._put = reply_id, turn, parts, put
-        self._gate = PlayoutGate(send, parts.writable, on_ready=lambda: put(ReplyReady(reply_id)))
-        self.output = ReplyOutput(turn, parts, self._gate, saved)
+        self.gate = PlayoutGate(send, parts.writable, on_ready=lambda: put(ReplyReady(reply_id)))
+        """Opened when the turn is over, and held while speech over the reply is judged."""
+        self.output = ReplyOutput(turn, parts, self.gate, saved)
         self._answering = Answering(self.output, saved)
         self.end = End()
         """How it ends, as far as that is known."""
@@ -72,17 +73,9 @@ class SpeechHandle:
         """Begin it once these tasks are over."""
         self.task = asyncio.create_task(self._run(services, before))
 
-    def release(self) -> None:
-        """It may be heard from now on."""
-        self._gate.open()
-
-    def hold(self) -> None:
-        """Nothing more of it is heard until `release`."""
-        self._gate.hold()
-
     def cancel(self) -> None:
         """Stop it on every hop; from now on nothing of it reaches anybody."""
-        self._gate.close()
+        self.gate.close()
         if self.task is not None:
             self.task.cancel()
 
@@ -103,7 +96,7 @@ class SpeechHandle:
             # A bug of ours costs the turn, not the session, which would wait for this reply for ever.
             log.exception("replying failed")
             await self._finish_text(failure_end(_internal_error()))
-        await self._gate.wait_open()
+        await self.gate.wait_open()
         playout = self.output.playout
         self._put(ReplyFinished(self.id, self.has_failed, playout.sent_s, playout.began_at))
 
@@ -112,7 +105,7 @@ class SpeechHandle:
         turn = self.turn
         if turn.images and not turn.seen:
             try:
-                turn.seen = await look(services, turn.images, turn.words, self.output.hop, turn.trace_context)
+                turn.seen = await look(services, turn.images, turn.words, self.output.hop, turn.metrics.trace_context)
             except ServiceFailed as failure:
                 return failure_end(failure)
             await self.output.note(Record(seen=turn.seen))

@@ -1,7 +1,7 @@
 """What a reply needs of a language model and of a voice; who serves it, and how often that changes, is their affair.
 
 LanguageModel.generate ──► Served, Written ..., Generated
-Voice.speak: say, end   ──► Served, SpokenAudio | TimedWord ..., Spoken
+Voice.speak: say, end   ──► Served, SpokenAudio | SpokenWord ..., Spoken
 
 `Served` comes first, and again when another backend goes on with the work; nothing else shows that.
 """
@@ -73,21 +73,14 @@ class SpokenAudio:
 
 
 @dataclass(frozen=True, slots=True)
-class TimedWord:
-    """Where the next word lies in the reply's audio."""
-
-    text: str
-    start_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class Spoken:
     """All of it is spoken."""
 
     timing: common_pb2.Timing
 
 
-SpeechEvent: TypeAlias = Served | SpokenAudio | TimedWord | Spoken
+SpeechEvent: TypeAlias = Served | SpokenAudio | session_pb2.SpokenWord | Spoken
+"""A word tells where the next one lies in the reply's audio."""
 
 
 class Voice(Protocol):

@@ -9,7 +9,7 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh.tts.v1 import tts_pb2, tts_pb2_grpc
 from voxmesh_coordinator.registry import BackendRegistry
-from voxmesh_coordinator.reply.upstreams import Served, SpeechEvent, Spoken, SpokenAudio, TimedWord
+from voxmesh_coordinator.reply.upstreams import Served, SpeechEvent, Spoken, SpokenAudio
 from voxmesh_routing.failover import FailoverStream, over_grpc
 from voxmesh_routing.failures import ServiceFailed
 from voxmesh_routing.replays.synthesis import Begun, Cancel, End, Request, Response, Say, Speak, Unit, VoiceReplay
@@ -88,7 +88,7 @@ class StreamingVoice:
                 await answers.put(SpokenAudio(piece, audio.data))
             case "word_timing":
                 word = response.word_timing
-                await answers.put(TimedWord(word.text, seconds_of(word.start_offset)))
+                await answers.put(session_pb2.SpokenWord(text=word.text, start_s=seconds_of(word.start_offset)))
             case "segment_finished":
                 await answers.put(Spoken(response.segment_finished.timing))
             case _:

@@ -147,7 +147,7 @@ class TurnController:
         """What goes past the machine: transcripts to the client, stamps to the metrics."""
         match event:
             case WordsHeard():
-                if event.is_final or (self.microphone is not None and self.microphone.shows_interim_results):
+                if event.is_final or (self.microphone is not None and self.microphone.settings.shows_interim_results):
                     self._send(Response(transcript=event.result))
                 if event.is_final and self._state.turn is not None:
                     self._hear_language(event)
