@@ -72,11 +72,6 @@ def line_of(lines: Lines, reason: int, languages: Sequence[str]) -> str:
     """
     name = _LINES.get(reason)
     tags = languages or list(lines)[:1]
-    found = (of_language.get(name, "") for tag in tags if name and (of_language := _of_language(lines, tag)))
-    return cleaned(next((line for line in found if line), ""))
-
-
-def _of_language(lines: Lines, tag: str) -> Mapping[LineName, str]:
-    """The lines for a tag, or for its language alone."""
-    found = best_match(tag, lines)
-    return lines[found] if found is not None else {}
+    matches = (best_match(tag, lines) for tag in tags)
+    found = (lines[match].get(name, "") for match in matches if match is not None and name)
+    return cleaned(next(filter(None, found), ""))

@@ -32,7 +32,8 @@ class PlayoutTracker:
         """It is read, not heard: no voice speaks it, or not all of it."""
         self._words: list[SpokenWord] = []
         self._pieces: list[session_pb2.SpokenPiece] = []
-        self._began_at: float | None = None
+        self.began_at = 0.0
+        """When the first audio was sent, by the clock; 0 before that."""
         self._played_s: float | None = None
         self._told_at = 0.0
 
@@ -40,11 +41,6 @@ class PlayoutTracker:
     def sent_s(self) -> float:
         """Audio sent so far, in seconds."""
         return self._pieces[-1].offset_s + self._pieces[-1].duration_s if self._pieces else 0.0
-
-    @property
-    def began_at(self) -> float:
-        """When the first audio was sent, by the clock; 0 before that."""
-        return self._began_at or 0.0
 
     def take_up(self, saved: session_pb2.Reply) -> None:
         """What another coordinator has said of the reply."""
@@ -55,12 +51,12 @@ class PlayoutTracker:
             self.timed(word.text, word.start_s)
         if saved.pieces:
             elapsed_s = (self.clock.wall_ns() - saved.pieces[0].sent_time_ns) / 1e9
-            self._began_at = self.clock.now() - max(0.0, elapsed_s)
+            self.began_at = self.clock.now() - max(0.0, elapsed_s)
 
     def sent(self, piece: session_pb2.SpokenPiece) -> None:
         """A piece of audio was sent to the client."""
-        if self._began_at is None:
-            self._began_at = self.clock.now()
+        if not self._pieces:
+            self.began_at = self.clock.now()
         self._pieces.append(piece)
 
     def timed(self, word: str, start_s: float) -> None:
@@ -78,9 +74,7 @@ class PlayoutTracker:
         """How far the reply has been played: as the client says, else as time has passed."""
         if self._played_s is not None:
             return self._played_s
-        if self._began_at is None:
-            return 0.0
-        return min(self.clock.now() - self._began_at, self.sent_s)
+        return min(self.clock.now() - self.began_at, self.sent_s)
 
     def sounding_s(self) -> float:
         """Where the client is in the reply just now: it has gone on since it told so."""
