@@ -21,7 +21,7 @@ from voxmesh_testing.llm import PNG, generate, prefill, tool, user, written
 from voxmesh_testing.llm_server import Play, RecordedUpstream, recorded_upstream, text
 from voxmesh_testing.streams import Exchange, details, exchange, serving, wait_for, wait_until
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.server
 
 Request = llm_pb2.StreamingGenerateRequest
 State = llm_pb2.Upstream.State
