@@ -125,7 +125,8 @@ class Answering:
 
     def _request(self, tools: Sequence[llm_pb2.Tool]) -> llm_pb2.Generate:
         """What the language model is asked: the conversation, and the reply so far."""
-        messages = self._parts.state.history.request(self._parts.system_prompt, self._turn.said_as(self._said))
+        said = [self._said, self._turn.seen] if self._turn.seen else [self._said]
+        messages = self._parts.state.history.request(self._parts.system_prompt, said)
         messages += reply_items(self._rounds, self._output.playout.text[: self._answer_start()])
         request = llm_pb2.Generate(messages=messages, tools=tools, trace_context=self._turn.metrics.trace_context)
         return continued(request, self._written())

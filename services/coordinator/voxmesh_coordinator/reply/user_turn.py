@@ -18,7 +18,3 @@ class UserTurn:
     images: Sequence[bytes] = ()
     seen: str = ""
     """What the pictures show, once that is known."""
-
-    def said_as(self, text: str) -> list[str]:
-        """What the history would be told if `text` were all that was said."""
-        return [text, self.seen] if self.seen else [text]
