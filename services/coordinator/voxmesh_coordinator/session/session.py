@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from voxmesh.common.v1 import common_pb2
@@ -81,7 +82,7 @@ class Session:
             services,
             self._tools,
             languages,
-            self._state,
+            log.state,
             note=log.note,
             writable=self.responses.writable,
         )
@@ -90,7 +91,7 @@ class Session:
         self._controller = TurnController(
             services,
             turn_state=turns,
-            reports=services.reports.of_session(self.id),
+            report=partial(services.reports.make, session_id=self.id),
             microphone=self._make_microphone,
             parts=self._parts,
             state=log.state,
