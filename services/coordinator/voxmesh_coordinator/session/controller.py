@@ -26,8 +26,6 @@ from voxmesh_coordinator.reply.scheduler import ReplyScheduler
 from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.session.adapters.overlap import OverlapJudge
 from voxmesh_coordinator.session.adapters.timing import TurnTiming
-from voxmesh_coordinator.session.listening import Listening
-from voxmesh_coordinator.session.upkeep import select_for_languages
 from voxmesh_coordinator.turn import commands as do
 from voxmesh_coordinator.turn import machine
 from voxmesh_coordinator.turn.commands import Command
@@ -73,7 +71,7 @@ class TurnController:
         self._languages, self._send = languages, send
         self.microphone = microphone(self.put)
         self._streams = [*(self.microphone.streams if self.microphone is not None else ()), *parts.streams]
-        select_for_languages(languages, self._streams)
+        self._select_for_languages()
         self._judge = None
         if self.microphone is not None:
             self._judge = OverlapJudge(services.settings, self.microphone, parts.audio.sent)
@@ -160,7 +158,17 @@ class TurnController:
 
     def _hear_language(self, event: WordsHeard) -> None:
         if self._languages.heard(event.language_code, event.text):
-            select_for_languages(self._languages, self._streams)
+            self._select_for_languages()
+
+    def _select_for_languages(self) -> None:
+        """The languages that are spoken changed: between turns streams move to the best backends for them."""
+        current = self._languages.current
+        for stream in self._streams:
+            if stream.slot == "stt":
+                stream.languages = current
+            elif stream.slot == "tts":
+                # A reply is in one language.
+                stream.languages = current[-1:]
 
     def _perform(self, command: Command) -> OverlapJudged | None:
         """Do it; gives the answer to a question."""
@@ -188,7 +196,7 @@ class TurnController:
                     self._perform_on_microphone(command, self.microphone)
         return None
 
-    def _perform_on_microphone(self, command: Command, microphone: Listening) -> None:
+    def _perform_on_microphone(self, command: Command, microphone: Microphone) -> None:
         match command:
             case do.StartRecognition(turn_id, from_s):
                 microphone.start_recognition(from_s, self._timing.of(turn_id).trace_context)

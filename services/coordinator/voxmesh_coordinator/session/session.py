@@ -20,12 +20,12 @@ from voxmesh_coordinator.reply.parts import reply_parts
 from voxmesh_coordinator.reply.tools import ToolCallTracker
 from voxmesh_coordinator.session.adapters.policy import PAUSE_S, turn_state
 from voxmesh_coordinator.session.controller import TurnController
-from voxmesh_coordinator.session.purpose import for_purpose, purpose_outcomes
 from voxmesh_coordinator.session.responses import TAKEN, Call, ResumableResponseStream
 from voxmesh_coordinator.session.slot_watch import SlotWatch
-from voxmesh_coordinator.session.upkeep import open_all
 from voxmesh_coordinator.turn.events import Event, ImageReceived, InputEnded, InterruptRequested, Typed
 from voxmesh_routing.failover import FailoverStream
+from voxmesh_routing.failures import ServiceFailed
+from voxmesh_routing.status import ESSENTIAL
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import duration
 from voxmesh_runtime.errors import InvalidArgument, Unavailable
@@ -70,7 +70,7 @@ class Session:
         self._recording: Recording | None = None
         self._not_recorded = ""
         self._config = config
-        self._services = services = for_purpose(services, config)
+        self._services = services = services.for_purpose(config.purpose)
         self._tools = ToolCallTracker(list(config.tools), services.settings.tool_timeout_s)
         self._tools.is_taken_over = log.is_taken_over
         turns = turn_state(self._state, services.settings)
@@ -121,10 +121,10 @@ class Session:
         """Open the streams to the services, and begin.
 
         Raises:
-            ServiceFailed: see `open_all`.
+            ServiceFailed: alone or in a group, when one refuses the config, or an essential one cannot be reached.
         """
         try:
-            await open_all(self._links)
+            await self._open_links()
             self._services_told = [link.ready for link in self._links]
             await self._begin_recording()
         except BaseException:
@@ -158,7 +158,7 @@ class Session:
         receiving = asyncio.create_task(self._receive(call))
         lost = asyncio.create_task(self.responses.lost())
         try:
-            await self._watch.begin()
+            self._watch.begin()
             await asyncio.wait({held, receiving, lost}, return_when=asyncio.FIRST_COMPLETED)
             if receiving.done():
                 # Bad input ends the session; input that just ended leaves answers to wait for.
@@ -233,6 +233,12 @@ class Session:
             if self._recording is not None:
                 self._recording.close()
 
+    async def _open_links(self) -> None:
+        """All at once; those that the session can do without need not be reached."""
+        async with asyncio.TaskGroup() as tasks:
+            for link in self._links:
+                tasks.create_task(link.open() if link.slot in ESSENTIAL else _open_if_there(link))
+
     def _cancel_links(self) -> None:
         # Without an await in between: a cancellation that came then would leave the next one open for ever.
         for link in self._links:
@@ -270,7 +276,8 @@ class Session:
             outcomes.append(applied("config.record") if is_recorded else ignored("config.record", self._not_recorded))
         if self._config.HasField("speculation"):
             outcomes.append(applied("config.speculation"))
-        outcomes += purpose_outcomes(self._services, self._config)
+        # A picture may come at any time.
+        outcomes += self._services.purpose_outcomes({"vlm", *(link.slot for link in self._links)})
         return ready("", "coordinator", self._services.settings.host_name, outcomes)
 
     async def _receive(self, call: Call) -> None:
@@ -394,3 +401,11 @@ class Session:
 def _limited(text: str, field: str) -> str:
     check_count(field, len(text), MAX_TEXT_CHARACTERS)
     return text
+
+
+async def _open_if_there(link: FailoverStream[Any, Any, Any]) -> None:
+    try:
+        await link.reach()
+    except ServiceFailed as failure:
+        if not failure.is_absence:
+            raise
