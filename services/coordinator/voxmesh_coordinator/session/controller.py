@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import grpc
 
@@ -31,6 +32,7 @@ from voxmesh_coordinator.turn import machine
 from voxmesh_coordinator.turn.commands import Command
 from voxmesh_coordinator.turn.events import DeadlineReached, Event, ListeningFailed, OverlapJudged, WordsHeard
 from voxmesh_coordinator.turn.state import TurnState
+from voxmesh_routing.failover import FailoverStream
 from voxmesh_runtime.clock import duration
 
 Response = conversation_pb2.ConverseResponse
@@ -70,7 +72,10 @@ class TurnController:
         self._clock, self._state, self._session = services.clock, turn_state, state
         self._languages, self._send = languages, send
         self.microphone = microphone(self.put)
-        self._streams = [*(self.microphone.streams if self.microphone is not None else ()), *parts.streams]
+        self.streams: list[FailoverStream[Any, Any, Any]] = [
+            *(self.microphone.streams if self.microphone is not None else ()),
+            *parts.streams,
+        ]
         self._select_for_languages()
         self._judge = None
         if self.microphone is not None:
@@ -163,7 +168,7 @@ class TurnController:
     def _select_for_languages(self) -> None:
         """The languages that are spoken changed: between turns streams move to the best backends for them."""
         current = self._languages.current
-        for stream in self._streams:
+        for stream in self.streams:
             if stream.slot == "stt":
                 stream.languages = current
             elif stream.slot == "tts":
@@ -187,7 +192,7 @@ class TurnController:
             case do.DiscardTurn(turn_id):
                 self._timing.end(turn_id)
             case do.MoveStreams(is_silent):
-                for stream in self._streams:
+                for stream in self.streams:
                     if is_silent or stream.slot not in LISTENING:
                         stream.move_if_better()
             case _:

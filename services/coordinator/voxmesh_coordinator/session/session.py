@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable
 from typing import Any
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.log import Record, SessionLog
-from voxmesh_coordinator.durability.store import Tokens, digest
 from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.listening.microphone import Microphone, open_microphone
 from voxmesh_coordinator.recording.recorder import NotRecorded, Recording
@@ -63,8 +62,6 @@ class Session:
         self.log, self._state = log, log.state.proto
         config = self._state.config
         self.id = log.session_id
-        self.token = self._previous_token = ""
-        self.is_superseded = False
         log.stamp, log.on_lost = self._stamp, self.supersede
         self.responses = ResumableResponseStream(log, self._record)
         self._recording: Recording | None = None
@@ -76,15 +73,8 @@ class Session:
         turns = turn_state(self._state, services.settings)
         languages = SpokenLanguages(config.recognition.language_codes)
         _limited(config.system_prompt, "config.system_prompt")
-        self._parts = reply_parts(
-            config,
-            services,
-            self._tools,
-            languages,
-            self._state,
-            note=log.note,
-            writable=self.responses.writable,
-        )
+        writable = self.responses.writable
+        parts = reply_parts(config, services, self._tools, languages, self._state, note=log.note, writable=writable)
         self._played = conversation_pb2.PlaybackPosition(turn_index=-1)
         self._inputs_received = self._state.input_sequence
         self._controller = TurnController(
@@ -92,16 +82,12 @@ class Session:
             turn_state=turns,
             reports=services.reports.of_session(self.id),
             microphone=self._make_microphone,
-            parts=self._parts,
+            parts=parts,
             state=log.state,
             languages=languages,
             send=self._send,
         )
-        listening = self._controller.microphone
-        self._links: list[FailoverStream[Any, Any, Any]] = [
-            *(listening.streams if listening is not None else ()),
-            *self._parts.streams,
-        ]
+        self._links = self._controller.streams
         self._watch = SlotWatch(self._links, services.slots, self.responses.send)
         self._services_told: list[common_pb2.Ready] = []
         self._held: asyncio.Task[None] | None = None
@@ -174,19 +160,8 @@ class Session:
             lost.cancel()
             self.responses.lose(call, Unavailable("the stream ended"))
 
-    def give_token(self, token: str, shown: str = "") -> None:
-        """The client gets this token; the one that it has shown is good until it is known to have got the new one."""
-        self.token, self._previous_token = token, shown
-        self.log.tokens = Tokens(digest(token), digest(shown) if shown else b"")
-
-    def is_token(self, token: str) -> bool:
-        """The client may resume with this token."""
-        good = [each for each in (self.token, self._previous_token) if each]
-        return any([secrets.compare_digest(each.encode(), token.encode()) for each in good])  # noqa: C419 # in equal time
-
     def supersede(self) -> None:
         """Another replica, or another copy here, has taken the session: it ends without a word."""
-        self.is_superseded = True
         self.responses.leave(Unavailable(TAKEN))
         self.end()
 
@@ -214,7 +189,7 @@ class Session:
         return Response(
             session_started=conversation_pb2.SessionStarted(
                 session_id=self.id,
-                resume_token=self.token,
+                resume_token=self.log.token,
                 services=[*(told for told in self._services_told if told.ListFields()), self._own_ready()],
                 next_audio_sequence=microphone.timeline.next_sequence if microphone is not None else 0,
                 input_sequence=self._inputs_received,
@@ -329,19 +304,19 @@ class Session:
 
     def _stamp(self, record: Record) -> None:
         """Add to a record what is done with as soon as it is committed."""
-        microphone, response = self._controller.microphone, record.response
-        is_end_of_turn = response.HasField("turn_ended") or response.HasField("turn_failed")
+        microphone, response, place = self._controller.microphone, record.response, self._state.microphone
+        is_turn_ended = response.HasField("turn_ended")
         if microphone is not None:
-            if is_end_of_turn:
+            if is_turn_ended or response.HasField("turn_failed"):
                 microphone.settle()
-            if (place := microphone.needed) != self._state.microphone:
+            place = microphone.needed
+            if place != self._state.microphone:
                 record.microphone.CopyFrom(place)
-        if response.HasField("turn_ended"):
-            self._stamp_turn(record, response.turn_ended)
+        if is_turn_ended:
+            self._stamp_turn(record, response.turn_ended, place)
 
-    def _stamp_turn(self, record: Record, ended: conversation_pb2.TurnEnded) -> None:
+    def _stamp_turn(self, record: Record, ended: conversation_pb2.TurnEnded, place: session_pb2.Microphone) -> None:
         record.input_sequence = ended.input_sequence = self._controller.input_sequence
-        place = record.microphone if record.HasField("microphone") else self._state.microphone
         if place.next_sequence:
             ended.next_audio_sequence = place.next_sequence
             ended.next_audio_offset.CopyFrom(duration(place.offset_s))
@@ -366,9 +341,8 @@ class Session:
 
     async def _use_newest_token(self) -> None:
         """The client sends something on a stream, and so has got the token that it was given there."""
-        if self._previous_token:
-            self.give_token(self.token)
-            self.log.write_tokens()
+        if self.log.tokens.previous:
+            self.log.give_token(self.log.token)
             # Of several clients that came back with one token only one is answered: who lost it ends here.
             await self.log.committed()
 
