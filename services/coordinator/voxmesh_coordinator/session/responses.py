@@ -155,7 +155,8 @@ class ResumableResponseStream:
         """Send what there is, in order, as long as the stream is the one that is there."""
         while self._call is call:
             if self._of_stream:
-                await self._write(call, self._of_stream.popleft())
+                if await self._write(call, self._of_stream[0]):
+                    self._of_stream.popleft()
             elif self._sent_sequence < self._last_sequence and self._may_send(call, response := self._next()):
                 if await self._write(call, response):
                     self._sent_sequence = response.sequence
