@@ -10,7 +10,6 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.listening.microphone import Microphone, Settings
 from voxmesh_coordinator.listening.retention import LEAD_S
-from voxmesh_coordinator.session.listening import Listening
 from voxmesh_coordinator.turn.events import Event, SpeechStarted, SpeechStopped
 from voxmesh_routing.timeline import AudioTimeline, Piece
 from voxmesh_runtime.audio import AudioFormat, Encoding
@@ -97,7 +96,7 @@ async def test_floats_that_are_none_are_refused() -> None:
 
 async def test_a_turn_begins_with_some_pre_roll_goes_on_after_a_pause_and_ends() -> None:
     scene = Scene()
-    listening: Listening = scene.microphone
+    listening = scene.microphone
     listening.start_recognition(2.0, PARENT)
     listening.start_recognition(3.0, PARENT)
     listening.finalize(PARENT)

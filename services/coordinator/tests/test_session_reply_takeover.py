@@ -81,7 +81,7 @@ async def kept_until(there: Stage, claimed: Claimed, count: int) -> str:
         name,
         FIRST_EPOCH,
         600,
-        entries=claimed.entries[:count],
+        entries=list(claimed.entries[:count]),
         # The state is that of before the turn: it is written with the turn's first record.
         state=claimed.state,
         tokens=Tokens(digest(name)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import OrderedDict
 from collections.abc import Coroutine
 from typing import Any
 
@@ -42,22 +41,23 @@ class Sessions:
         self._settings = services.settings
         self._store = store if services.settings.resume_s else None
         self._writer = Writer(self._store) if self._store is not None else None
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._sessions: dict[str, Session] = {}
         self._expiring: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._life_s = self._settings.resume_s / SIGNS_OF_LIFE
+        self._attached_s = self._settings.resume_s + self._life_s
+        """How long a session whose client is there is kept without a write, in seconds."""
         living = (self._heartbeat(), self._look()) if self._writer is not None else ()
         self._living = [asyncio.create_task(each) for each in living]
 
     async def begin(self, call: Call, config: conversation_pb2.ConversationConfig) -> None:
         """Serve a new session over its first stream."""
         state = SessionState(session_pb2.State(config=config), self._settings.history_characters)
-        session = Session(SessionLog(state, self._writer), self._services)
+        log = SessionLog(state, self._writer, token=_new_token(), ttl_s=self._attached_s)
+        session = Session(log, self._services)
         await session.start()
         self._sessions[session.id] = session
-        session.log.ttl_s = self._settings.resume_s + self._life_s
-        session.give_token(secrets.token_urlsafe(24))
-        await session.log.begin()
+        await log.begin()
         await self._serve(session, call)
 
     async def resume(self, call: Call, resume: conversation_pb2.Resume) -> None:
@@ -73,14 +73,13 @@ class Sessions:
         if session is not None:
             await self._serve(session, call, _last_sequence(session, resume))
             return
-        token = secrets.token_urlsafe(24)
-        log = await self._claim(resume, token)
+        log = await self._claim(resume)
         if log is None:
             name = resume.session_id
             message = f"session {quote(name)} is not kept; start a new one with a config"
             raise NotFound("session", name, message)
         void_after = catch_up(log, resume)
-        session = await self._take_over(log, token, resume.resume_token)
+        session = await self._take_over(log)
         await self._serve(session, call, _last_sequence(session, resume), void_after)
 
     async def stop(self) -> None:
@@ -98,21 +97,20 @@ class Sessions:
     async def _resume_own(self, resume: conversation_pb2.Resume) -> Session | None:
         """The session as it is held here; None when it is not, or belongs to another replica by now."""
         session = self._sessions.get(resume.session_id)
-        if session is None or session.is_over or not session.is_token(resume.resume_token):
+        if session is None or session.is_over or not session.log.tokens.fit(resume.resume_token):
             return None
         session.responses.leave(Unavailable(TAKEN))
         self._keep(session)
-        session.log.ttl_s = self._settings.resume_s + self._life_s
-        token = secrets.token_urlsafe(24)
-        session.give_token(token, resume.resume_token)
-        session.log.write_tokens()
+        session.log.ttl_s = self._attached_s
+        token = _new_token()
+        session.log.give_token(token, resume.resume_token)
         if not await session.log.committed():
             return None
-        if session.token != token:
+        if session.log.token != token:
             raise Unavailable(TAKEN)
         return session
 
-    async def _claim(self, resume: conversation_pb2.Resume, token: str) -> SessionLog | None:
+    async def _claim(self, resume: conversation_pb2.Resume) -> SessionLog | None:
         """The session as the store has it; None when it has not, or the token is another.
 
         Raises:
@@ -120,9 +118,8 @@ class Sessions:
         """
         if self._store is None:
             return None
-        ttl_s = self._settings.resume_s + self._life_s
-        shown = digest(resume.resume_token) if resume.resume_token else b""
-        claimed = await self._store.claim(resume.session_id, shown, digest(token), ttl_s)
+        token, shown, ttl_s = _new_token(), resume.resume_token, self._attached_s
+        claimed = await self._store.claim(resume.session_id, digest(shown), digest(token), ttl_s)
         if claimed is None:
             return None
         entries = [(entry, Record.FromString(entry.record)) for entry in claimed.entries]
@@ -132,14 +129,20 @@ class Sessions:
         except UnknownFormat as unknown:
             message = f"the session is kept in format {unknown}, which this coordinator does not read; upgrade first"
             raise NotFound("session", resume.session_id, message) from None
-        log = SessionLog(state, self._writer, session_id=resume.session_id, epoch=claimed.epoch, entries=entries)
-        log.ttl_s = ttl_s
-        return log
+        return SessionLog(
+            state,
+            self._writer,
+            token=token,
+            shown=shown,
+            ttl_s=ttl_s,
+            session_id=resume.session_id,
+            epoch=claimed.epoch,
+            entries=entries,
+        )
 
-    async def _take_over(self, log: SessionLog, token: str, shown: str) -> Session:
+    async def _take_over(self, log: SessionLog) -> Session:
         """Go on with a session that another replica has held, or this one before it was started again."""
         session = Session(log, self._services)
-        session.give_token(token, shown)
         await session.start()
         old = self._sessions.get(session.id)
         if old is not None and old.log.epoch > log.epoch:
@@ -165,7 +168,7 @@ class Sessions:
             self._forget(session)
             raise
         finally:
-            if session.is_superseded or self._sessions.get(session.id) is not session:
+            if session.log.is_lost or self._sessions.get(session.id) is not session:
                 self._drop(session)
             elif session.is_over or session.input_ended:
                 self._forget(session)
@@ -220,6 +223,10 @@ class Sessions:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(24)
 
 
 def _last_sequence(session: Session, resume: conversation_pb2.Resume) -> int:

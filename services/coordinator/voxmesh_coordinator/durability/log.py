@@ -12,11 +12,11 @@ import logging
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.state import SessionState
-from voxmesh_coordinator.durability.store import FIRST_EPOCH, Entry, SessionStore, StoreFailed, Tokens, Write
+from voxmesh_coordinator.durability.store import FIRST_EPOCH, Entry, SessionStore, StoreFailed, Tokens, Write, digest
 
 log = logging.getLogger(__name__)
 
@@ -81,17 +81,12 @@ class Writer:
 class _Batch:
     """What a session writes at once."""
 
+    write: Write
     done: asyncio.Future[bool]
     """Whether it is committed, or the session is not kept any more; False when the session is another's."""
-    records: list[tuple[int, Record]] = field(default_factory=list[tuple[int, Record]])
     size_bytes: int = 0
     sequence: int = 0
     """Highest of the responses that are kept with it."""
-    state: bytes | None = None
-    drop_through: int = 0
-    tokens: Tokens | None = None
-    is_new: bool = False
-    is_end: bool = False
 
 
 class SessionLog:
@@ -100,6 +95,9 @@ class SessionLog:
     Args:
         state: of the session, with the log so far.
         writer: None when sessions are not kept.
+        token: that the client is given, which lets it resume.
+        shown: the token that it got this one for; empty for none.
+        ttl_s: how long the session is kept without a write, in seconds.
         session_id: of a session that another replica has held.
         epoch: of this owner's claim.
         entries: the log as that one has written it, as far as it is kept.
@@ -110,6 +108,9 @@ class SessionLog:
         state: SessionState,
         writer: Writer | None = None,
         *,
+        token: str = "",
+        shown: str = "",
+        ttl_s: float = 0.0,
         session_id: str | None = None,
         epoch: int = FIRST_EPOCH,
         entries: Sequence[tuple[Entry, Record]] = (),
@@ -121,10 +122,15 @@ class SessionLog:
         """It did not begin here."""
         self.responses = [record.response for _, record in entries if record.HasField("response")]
         """What its client may have missed of another replica."""
-        self.ttl_s = 0.0
-        """How long the session is kept without a write, in seconds."""
-        self.tokens = Tokens(b"")
-        """Of the session; written with `write_tokens`."""
+        self.ttl_s = ttl_s
+        """As it is told when the next write begins."""
+        self.token = token
+        """The client's newest."""
+        self.tokens = Tokens(digest(token), digest(shown))
+        self.is_kept = writer is not None and self.is_taken_over
+        """Another replica could take the session over, as it was a moment ago."""
+        self.is_lost = False
+        """Another replica has taken the session."""
         self.received_sequence = 0
         """Responses up to this one the client has surely got."""
         self.stamp: Callable[[Record], None] = lambda _: None
@@ -137,8 +143,6 @@ class SessionLog:
         self._notes = Record()
         self._kept: deque[tuple[int, int, int]] = deque()
         self._kept_bytes = 0
-        self._is_kept = self.is_taken_over
-        self._is_lost = False
         self._batch: _Batch | None = None
         self._in_flight: _Batch | None = None
         self._committing: asyncio.Task[None] | None = None
@@ -146,11 +150,6 @@ class SessionLog:
         self._has_committed = False
         for entry, record in entries:
             self._keep(entry.position, record.response.sequence, len(entry.record))
-
-    @property
-    def is_kept(self) -> bool:
-        """Another replica could take the session over, as it was a moment ago."""
-        return self._writer is not None and self._is_kept
 
     @property
     def behind_bytes(self) -> int:
@@ -179,15 +178,16 @@ class SessionLog:
         if not self.is_kept:
             state.apply(position, record)
             return
-        batch, size = self._next_batch(), record.ByteSize()
+        batch, entry = self._next_batch(), Entry(position, record.SerializeToString())
+        size = len(entry.record)
         is_checkpoint = record.response.HasField("turn_ended") or self._is_full(1.0)
         if is_checkpoint:
-            batch.state = state.proto.SerializeToString()
+            batch.write.state = state.proto.SerializeToString()
         state.apply(position, record)
         if is_checkpoint:
-            batch.drop_through = self._drop() or batch.drop_through
+            batch.write.drop_through = self._drop() or batch.write.drop_through
         self._keep(position, record.response.sequence, size)
-        batch.records.append((position, record))
+        batch.write.entries.append(entry)
         batch.size_bytes, batch.sequence = batch.size_bytes + size, state.proto.response_sequence
         if batch.size_bytes > MAX_BEHIND_BYTES:
             self._keep_no_more(f"more than {MAX_BEHIND_BYTES} bytes wait for the store")
@@ -203,24 +203,25 @@ class SessionLog:
     async def committed(self) -> bool:
         """Wait until all that was appended so far is committed, or not kept; False when the session is another's."""
         batch = self._last_batch()
-        return not self._is_lost if batch is None else await asyncio.shield(batch.done)
+        return not self.is_lost if batch is None else await asyncio.shield(batch.done)
 
     async def begin(self) -> None:
         """Keep the session from now on, from its state as it is; nothing changes if that fails."""
-        if self._writer is None or self._is_lost:
+        if self._writer is None or self.is_lost:
             return
-        self._is_kept = True
+        self.is_kept = True
         self._kept.clear()
         self._kept_bytes = 0
-        batch = self._next_batch()
-        batch.state, batch.tokens, batch.is_new = self.state.proto.SerializeToString(), self.tokens, True
-        batch.drop_through, batch.sequence = self.state.proto.position, self.state.proto.response_sequence
+        batch, state = self._next_batch(), self.state.proto
+        batch.write.state, batch.write.tokens, batch.write.is_new = state.SerializeToString(), self.tokens, True
+        batch.write.drop_through, batch.sequence = state.position, state.response_sequence
         await self.committed()
 
-    def write_tokens(self) -> None:
-        """The client is given another token, or has shown that it has the newest."""
+    def give_token(self, token: str, shown: str = "") -> None:
+        """The client gets this token; the one that it has shown is good until it is known to have got the new one."""
+        self.token, self.tokens = token, Tokens(digest(token), digest(shown))
         if self.is_kept:
-            self._next_batch().tokens = self.tokens
+            self._next_batch().write.tokens = self.tokens
 
     async def touch(self) -> None:
         """The session lives; one that could not be kept is tried again."""
@@ -239,12 +240,13 @@ class SessionLog:
     async def end(self) -> None:
         """The session is over for good."""
         if self.is_kept:
-            self._next_batch().is_end = True
+            self._next_batch().write.is_end = True
         await self.committed()
 
     def _next_batch(self) -> _Batch:
         if self._batch is None:
-            self._batch = _Batch(asyncio.get_running_loop().create_future())
+            write = Write(self.session_id, self.epoch, self.ttl_s)
+            self._batch = _Batch(write, asyncio.get_running_loop().create_future())
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_all())
         return self._batch
@@ -264,7 +266,8 @@ class SessionLog:
     async def _commit(self, batch: _Batch) -> None:
         if self._writer is None:
             raise RuntimeError("only what is kept is committed")
-        written = self._writer.write(self._write_of(batch))
+        batch.write.ttl_s = self.ttl_s
+        written = self._writer.write(batch.write)
         await asyncio.wait({written}, timeout=MAX_BEHIND_S)
         if not written.done():
             # It may still tell that the session is another's.
@@ -280,26 +283,13 @@ class SessionLog:
         batch.done.set_result(True)
         self.on_commit()
 
-    def _write_of(self, batch: _Batch) -> Write:
-        return Write(
-            self.session_id,
-            self.epoch,
-            self.ttl_s,
-            entries=[Entry(position, record.SerializeToString()) for position, record in batch.records],
-            state=batch.state,
-            drop_through=batch.drop_through,
-            tokens=batch.tokens,
-            is_new=batch.is_new,
-            is_end=batch.is_end,
-        )
-
     def _written_late(self, written: asyncio.Future[bool]) -> None:
         if written.exception() is None and not written.result():
             self._lose()
 
     def _lose(self, *batches: _Batch) -> None:
         """Another owner has the session: what was said since is void."""
-        self._is_lost, self._is_kept = True, False
+        self.is_lost, self.is_kept = True, False
         for batch in (*batches, self._batch):
             if batch is not None and not batch.done.done():
                 batch.done.set_result(False)
@@ -308,9 +298,9 @@ class SessionLog:
 
     def _keep_no_more(self, problem: str) -> None:
         """Better a session that cannot move than one that falls silent."""
-        if self._is_kept:
+        if self.is_kept:
             log.warning("a session cannot be resumed elsewhere", extra={"problem": problem})
-        self._is_kept = False
+        self.is_kept = False
         batch, self._batch = self._batch, None
         if batch is not None:
             batch.done.set_result(True)

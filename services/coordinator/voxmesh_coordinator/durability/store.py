@@ -7,8 +7,9 @@ owner before it can write nothing more.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from voxmesh_runtime.errors import Unavailable
@@ -28,6 +29,11 @@ class Tokens:
     previous: bytes = b""
     """Good too until the client has shown that it has the current one; empty for none."""
 
+    def fit(self, token: str) -> bool:
+        """The client may resume with this token; told in the same time whichever it is."""
+        shown = digest(token)
+        return bool(shown) and any([secrets.compare_digest(each, shown) for each in (self.current, self.previous)])  # noqa: C419 # in equal time
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -37,7 +43,7 @@ class Entry:
     record: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Write:
     """What is written of one session at once, by the owner with this epoch."""
 
@@ -45,7 +51,7 @@ class Write:
     epoch: int
     ttl_s: float
     """The session is forgotten so long after its last write, in seconds."""
-    entries: Sequence[Entry] = ()
+    entries: list[Entry] = field(default_factory=list[Entry])
     state: bytes | None = None
     """Replaces the state; None leaves it."""
     drop_through: int = 0
@@ -101,5 +107,5 @@ class SessionStore(Protocol):
 
 
 def digest(token: str) -> bytes:
-    """What is kept of a token: enough to know it again, and of no use to who reads the store."""
-    return hashlib.sha256(token.encode()).digest()
+    """What is kept of a token: enough to know it again, and of no use to who reads the store; of none nothing."""
+    return hashlib.sha256(token.encode()).digest() if token else b""

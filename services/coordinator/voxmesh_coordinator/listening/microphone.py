@@ -92,7 +92,7 @@ class Settings:
 
 
 class Microphone:
-    """The `session.listening.Listening` of a session.
+    """How a session listens: all that is asked of it is enqueued, in order with the audio, and none of it waits.
 
     Args:
         settings: how it listens.

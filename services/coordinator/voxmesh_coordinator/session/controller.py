@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import grpc
 
@@ -25,13 +26,12 @@ from voxmesh_coordinator.reply.scheduler import ReplyScheduler, Report
 from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.session.adapters.overlap import OverlapJudge
 from voxmesh_coordinator.session.adapters.timing import TurnTiming
-from voxmesh_coordinator.session.listening import Listening
-from voxmesh_coordinator.session.upkeep import select_for_languages
 from voxmesh_coordinator.turn import commands as do
 from voxmesh_coordinator.turn import machine
 from voxmesh_coordinator.turn.commands import Command
 from voxmesh_coordinator.turn.events import DeadlineReached, Event, ListeningFailed, OverlapJudged, WordsHeard
 from voxmesh_coordinator.turn.state import TurnState
+from voxmesh_routing.failover import FailoverStream
 from voxmesh_runtime.clock import duration
 
 Response = conversation_pb2.ConverseResponse
@@ -71,8 +71,11 @@ class TurnController:
         self._clock, self._state, self._session = services.clock, turn_state, state
         self._languages, self._send = languages, send
         self.microphone = microphone(self.put)
-        self._streams = [*(self.microphone.streams if self.microphone is not None else ()), *parts.streams]
-        select_for_languages(languages, self._streams)
+        self.streams: list[FailoverStream[Any, Any, Any]] = [
+            *(self.microphone.streams if self.microphone is not None else ()),
+            *parts.streams,
+        ]
+        self._select_for_languages()
         self._judge = None
         if self.microphone is not None:
             self._judge = OverlapJudge(services.settings, self.microphone, parts.sent_audio)
@@ -159,7 +162,17 @@ class TurnController:
 
     def _hear_language(self, event: WordsHeard) -> None:
         if self._languages.heard(event.language_code, event.text):
-            select_for_languages(self._languages, self._streams)
+            self._select_for_languages()
+
+    def _select_for_languages(self) -> None:
+        """The languages that are spoken changed: between turns streams move to the best backends for them."""
+        current = self._languages.current
+        for stream in self.streams:
+            if stream.slot == "stt":
+                stream.languages = current
+            elif stream.slot == "tts":
+                # A reply is in one language.
+                stream.languages = current[-1:]
 
     def _perform(self, command: Command) -> OverlapJudged | None:
         """Do it; gives the answer to a question."""
@@ -178,7 +191,7 @@ class TurnController:
             case do.DiscardTurn(turn_id):
                 self._timing.end(turn_id)
             case do.MoveStreams(is_silent):
-                for stream in self._streams:
+                for stream in self.streams:
                     if is_silent or stream.slot not in LISTENING:
                         stream.move_if_better()
             case _:
@@ -187,7 +200,7 @@ class TurnController:
                     self._perform_on_microphone(command, self.microphone)
         return None
 
-    def _perform_on_microphone(self, command: Command, microphone: Listening) -> None:
+    def _perform_on_microphone(self, command: Command, microphone: Microphone) -> None:
         match command:
             case do.StartRecognition(turn_id, from_s):
                 microphone.start_recognition(from_s, self._timing.of(turn_id).trace_context)

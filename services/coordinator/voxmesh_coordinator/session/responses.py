@@ -49,11 +49,10 @@ class ResumableResponseStream:
         self._sent_sequence = self._last_sequence
         self._lost: asyncio.Future[VoxmeshError] = asyncio.get_running_loop().create_future()
         self._attaching = asyncio.Lock()
-        self._wake, self._writable, self._flushed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._change = asyncio.Event()
         for response in log.responses:
             self._keep(response)
         log.on_commit = self._changed
-        self._changed()
 
     @property
     def is_attached(self) -> bool:
@@ -63,7 +62,7 @@ class ResumableResponseStream:
     def send(self, response: Response) -> None:
         """Send a response, now or when the client is back; one of the stream, such as a receipt, only now."""
         if response.WhichOneof("converse_response") in OF_THE_STREAM:
-            if self.is_attached:
+            if self._call is not None:
                 self._of_stream.append(response)
         else:
             response.sequence = self._last_sequence + 1
@@ -76,11 +75,13 @@ class ResumableResponseStream:
 
     async def writable(self) -> None:
         """Wait while too much waits for the client, or for the store; for those who make much."""
-        await self._writable.wait()
+        while not self._is_writable():
+            await self._change.wait()
 
     async def flushed(self) -> None:
         """Wait until the client has got everything, or its stream is of no use any more."""
-        await self._flushed.wait()
+        while self._call is not None and (self._of_stream or self._sent_sequence < self._last_sequence):
+            await self._change.wait()
 
     async def attach(self, call: Call, first: Response, last_sequence: int | None) -> None:
         """The client is there: it gets `first`, then all after `last_sequence`; None for what was not sent yet.
@@ -140,27 +141,28 @@ class ResumableResponseStream:
 
     def _changed(self) -> None:
         """Wake those for whom something changed."""
-        self._wake.set()
-        is_flushed = not self._of_stream and self._sent_sequence == self._last_sequence
-        _set(self._flushed, is_flushed or not self.is_attached)
-        waiting, most = (
-            (self._unsent_bytes, MAX_UNSENT_BYTES) if self.is_attached else (self._kept_bytes, MAX_KEPT_BYTES)
-        )
-        _set(self._writable, waiting <= most and self._log.behind_bytes <= MAX_BEHIND_BYTES // 2)
+        self._change.set()
+        self._change.clear()
+
+    def _is_writable(self) -> bool:
+        if self._call is not None:
+            has_room = self._unsent_bytes <= MAX_UNSENT_BYTES
+        else:
+            has_room = self._kept_bytes <= MAX_KEPT_BYTES
+        return has_room and self._log.behind_bytes <= MAX_BEHIND_BYTES // 2
 
     async def _write_all(self, call: Call) -> None:
         """Send what there is, in order, as long as the stream is the one that is there."""
         while self._call is call:
-            self._wake.clear()
             if self._of_stream:
-                await self._write(call, self._of_stream.popleft())
+                if await self._write(call, self._of_stream[0]):
+                    self._of_stream.popleft()
             elif self._sent_sequence < self._last_sequence and self._may_send(call, response := self._next()):
                 if await self._write(call, response):
                     self._sent_sequence = response.sequence
                     self._unsent_bytes -= response.ByteSize()
             else:
-                await self._wake.wait()
-            self._changed()
+                await self._change.wait()
 
     def _may_send(self, call: Call, response: Response) -> bool:
         """A tool may do things in the world that no other replica is to ask for again; who leaves hands over all."""
@@ -182,6 +184,7 @@ class ResumableResponseStream:
             self.lose(call, Unavailable(f"the stream broke: {type(error).__name__}"))
             return False
         self._on_sent(response)
+        self._changed()
         return self._call is call
 
     def _keep(self, response: Response) -> None:
@@ -196,10 +199,3 @@ class ResumableResponseStream:
         """Keep no more than what a client that comes back may need; never what was not sent."""
         while self._kept_bytes > MAX_KEPT_BYTES and self._kept[0].sequence <= self._sent_sequence:
             self._kept_bytes -= self._kept.popleft().ByteSize()
-
-
-def _set(event: asyncio.Event, is_set: bool) -> None:  # noqa: FBT001 # as a setter
-    if is_set:
-        event.set()
-    else:
-        event.clear()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
+from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.log import Record, SessionLog
-from voxmesh_coordinator.durability.store import Tokens, digest
 from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.listening.microphone import Microphone, open_microphone
 from voxmesh_coordinator.recording.recorder import NotRecorded, Recording
@@ -21,12 +20,12 @@ from voxmesh_coordinator.reply.parts import reply_parts
 from voxmesh_coordinator.reply.tools import ToolCallTracker
 from voxmesh_coordinator.session.adapters.policy import PAUSE_S, turn_state
 from voxmesh_coordinator.session.controller import TurnController
-from voxmesh_coordinator.session.purpose import for_purpose, purpose_outcomes
 from voxmesh_coordinator.session.responses import TAKEN, Call, ResumableResponseStream
 from voxmesh_coordinator.session.slot_watch import SlotWatch
-from voxmesh_coordinator.session.upkeep import open_all
 from voxmesh_coordinator.turn.events import Event, ImageReceived, InputEnded, InterruptRequested, Typed
 from voxmesh_routing.failover import FailoverStream
+from voxmesh_routing.failures import ServiceFailed
+from voxmesh_routing.status import ESSENTIAL
 from voxmesh_runtime import names
 from voxmesh_runtime.clock import duration
 from voxmesh_runtime.errors import InvalidArgument, Unavailable
@@ -64,28 +63,19 @@ class Session:
         self.log, self._state = log, log.state.proto
         config = self._state.config
         self.id = log.session_id
-        self.token = self._previous_token = ""
-        self.is_superseded = False
         log.stamp, log.on_lost = self._stamp, self.supersede
         self.responses = ResumableResponseStream(log, self._record)
         self._recording: Recording | None = None
         self._not_recorded = ""
         self._config = config
-        self._services = services = for_purpose(services, config)
+        self._services = services = services.for_purpose(config.purpose)
         self._tools = ToolCallTracker(list(config.tools), services.settings.tool_timeout_s)
         self._tools.is_taken_over = log.is_taken_over
         turns = turn_state(self._state, services.settings)
         languages = SpokenLanguages(config.recognition.language_codes)
         _limited(config.system_prompt, "config.system_prompt")
-        self._parts = reply_parts(
-            config,
-            services,
-            self._tools,
-            languages,
-            log.state,
-            note=log.note,
-            writable=self.responses.writable,
-        )
+        writable = self.responses.writable
+        parts = reply_parts(config, services, self._tools, languages, log.state, note=log.note, writable=writable)
         self._played = conversation_pb2.PlaybackPosition(turn_index=-1)
         self._inputs_received = self._state.input_sequence
         self._controller = TurnController(
@@ -93,16 +83,12 @@ class Session:
             turn_state=turns,
             report=partial(services.reports.make, session_id=self.id),
             microphone=self._make_microphone,
-            parts=self._parts,
+            parts=parts,
             state=log.state,
             languages=languages,
             send=self._send,
         )
-        listening = self._controller.microphone
-        self._links: list[FailoverStream[Any, Any, Any]] = [
-            *(listening.streams if listening is not None else ()),
-            *self._parts.streams,
-        ]
+        self._links = self._controller.streams
         self._watch = SlotWatch(self._links, services.slots, self.responses.send)
         self._services_told: list[common_pb2.Ready] = []
         self._held: asyncio.Task[None] | None = None
@@ -122,10 +108,10 @@ class Session:
         """Open the streams to the services, and begin.
 
         Raises:
-            ServiceFailed: see `open_all`.
+            ServiceFailed: alone or in a group, when one refuses the config, or an essential one cannot be reached.
         """
         try:
-            await open_all(self._links)
+            await self._open_links()
             self._services_told = [link.ready for link in self._links]
             await self._begin_recording()
         except BaseException:
@@ -159,7 +145,7 @@ class Session:
         receiving = asyncio.create_task(self._receive(call))
         lost = asyncio.create_task(self.responses.lost())
         try:
-            await self._watch.begin()
+            self._watch.begin()
             await asyncio.wait({held, receiving, lost}, return_when=asyncio.FIRST_COMPLETED)
             if receiving.done():
                 # Bad input ends the session; input that just ended leaves answers to wait for.
@@ -175,19 +161,8 @@ class Session:
             lost.cancel()
             self.responses.lose(call, Unavailable("the stream ended"))
 
-    def give_token(self, token: str, shown: str = "") -> None:
-        """The client gets this token; the one that it has shown is good until it is known to have got the new one."""
-        self.token, self._previous_token = token, shown
-        self.log.tokens = Tokens(digest(token), digest(shown) if shown else b"")
-
-    def is_token(self, token: str) -> bool:
-        """The client may resume with this token."""
-        good = [each for each in (self.token, self._previous_token) if each]
-        return any([secrets.compare_digest(each.encode(), token.encode()) for each in good])  # noqa: C419 # in equal time
-
     def supersede(self) -> None:
         """Another replica, or another copy here, has taken the session: it ends without a word."""
-        self.is_superseded = True
         self.responses.leave(Unavailable(TAKEN))
         self.end()
 
@@ -215,7 +190,7 @@ class Session:
         return Response(
             session_started=conversation_pb2.SessionStarted(
                 session_id=self.id,
-                resume_token=self.token,
+                resume_token=self.log.token,
                 services=[*(told for told in self._services_told if told.ListFields()), self._own_ready()],
                 next_audio_sequence=microphone.timeline.next_sequence if microphone is not None else 0,
                 input_sequence=self._inputs_received,
@@ -233,6 +208,12 @@ class Session:
             self._cancel_links()
             if self._recording is not None:
                 self._recording.close()
+
+    async def _open_links(self) -> None:
+        """All at once; those that the session can do without need not be reached."""
+        async with asyncio.TaskGroup() as tasks:
+            for link in self._links:
+                tasks.create_task(link.open() if link.slot in ESSENTIAL else _open_if_there(link))
 
     def _cancel_links(self) -> None:
         # Without an await in between: a cancellation that came then would leave the next one open for ever.
@@ -271,7 +252,8 @@ class Session:
             outcomes.append(applied("config.record") if is_recorded else ignored("config.record", self._not_recorded))
         if self._config.HasField("speculation"):
             outcomes.append(applied("config.speculation"))
-        outcomes += purpose_outcomes(self._services, self._config)
+        # A picture may come at any time.
+        outcomes += self._services.purpose_outcomes({"vlm", *(link.slot for link in self._links)})
         return ready("", "coordinator", self._services.settings.host_name, outcomes)
 
     async def _receive(self, call: Call) -> None:
@@ -323,19 +305,19 @@ class Session:
 
     def _stamp(self, record: Record) -> None:
         """Add to a record what is done with as soon as it is committed."""
-        microphone, response = self._controller.microphone, record.response
-        is_end_of_turn = response.HasField("turn_ended") or response.HasField("turn_failed")
+        microphone, response, place = self._controller.microphone, record.response, self._state.microphone
+        is_turn_ended = response.HasField("turn_ended")
         if microphone is not None:
-            if is_end_of_turn:
+            if is_turn_ended or response.HasField("turn_failed"):
                 microphone.settle()
-            if (place := microphone.needed) != self._state.microphone:
+            place = microphone.needed
+            if place != self._state.microphone:
                 record.microphone.CopyFrom(place)
-        if response.HasField("turn_ended"):
-            self._stamp_turn(record, response.turn_ended)
+        if is_turn_ended:
+            self._stamp_turn(record, response.turn_ended, place)
 
-    def _stamp_turn(self, record: Record, ended: conversation_pb2.TurnEnded) -> None:
+    def _stamp_turn(self, record: Record, ended: conversation_pb2.TurnEnded, place: session_pb2.Microphone) -> None:
         record.input_sequence = ended.input_sequence = self._controller.input_sequence
-        place = record.microphone if record.HasField("microphone") else self._state.microphone
         if place.next_sequence:
             ended.next_audio_sequence = place.next_sequence
             ended.next_audio_offset.CopyFrom(duration(place.offset_s))
@@ -360,9 +342,8 @@ class Session:
 
     async def _use_newest_token(self) -> None:
         """The client sends something on a stream, and so has got the token that it was given there."""
-        if self._previous_token:
-            self.give_token(self.token)
-            self.log.write_tokens()
+        if self.log.tokens.previous:
+            self.log.give_token(self.log.token)
             # Of several clients that came back with one token only one is answered: who lost it ends here.
             await self.log.committed()
 
@@ -395,3 +376,11 @@ class Session:
 def _limited(text: str, field: str) -> str:
     check_count(field, len(text), MAX_TEXT_CHARACTERS)
     return text
+
+
+async def _open_if_there(link: FailoverStream[Any, Any, Any]) -> None:
+    try:
+        await link.reach()
+    except ServiceFailed as failure:
+        if not failure.is_absence:
+            raise

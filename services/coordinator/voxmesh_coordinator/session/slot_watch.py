@@ -6,7 +6,6 @@ it can, or a backend is well again ──► found ──► slot_status SERVING
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -38,50 +37,41 @@ class SlotWatch:
         self._slots = {slot.name: slot for slot in slots}
         self._send = send
         self._lost: dict[str, ServiceFailed] = {}
-        self._told: set[str] = set()
+        self._is_telling = False
         self._listeners = [(slot, partial(self._is_back, slot.name)) for slot in self._slots.values()]
-        self._telling: asyncio.Task[None] | None = None
         for stream in streams:
             stream.watchers.append(partial(self._opening, stream.slot))
 
-    async def begin(self) -> None:
+    def begin(self) -> None:
         """Tell what is lost already, and from now on what changes; nothing happens the second time."""
-        if self._telling is not None:
+        if self._is_telling:
             return
+        self._is_telling = True
         for slot, listener in self._listeners:
             slot.listeners.add(listener)
-        self._telling = asyncio.create_task(self._tell())
-        await self._telling
+        for name in self._lost:
+            self._tell(name)
 
     def end(self) -> None:
-        """Tell nothing more."""
+        """Follow the slots no more."""
         for slot, listener in self._listeners:
             slot.listeners.discard(listener)
-        if self._telling is not None:
-            self._telling.cancel()
 
-    def _opening(self, slot: str, failure: ServiceFailed | None) -> None:
+    def _opening(self, name: str, failure: ServiceFailed | None) -> None:
         if failure is None:
-            self._is_back(slot)
+            self._is_back(name)
         else:
-            self._lost[slot] = failure
-            self._changed()
+            is_news = name not in self._lost
+            self._lost[name] = failure
+            if is_news:
+                self._tell(name)
 
-    def _is_back(self, slot: str) -> None:
-        if self._lost.pop(slot, None) is not None:
-            self._changed()
+    def _is_back(self, name: str) -> None:
+        if self._lost.pop(name, None) is not None:
+            self._tell(name)
 
-    def _changed(self) -> None:
-        if self._telling is not None and self._telling.done():
-            self._telling = asyncio.create_task(self._tell())
-
-    async def _tell(self) -> None:
-        while changed := self._told ^ self._lost.keys():
-            slot = self._slots[changed.pop()]
-            failure = self._lost.get(slot.name)
-            self._told ^= {slot.name}
-            if failure is None:
-                status = status_of(slot.name, slot.known)
-            else:
-                status = lost(slot.name, failure.message, slot.known)
+    def _tell(self, name: str) -> None:
+        if self._is_telling:
+            failure, known = self._lost.get(name), self._slots[name].known
+            status = status_of(name, known) if failure is None else lost(name, failure.message, known)
             self._send(Response(slot_status=status))
