@@ -82,7 +82,7 @@ def _mentions_mesh(module: str) -> bool:
 
 
 def _rank(item: pytest.Item) -> int:
-    kinds = ("mesh", "bench", "engine", "virtual", "unit")
+    kinds = ("mesh", "bench", "engine", "server", "virtual", "unit")
     own = next((rank for rank, kind in enumerate(kinds, 1) if item.get_closest_marker(kind)), len(kinds))
     return 0 if _needs_mesh(item) else own
 

@@ -55,7 +55,7 @@ def default(context: typer.Context) -> None:
 @app.command("all")
 def everything(*, quick: QuickOption = False, folder: FolderOption = LIBRIVOX, json: JsonOption = None) -> None:
     """Run every benchmark on one mesh: memory, relay, turn, soak, wer."""
-    measures: list[Measure] = [_memory(2), _relay(4, 0.5, 1), _turns((), 1, 0), _soak(2, 0.5)]
+    measures: list[Measure] = [_memory(2), _relay(16, 1.0, 1), _turns((), 1, 0), _soak(2, 0.5)]
     if not quick:
         measures = [_memory(50), _relay(16, 4.0, 7), _turns((), 20, 2), _soak(100, 0.25)]
     try:

@@ -13,7 +13,7 @@ import psutil
 
 from voxmesh_client.bench.machine import cpu_model
 
-_PACKAGES = ("grpcio", "protobuf", "uvloop", "onnxruntime", "moonshine-voice", "hibari-tts", "xllamacpp", "openai")
+_PACKAGES = ("grpcio", "protobuf", "uvloop", "onnxruntime", "moonshine-voice", "hibari-tts", "xllamacpp")
 
 
 @dataclass(frozen=True, slots=True)

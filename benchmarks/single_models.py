@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from openai import AsyncOpenAI, AsyncStream
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
-
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_llm_proxy.endpoint import Address
 from voxmesh_llm_proxy.messages import GenerationOptions, generation_options, request_body
+from voxmesh_llm_proxy.open_answer import OpenAnswer
 from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.supervisor import LlamaCpp
+from voxmesh_llm_proxy.transport import Transport
 from voxmesh_runtime.audio import Samples
 from voxmesh_runtime.batcher import Batcher
 from voxmesh_runtime.engine import EngineContext
@@ -34,23 +35,21 @@ from voxmesh_turn.settings import TurnSettings
 class Chat:
     """The language model: a llama.cpp server as the proxy runs it, asked over HTTP."""
 
-    def __init__(self, client: AsyncOpenAI, options: GenerationOptions) -> None:
-        self._client = client
+    def __init__(self, http: Transport, address: Address, options: GenerationOptions) -> None:
+        self._http = http
+        self._address = address
         self._options = options
 
     async def ask(self, messages: Sequence[llm_pb2.Message]) -> AsyncIterator[str]:
         """The pieces of an answer."""
-        stream = await self._client.post(
-            "/chat/completions",
-            body=request_body(llm_pb2.Generate(messages=messages), self._options),
-            cast_to=ChatCompletion,
-            stream=True,
-            stream_cls=AsyncStream[ChatCompletionChunk],
-        )
-        async for chunk in stream:
-            for choice in chunk.choices:
-                if choice.delta.content:
-                    yield choice.delta.content
+        body = request_body(llm_pb2.Generate(messages=messages), self._options)
+        answer = OpenAnswer(await self._http.stream(self._address, "/chat/completions", body))
+        try:
+            while (event := await answer.next()) is not None:
+                if event.text:
+                    yield event.text
+        finally:
+            await answer.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +94,15 @@ def _engine(slot: str, settings: Any) -> Any:  # each slot has an engine protoco
 
 @asynccontextmanager
 async def _chat(settings: CoordinatorSettings) -> AsyncGenerator[Chat]:
-    server = LlamaCpp(LlmSettings())
+    server, http = LlamaCpp(LlmSettings()), Transport(None, LlmSettings().connect_timeout_s)
     await server.start()
     try:
         address = await server.address()
-        async with AsyncOpenAI(api_key=address.api_key, base_url=address.url, max_retries=0) as client:
-            models = await client.models.list()
-            sampling = llm_pb2.Sampling(max_output_tokens=settings.max_reply_tokens, temperature=settings.temperature)
-            config = llm_pb2.GenerationConfig(sampling=sampling)
-            options = generation_options(config, models.data[0].id, LlmSettings(), thinking=False)
-            yield Chat(client, options)
+        listed = json.loads(await http.get(address, "/models"))
+        sampling = llm_pb2.Sampling(max_output_tokens=settings.max_reply_tokens, temperature=settings.temperature)
+        config = llm_pb2.GenerationConfig(sampling=sampling)
+        options = generation_options(config, listed["data"][0]["id"], LlmSettings(), thinking=False)
+        yield Chat(http, address, options)
     finally:
+        await http.close()
         await server.stop()

@@ -21,7 +21,7 @@ from k8s_rules import Mesh
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.settings import ServerSettings
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.server
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILES = sorted((ROOT / "services").glob("*/Dockerfile"))

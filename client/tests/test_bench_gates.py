@@ -155,7 +155,7 @@ def test_wrong_gates_are_named(tmp_path: Path, text: str, complaint: str) -> Non
 
 
 def test_a_gates_file_that_is_missing_is_told_with_those_that_ship() -> None:
-    with pytest.raises(BenchUsage, match="give a file or one of: embed, seed, tts, vlm"):
+    with pytest.raises(BenchUsage, match="give a file or one of: embed, llm, seed, tts, vlm"):
         read_gates("none.toml", metrics())
 
 

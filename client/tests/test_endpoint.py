@@ -27,7 +27,7 @@ from voxmesh_runtime.settings import ServerSettings
 from voxmesh_runtime.streams import AnyContext, Streams
 from voxmesh_testing.streams import wait_until
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.server
 
 Request = stt_pb2.StreamingRecognizeRequest
 Response = stt_pb2.StreamingRecognizeResponse

@@ -22,7 +22,7 @@ from voxmesh_client.cli.show import asked_of, options_dict, print_options
 from voxmesh_runtime.audio import write_wav
 from voxmesh_runtime.ports import free_block
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.server
 
 VOXMESH = str(Path(sys.executable).with_name("voxmesh"))
 LATIN = "café\n".encode("latin-1")

@@ -86,6 +86,20 @@ class EmbedAsked(ComparingAsked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LlmAsked(ComparingAsked):
+    """`voxmesh bench llm`."""
+
+    tasks: str
+    upstreams: Sequence[str]
+    models: Sequence[str]
+    rounds: int
+    max_tokens: int
+    thinking: str
+    thoughts: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VlmAsked(Asked):
     """`voxmesh bench vlm`."""
 

@@ -6,7 +6,12 @@ from importlib.util import find_spec
 
 from voxmesh_client.bench.problems import BenchUsage
 
-_MODULES = {"jiwer": "jiwer", "whisper_normalizer": "whisper-normalizer", "matplotlib": "matplotlib"}
+_MODULES = {
+    "httpx2": "httpx2",
+    "jiwer": "jiwer",
+    "whisper_normalizer": "whisper-normalizer",
+    "matplotlib": "matplotlib",
+}
 PACKAGES = tuple(_MODULES.values())
 
 

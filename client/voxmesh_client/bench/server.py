@@ -134,15 +134,14 @@ async def _spawn(target: Startable, limits: Limits, port: int, log: int) -> asyn
     command = [
         "-m",
         limits.slot.module,
-        "--engine",
-        target.engine,
+        *(("--engine", target.engine) if target.engine else ()),
         "--parent-pid",
         str(os.getpid()),
         "--port",
         str(port),
     ]
     command += ["--model", target.model] if target.model is not None else []
-    environment = operators_environment()
+    environment = {**operators_environment(), **target.variables}
     environment.update(VOXMESH_HOST=LOOPBACK, VOXMESH_MAX_STREAMS=str(max(_DEFAULT_STREAMS, limits.streams)))
     try:
         return await asyncio.create_subprocess_exec(

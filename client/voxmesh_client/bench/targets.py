@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TypeAlias
@@ -23,13 +23,15 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Startable:
-    """An engine to be started in a process of its own."""
+    """An engine to be started in a process of its own; without a name, of a service that has none to choose."""
 
     name: str
     engine: str
     model: str | None
     python: Path
     """Interpreter whose environment holds the engine."""
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of its environment, besides the operator's."""
 
 
 Target: TypeAlias = Running | Startable

@@ -11,6 +11,7 @@ from voxmesh_client.bench.asked import BiasingAsked, Pace, SttAsked
 from voxmesh_client.bench.extra import require_extra
 from voxmesh_client.cli.bench_conversation import conversation
 from voxmesh_client.cli.bench_embed import embed
+from voxmesh_client.cli.bench_llm import llm
 from voxmesh_client.cli.bench_options import (
     BaselineOption,
     EngineOption,
@@ -150,5 +151,5 @@ def biasing(
     )
 
 
-for _verb in (stt, biasing, tts, vlm, embed, conversation):
+for _verb in (stt, biasing, tts, vlm, llm, embed, conversation):
     bench.command(help=help_of(_verb))(_verb)

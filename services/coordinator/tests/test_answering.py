@@ -13,20 +13,20 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.durability.history import ASSISTANT, TOOL, USER, History
-from voxmesh_coordinator.durability.state import ReplyFinished
-from voxmesh_coordinator.reply.ending import End
+from voxmesh_coordinator.durability.history import ASSISTANT, TOOL, USER
+from voxmesh_coordinator.durability.state import ReplyFinished, SessionState
 from voxmesh_coordinator.reply.generation import Answering
 from voxmesh_coordinator.reply.language_model import GO_ON, continued
+from voxmesh_coordinator.reply.output import ReplyOutput
 from voxmesh_coordinator.reply.parts import ReplyParts
 from voxmesh_coordinator.reply.playout_gate import PlayoutGate
-from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
+from voxmesh_coordinator.reply.sent_audio import SentAudio
 from voxmesh_coordinator.reply.tools import MAX_CALLS, ToolCallTracker
 from voxmesh_coordinator.reply.upstreams import Generated, GenerationEvent, Served, Written
 from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_llm_proxy.validation import check_generate
-from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_routing.failures import ServiceFailed
+from voxmesh_runtime.audio import AudioFormat
 from voxmesh_testing.streams import wait_until
 
 pytestmark = pytest.mark.unit
@@ -95,51 +95,44 @@ class Scene:
         self.notes: list[session_pb2.Record] = []
         self.calls: list[conversation_pb2.ToolCall] = []
         self.answers = True
-        self.playout = PlayoutTracker()
         parts = ReplyParts(
             self.model,
             None,
-            None,  # pyright: ignore[reportArgumentType] # nothing is spoken
+            SessionState(session_pb2.State(), 4000),
+            SentAudio(AudioFormat()),
             self.desk,
             system_prompt="Be kind.",
             tool_rounds=tool_rounds,
+            filler="",
+            filler_after_s=None,
             note=self.notes.append,
+            writable=self._writable,
+            line=lambda _: "",
+            streams=(),
         )
         turn = UserTurn("Book it.")
         turn.metrics.turn_index = 3
         saved = saved or session_pb2.Reply()
-        self.playout.take_up(saved)
-        self.answering = Answering(
-            turn,
-            History(4000),
-            parts,
-            saved,
-            gate=PlayoutGate(self._send, self._writable, is_open=True, on_ready=lambda: None),
-            playout=self.playout,
-            say=self._say,
-            note=self._note,
-            new_hop=UpstreamCallTiming,
-        )
-        self.end = End()
+        gate = PlayoutGate(self._send, self._writable)
+        gate.open()
+        output = ReplyOutput(turn, parts, gate, saved)
+        self.playout = output.playout
+        self.answering = Answering(output, saved)
 
     async def write(self) -> ReplyFinished.Reason.ValueType:
-        return await self.answering.write(self.end)
+        return (await self.answering.write()).reason
 
     @property
     def answered(self) -> list[str]:
         """The calls whose results are kept, in that order."""
         return [answer.tool_call_id for record in self.notes for answer in record.tool_answers]
 
-    async def _say(self, said: str) -> None:
-        self.playout.text += said
-
-    async def _note(self, record: session_pb2.Record) -> None:
-        self.notes.append(record)
-
     async def _writable(self) -> None:
         """There is always room."""
 
     def _send(self, response: conversation_pb2.ConverseResponse) -> None:
+        if not response.HasField("tool_call"):
+            return
         self.calls.append(response.tool_call)
         if self.answers:
             self.give(response.tool_call.call_id, "booked")
@@ -266,6 +259,5 @@ REFUSALS: dict[str, tuple[list[Sequence[Step]], bool]] = {
 async def test_only_what_was_refused_at_once_was_refused_for_the_person_s_words(case: str) -> None:
     script, is_refused = REFUSALS[case]
     scene = Scene(*script)
-    with pytest.raises(ServiceFailed):
-        await scene.write()
-    assert scene.end.is_refused == is_refused
+    end = await scene.answering.write()
+    assert (end.reason, end.is_refused) == (ReplyFinished.REASON_FAILED, is_refused)

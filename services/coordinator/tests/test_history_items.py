@@ -403,6 +403,7 @@ class Live:
         check_generate(llm_pb2.Generate(messages=[*asked, *items]))
 
 
+@pytest.mark.sweep
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, phases=PHASES)
 @given(st.lists(turns, max_size=6), st.data())
 def test_after_any_turns_the_next_request_is_valid_and_a_replica_would_make_the_same(

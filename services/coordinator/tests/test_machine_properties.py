@@ -17,7 +17,7 @@ from voxmesh_coordinator.turn.machine import next_deadline, step
 from voxmesh_coordinator.turn.overlap import Overlap
 from voxmesh_coordinator.turn.state import Overlapping, Paused, Silent, TurnState
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.sweep]
 
 BEGIN = TurnState(Endpointing(0.4, 1.5, 0.5, frozenset({"the"})))
 TEXTS = st.sampled_from(["", "Right.", "How are you?", "Where is the", "how are you", "Stop that now please"])

@@ -32,7 +32,10 @@ class Client:
         self.ready += 1
 
     def gate(self, *, is_open: bool) -> PlayoutGate:
-        return PlayoutGate(self.send, self.writable, is_open=is_open, on_ready=self.on_ready)
+        gate = PlayoutGate(self.send, self.writable, self.on_ready)
+        if is_open:
+            gate.open()
+        return gate
 
 
 def text(delta: str) -> Response:

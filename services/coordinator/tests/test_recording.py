@@ -11,7 +11,7 @@ import pytest
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.stt.v1 import stt_pb2
-from voxmesh_coordinator.recording.folder import About, RecordingFolder
+from voxmesh_coordinator.recording.folder import About, RecordingFolder, plain
 from voxmesh_coordinator.recording.recorder import NotRecorded, Recording
 from voxmesh_coordinator.settings import CoordinatorSettings
 from voxmesh_runtime.audio import AudioFormat, read_audio_file
@@ -41,7 +41,7 @@ def reply(sequence: int, data: bytes) -> Response:
 
 
 def folder(tmp_path: Path, microphone: AudioFormat | None = S16) -> RecordingFolder:
-    about = About.of("f00d", "near", CONFIG, [common_pb2.Ready(model="small", engine="quick")])
+    about = About("f00d", "near", plain(CONFIG), [plain(common_pb2.Ready(model="small", engine="quick"))])
     return RecordingFolder(tmp_path / "kept", about, microphone, S16)
 
 

@@ -46,7 +46,7 @@ def indices(log: ReportLog, **conditions: object) -> list[int]:
 def test_the_newest_report_is_given_unless_more_are_wanted() -> None:
     log = log_of()
     for index in range(3):
-        log.of_session("one").make(over(index))
+        log.make(over(index), "one")
     assert indices(log) == [2]
     assert indices(log, limit=2) == [1, 2]
     assert indices(log, limit=1000) == [0, 1, 2]
@@ -55,7 +55,7 @@ def test_the_newest_report_is_given_unless_more_are_wanted() -> None:
 def test_reports_are_found_by_session_trace_and_time() -> None:
     log = log_of()
     for index, session in enumerate(("one", "two", "one")):
-        log.of_session(session).make(over(index))
+        log.make(over(index), session)
     held = log.find(Request(limit=10))
     assert indices(log, session_id="one", limit=10) == [0, 2]
     assert indices(log, trace_id=held[1].report.trace_id) == [1]
@@ -67,7 +67,7 @@ def test_reports_are_found_by_session_trace_and_time() -> None:
 def test_no_more_reports_are_held_than_asked_for_and_no_two_have_the_same_time() -> None:
     log = log_of(5)
     for index in range(50):
-        log.of_session("one").make(over(index))
+        log.make(over(index), "one")
     held = log.find(Request(limit=1000))
     assert [turn.report.turn_index for turn in held] == [45, 46, 47, 48, 49]
     assert len({turn.report_time.ToNanoseconds() for turn in held}) == 5
@@ -80,7 +80,7 @@ def test_a_limit_that_is_none_is_refused(limit: int) -> None:
 
 
 def test_a_report_names_the_coordinators_host() -> None:
-    assert log_of().of_session("one").make(over(0)).host == "here"
+    assert log_of().make(over(0), "one").host == "here"
 
 
 async def test_reports_are_served_and_a_bad_request_is_refused() -> None:

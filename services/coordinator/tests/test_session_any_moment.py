@@ -18,7 +18,7 @@ from voxmesh_testing.virtual.stt import FakeRecognizer
 from voxmesh_testing.virtual.tts import FakeVoice
 from voxmesh_testing.virtual.turn import FakeTurnDetector
 
-pytestmark = pytest.mark.virtual
+pytestmark = [pytest.mark.virtual, pytest.mark.sweep]
 
 TurnEnded = conversation_pb2.TurnEnded
 TurnReport = conversation_pb2.TurnReport

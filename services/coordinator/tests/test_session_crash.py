@@ -102,6 +102,7 @@ async def held(there: Stage, call: Caller, view: View, *, dies_after: int | None
     await asyncio.sleep(2)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("tells", [True, False], ids=["with its account of the turn", "without"])
 async def test_a_death_at_any_point_loses_and_doubles_no_word(*, tells: bool) -> None:
     async with mesh("one", "two") as there, there.talk(interim_results=False) as call:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf import struct_pb2
 
@@ -14,6 +15,7 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_client.events import SessionReplaced, SpeechStarted
+from voxmesh_routing.failover import STANDS_STILL_S
 from voxmesh_runtime.errors import Unavailable
 from voxmesh_testing.virtual.caller import Caller
 from voxmesh_testing.virtual.llm import FakeLanguageModel, calls, says
@@ -350,3 +352,38 @@ async def test_streams_that_a_service_breaks_again_and_again_cost_no_word() -> N
         await call.until(TurnReport)
     (ended,) = call.events(TurnEnded)
     assert ended.text == QUESTION
+
+
+@pytest.mark.parametrize("slot", ["stt", "llm"])
+async def test_one_that_stands_still_from_the_first_turn_on_is_left_for_another(slot: str) -> None:
+    async with mesh(**two(slot)) as there:
+        second = there.serve(f"{slot}-2", type(getattr(there, slot))())
+        if isinstance(second, FakeLanguageModel):
+            second.play(says("It is Paris."))
+        there.llm.play(says("It is Paris."))
+        async with there.talk() as call:
+            getattr(there, slot).stand_still()
+            call.say(say(QUESTION))
+            await call.until(TurnReport)
+    assert not call.events(TurnFailed)
+    (ended,) = call.events(TurnEnded)
+    assert ended.text == QUESTION
+    assert call.reply_text(0) == "It is Paris."
+
+
+@pytest.mark.parametrize("slot", ["stt", "llm"])
+async def test_where_there_is_no_other_one_that_stands_still_fails_the_turn_and_not_the_session(slot: str) -> None:
+    async with mesh() as there, there.talk() as call:
+        there.llm.play(says("It is Paris."))
+        getattr(there, slot).stand_still()
+        call.say(say(QUESTION))
+        await asyncio.sleep(STANDS_STILL_S + 10)
+        (failed,) = call.events(TurnFailed)
+        getattr(there, slot).go_on()
+        await asyncio.sleep(5)
+        call.say(say(QUESTION))
+        await asyncio.sleep(10)
+    assert failed.code == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
+    assert "takes far longer" in failed.message
+    assert call.events(TurnEnded)[-1].text == QUESTION
+    assert call.events(ReplyText)[-1].delta == "It is Paris."

@@ -15,7 +15,7 @@ from voxmesh_testing.virtual.llm import Answer, says
 from voxmesh_testing.virtual.speech import heard_in, say, silence
 from voxmesh_testing.virtual.stage import mesh
 
-pytestmark = pytest.mark.virtual
+pytestmark = [pytest.mark.virtual, pytest.mark.sweep]
 
 TurnEnded = conversation_pb2.TurnEnded
 TurnReport = conversation_pb2.TurnReport

@@ -191,3 +191,14 @@ async def test_the_language_model_reads_what_is_said_while_it_is_said() -> None:
     assert parts[0] != parts[-1]
     assert all(words.startswith(part) for part in parts)
     assert len(parts[0]) < len(words)
+
+
+@pytest.mark.parametrize("gap_s", [0.45, 0.6, 1.0])
+async def test_the_next_turn_does_not_begin_with_the_last_word_of_the_one_before(gap_s: float) -> None:
+    async with mesh(min_end_of_turn_wait_s=0.2) as there, there.talk() as call:
+        there.llm.play(says("It is Paris."), says("It is Rome."))
+        call.say(say(QUESTION) + silence(gap_s) + say("And what about Italy?"))
+        await call.until(TurnReport, 2)
+    texts = " ".join(each.text for each in call.events(TurnEnded))
+    assert texts.count("France?") == 1
+    assert texts.endswith("And what about Italy?")

@@ -45,7 +45,8 @@ def cleaned_call(call: llm_pb2.ToolCall) -> llm_pb2.ToolCall:
     kept.CopyFrom(call)
     kept.name = _NO_NAME.sub("_", call.name)[:MAX_NAME_CHARACTERS] or "_"
     if not _is_sound(call):
-        arguments = _sound(_arguments(call))
+        parsed = _parsed(call.arguments_json)
+        arguments = _sound(_plain_struct(call.arguments) if parsed is None else parsed)
         kept.arguments_json = json.dumps(arguments, ensure_ascii=False)
         kept.arguments.Clear()
         kept.arguments.update(arguments)
@@ -68,11 +69,6 @@ def _is_sound(call: llm_pb2.ToolCall) -> bool:
 def _is_harmless(text: str) -> bool:
     """JSON text without a mark, and without the opening of one that may hold what stands between two arguments."""
     return _OPENING not in text and text == strip_control_tokens(text)
-
-
-def _arguments(call: llm_pb2.ToolCall) -> dict[str, Any]:
-    parsed = _parsed(call.arguments_json)
-    return _plain_struct(call.arguments) if parsed is None else parsed
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

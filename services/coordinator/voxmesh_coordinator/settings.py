@@ -17,24 +17,8 @@ from voxmesh_runtime.settings import ServerSettings
 SYSTEM_PROMPT = "You are a helpful assistant. Answer in one short sentence."
 
 BACKCHANNELS = (
-    *(
-        "mm",
-        "mhm",
-        "mm hm",
-        "mmhm",
-        "mm hmm",
-        "mmm",
-        "hm",
-        "hmm",
-        "uh huh",
-        "uhuh",
-        "huh",
-        "uh",
-        "um",
-        "ah",
-        "aha",
-        "oh",
-    ),
+    *("mm", "mhm", "mm hm", "mmhm", "mm hmm", "mmm", "hm", "hmm", "uh huh", "uhuh", "huh"),
+    *("uh", "um", "ah", "aha", "oh"),
     *("yeah", "yep", "yes", "right", "okay", "ok", "sure", "i see", "got it", "really", "wow", "great", "nice"),
     *("thank you", "thanks", "so", "well", "you"),
     *("all right", "alright", "of course", "exactly", "true", "good", "cool", "interesting", "makes sense"),

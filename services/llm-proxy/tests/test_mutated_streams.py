@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from voxmesh_runtime.errors import VoxmeshError
 from voxmesh_testing.llm_server import DONE, Told, told_by
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.server
 
 EXAMPLES = 250
 """Of each of the two properties."""

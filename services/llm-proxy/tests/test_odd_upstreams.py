@@ -18,7 +18,7 @@ from voxmesh_testing.llm import generate, tool, user, written
 from voxmesh_testing.llm_server import DONE, Play, RecordedUpstream, chunk, event, recorded_upstream, text
 from voxmesh_testing.streams import Exchange, exchange, serving
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.server
 
 Finished = llm_pb2.Finished
 Message = llm_pb2.Message

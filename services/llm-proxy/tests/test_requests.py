@@ -11,7 +11,6 @@ from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy import call_state
 from voxmesh_llm_proxy.endpoint import uses_proxies
 from voxmesh_llm_proxy.messages import GenerationOptions, request_body, upstream_key
-from voxmesh_llm_proxy.settings import LlmSettings
 from voxmesh_llm_proxy.validation import check_generate
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_testing.llm import struct, user
@@ -79,11 +78,7 @@ def test_l3_another_upstream_sees_none_of_it() -> None:
 
 
 def test_upstreams_are_told_apart_by_address_and_model() -> None:
-    keys = {
-        upstream_key(LlmSettings(upstream_url=url), model)
-        for url in (None, "http://a/v1", "http://b/v1")
-        for model in ("big", "small")
-    }
+    keys = {upstream_key(url, model) for url in (None, "http://a/v1", "http://b/v1") for model in ("big", "small")}
     assert len(keys) == 6
 
 

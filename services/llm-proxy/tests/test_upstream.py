@@ -23,7 +23,7 @@ from voxmesh_testing.llm_server import Play, RecordedUpstream, fragment, recorde
 from voxmesh_testing.service import FREED_WITHIN_S
 from voxmesh_testing.streams import Exchange, details, exchange, serving, wait_until
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.server
 
 Request = llm_pb2.StreamingGenerateRequest
 Finished = llm_pb2.Finished

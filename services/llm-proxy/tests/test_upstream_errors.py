@@ -9,6 +9,7 @@ import pytest
 from voxmesh_llm_proxy.optional_fields import FieldsOfUpstream
 from voxmesh_llm_proxy.upstream_errors import (
     TRANSIENT,
+    Asked,
     UpstreamFailure,
     asked_wait_s,
     before_answer,
@@ -98,7 +99,9 @@ def test_l8_a_complaint_is_judged_by_its_words_and_then_its_status(case: str) ->
 
 
 def test_l3_the_reason_is_quoted_and_cut() -> None:
-    error = before_answer(complaint_in({"message": "thought_signature is missing\n" + "x" * 5000}, 400), "m", "u")
+    error = before_answer(
+        complaint_in({"message": "thought_signature is missing\n" + "x" * 5000}, 400), Asked("m", "u")
+    )
     assert "(HTTP 400): 'thought_signature is missing x" in str(error)
     assert len(str(error)) < 500
 
@@ -114,7 +117,7 @@ def test_l3_the_reason_is_quoted_and_cut() -> None:
     ],
 )
 def test_each_kind_has_its_error(status: int, kind: type[VoxmeshError]) -> None:
-    assert isinstance(before_answer(complaint_in("no", status), "m", "u"), kind)
+    assert isinstance(before_answer(complaint_in("no", status), Asked("m", "u")), kind)
 
 
 def test_l12_what_may_pass_soon_is_asked_again() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from voxmesh.llm.v1 import llm_pb2
+from voxmesh_llm_proxy.bad_answer import BadAnswer, judged_json
 from voxmesh_llm_proxy.tools import ToolCallAssembler
 from voxmesh_runtime.chat.events import Event, Tokens
 from voxmesh_runtime.chat.surrogates import SurrogateJoiner
 from voxmesh_runtime.chat.thinking import Piece, ThinkingSplitter
 from voxmesh_runtime.control_tokens import ControlTokenFilter
 from voxmesh_runtime.errors import Unavailable
+from voxmesh_runtime.schemas import Judge
 
 Response = llm_pb2.StreamingGenerateResponse
 Finished = llm_pb2.Finished
@@ -43,6 +45,9 @@ class Answer:
         upstream: which one, as in `ToolCallAssembler`.
         thinking: the caller wants to see thoughts; otherwise they are dropped.
         splitter: tells thoughts that are written inline.
+        judges: of the arguments of tools that have a schema.
+        judge: of the whole text, which must be JSON; None where any text will do.
+        is_held: the text is given in one piece, once it has been judged.
     """
 
     def __init__(
@@ -53,6 +58,9 @@ class Answer:
         upstream: str = "",
         thinking: bool = False,
         splitter: ThinkingSplitter | None = None,
+        judges: Mapping[str, Judge] | None = None,
+        judge: Judge | None = None,
+        is_held: bool = False,
     ) -> None:
         self._index = index
         self._thinking = thinking
@@ -61,7 +69,10 @@ class Answer:
         self._thoughts = SurrogateJoiner()
         self._marks = ControlTokenFilter()
         self._may_call = bool(tool_names)
-        self._tools = ToolCallAssembler(tool_names, upstream)
+        self._tools = ToolCallAssembler(tool_names, upstream, judges)
+        self._judge = judge
+        self._is_held = is_held
+        self._written: list[str] = []
         self._finish = ""
         self._is_ended = False
         self._tokens = Tokens()
@@ -72,7 +83,7 @@ class Answer:
         """Responses that `event`, which holds no complaint, completes.
 
         Raises:
-            Unavailable: the model wrote a tool call that nobody can run.
+            BadAnswer: the model wrote a tool call that nobody can run.
         """
         self.model = event.model or self.model
         self._tokens = event.tokens or self._tokens
@@ -91,8 +102,8 @@ class Answer:
         """Responses that the end of the answer completes.
 
         Raises:
-            Unavailable: the upstream stopped without saying so, or failed, or the model wrote a call that nobody
-                can run: the answer may be cut.
+            Unavailable: the upstream stopped without saying so, or failed: the answer may be cut.
+            BadAnswer: the model wrote a call that nobody can run, or what breaks the schema.
         """
         if not self._finish and not self._is_ended:
             raise Unavailable("the upstream's answer ended without a reason; send the generation again")
@@ -103,7 +114,8 @@ class Answer:
         if _REASONS.get(self._finish) not in _CUTS:
             yield from self._calls(self._tools.flush())
         if self._finish in _TOOLS and self._may_call and not self._tools.count:
-            raise Unavailable("the upstream announced a tool call and sent none; send the generation again", 0.1)
+            raise BadAnswer("the upstream announced a tool call and sent none")
+        yield from self._judged()
 
     def reason(self) -> llm_pb2.Finished.Reason.ValueType:
         """Why the answer is over; only after `end`."""
@@ -119,25 +131,41 @@ class Answer:
         tokens = self._tokens
         return llm_pb2.Usage(input_tokens=tokens.read, output_tokens=tokens.written, cached_input_tokens=tokens.cached)
 
+    @property
+    def written(self) -> str:
+        """The text of an answer that is judged."""
+        return "".join(self._written)
+
+    def _judged(self) -> Iterator[Response]:
+        if self._judge is None:
+            return
+        text = self.written
+        # What the limit cuts is no JSON, and what stands beside calls is no answer.
+        if self.reason() == Finished.REASON_STOP:
+            text = judged_json(text, self._judge)
+        if self._is_held and text:
+            yield Response(text_delta=llm_pb2.TextDelta(generation_index=self._index, text=text))
+
     def _flush_text(self) -> Iterator[Response]:
         """What was held back; a tool call or the end comes after all text before it."""
         is_cut = _REASONS.get(self._finish) in _CUTS
         yield from self._texts([Piece(self._thoughts.flush(), is_thought=True)])
         yield from self._texts(self._splitter.feed(self._text.flush()))
         yield from self._texts(self._splitter.flush(is_cut=is_cut))
-        if rest := self._marks.flush():
-            yield Response(text_delta=llm_pb2.TextDelta(generation_index=self._index, text=rest))
+        yield from self._text_deltas(self._marks.flush())
 
     def _texts(self, pieces: list[Piece]) -> Iterator[Response]:
         for piece in pieces:
-            text = piece.text if piece.is_thought else self._marks.feed(piece.text)
-            if not text:
-                continue
-            delta = llm_pb2.TextDelta(generation_index=self._index, text=text)
             if not piece.is_thought:
-                yield Response(text_delta=delta)
-            elif self._thinking:
-                yield Response(reasoning_delta=delta)
+                yield from self._text_deltas(self._marks.feed(piece.text))
+            elif self._thinking and piece.text:
+                yield Response(reasoning_delta=llm_pb2.TextDelta(generation_index=self._index, text=piece.text))
+
+    def _text_deltas(self, text: str) -> Iterator[Response]:
+        if self._judge is not None:
+            self._written.append(text)
+        if text and not self._is_held:
+            yield Response(text_delta=llm_pb2.TextDelta(generation_index=self._index, text=text))
 
     def _calls(self, calls: list[llm_pb2.ToolCall]) -> Iterator[Response]:
         for call in calls:

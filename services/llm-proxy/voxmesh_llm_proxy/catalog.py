@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-import httpx2
-from openai import APIError
-
-from voxmesh_llm_proxy.upstream import Upstream
+from voxmesh_llm_proxy.upstream_errors import UNREACHABLE, UpstreamFailure
 from voxmesh_runtime.errors import FailedPrecondition
-from voxmesh_runtime.quoting import quote
 from voxmesh_runtime.structs import Json
 
 log = logging.getLogger(__name__)
@@ -29,70 +26,74 @@ _MAX_CONTEXT = 2**31 - 1
 
 
 class Catalog:
-    """Model names, the default first; a server that lists none has just the configured one.
+    """Model names, the default first; a server that lists none has just the configured ones.
 
     Args:
+        ask: gives the list as the server writes it.
         configured: the operator's model; None takes the first listed.
+        renamed: names that callers use, and the server's name for each.
     """
 
-    def __init__(self, upstream: Upstream, configured: str | None) -> None:
-        self._upstream = upstream
+    def __init__(self, ask: Callable[[], Awaitable[str]], configured: str | None, renamed: Mapping[str, str]) -> None:
+        self._ask = ask
         self._configured = configured
+        self._renamed = renamed
         self._listed: dict[str, int] = {}
         self._read_at = 0.0
 
     @property
+    def is_known(self) -> bool:
+        """The default is known: it is configured, or the list has been read."""
+        return bool(self._configured or self._listed)
+
+    @property
     def default(self) -> str:
-        """The model for callers that name none."""
-        return self.names[0]
+        """The model for callers that name none, as the server calls it."""
+        return self._configured or next(iter(self._listed), "")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All models that callers may name."""
-        first = self._configured or next(iter(self._listed))
-        return (first, *(name for name in self._listed if name != first))
+        """All models that callers may name; empty until it is known."""
+        every = (self.default, *self._renamed, *self._listed)
+        return tuple(dict.fromkeys(name for name in every if name))
 
     @property
-    def context_tokens(self) -> int:
-        """Context of the default model; 0 when the upstream does not tell."""
-        return self._listed.get(self.default, 0)
+    def may_be_read_again(self) -> bool:
+        """The list is old enough."""
+        return time.monotonic() - self._read_at > REFRESH_AFTER_S
+
+    def model(self, wanted: str) -> str:
+        """The server's name of the model that callers call `wanted`; empty is the default."""
+        return self._renamed.get(wanted, wanted) if wanted else self.default
+
+    def context_tokens(self, model: str) -> int:
+        """Context of one of the server's models; 0 when the server does not tell."""
+        return self._listed.get(model, 0)
 
     async def read(self) -> None:
         """Ask the upstream for its models.
 
         Raises:
-            APIError: it does not answer, or refuses the key.
+            UpstreamFailure: it does not answer, or refuses the key.
+            Unavailable: it is down.
             FailedPrecondition: no model is configured, and it lists none.
         """
         self._read_at = time.monotonic()
-        client = await self._upstream.client()
         try:
-            page = await client.get("/models", cast_to=httpx2.Response, options={"timeout": LIST_TIMEOUT_S})
-        except APIError as error:
-            if getattr(error, "status_code", None) not in {404, 405, 501}:
+            async with asyncio.timeout(LIST_TIMEOUT_S):
+                page = await self._ask()
+        except TimeoutError:
+            raise UpstreamFailure(UNREACHABLE) from None
+        except UpstreamFailure as failure:
+            if failure.complaint.status not in {404, 405, 501}:
                 raise
             log.info("the upstream lists no models", extra={"configured": self._configured})
         else:
-            self._listed = dict(_models(page.text))
+            # A list that cannot be read takes nothing away.
+            self._listed = dict(_models(page)) or self._listed
         if self._configured is None and not self._listed:
-            url = str(client.base_url)
-            raise FailedPrecondition("upstream", url, "the upstream lists no models; set VOXMESH_UPSTREAM_MODEL")
-
-    async def choose(self, wanted: str) -> str:
-        """The model for a caller that wants `wanted`; empty for the default.
-
-        Raises:
-            FailedPrecondition: the upstream has it not.
-        """
-        if wanted and wanted not in self.names and time.monotonic() - self._read_at > REFRESH_AFTER_S:
-            try:
-                await self.read()
-            except APIError as error:
-                log.warning("the upstream's models cannot be read", extra={"error": type(error).__name__})
-        if wanted and wanted not in self.names:
-            names = ", ".join(self.names[:20])
-            raise FailedPrecondition("model", quote(wanted), f"the upstream has no such model; it has {names}")
-        return wanted or self.default
+            problem = "the upstream lists no models; set VOXMESH_UPSTREAM_MODEL, or `model` in the file of upstreams"
+            raise FailedPrecondition("upstream", "", problem)
 
 
 def _models(text: str) -> Iterator[tuple[str, int]]:

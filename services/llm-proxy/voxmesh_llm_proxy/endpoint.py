@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_llm_proxy.upstream_file import UpstreamSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,11 @@ class Endpoint(Protocol):
     @property
     def engine(self) -> str:
         """Name of the engine in answers."""
+        ...
+
+    @property
+    def url(self) -> str | None:
+        """Base URL of a server that somebody else runs; None for our own."""
         ...
 
     @property
@@ -95,11 +103,20 @@ class RemoteEndpoint:
     keeps_what_it_read = False
 
     def __init__(self, url: str, settings: LlmSettings) -> None:
-        key = settings.upstream_api_key
+        self.url: str | None = url.rstrip("/")
         self.license = settings.upstream_license
         self.concurrency = settings.concurrency or settings.max_streams
-        # The client sends no request without a key; servers that want none ignore it.
-        self._address = Address(url.rstrip("/"), key.get_secret_value() if key is not None else "none")
+        self._address = _address(url, settings.upstream_api_key)
+
+    @classmethod
+    def named(cls, url: str, named: UpstreamSettings, settings: LlmSettings) -> RemoteEndpoint:
+        """The server of an upstream that a file names."""
+        endpoint = cls(url, settings)
+        endpoint.license = named.license
+        endpoint.concurrency = named.limits.concurrent or settings.max_streams
+        endpoint.keeps_what_it_read = named.own_slots
+        endpoint._address = _address(url, named.api_key)
+        return endpoint
 
     def watch(self, on_lost: Callable[[], None], on_found: Callable[[], None]) -> None:
         """Nothing to do: whoever runs the server watches it, and a request tells how it is."""
@@ -113,3 +130,8 @@ class RemoteEndpoint:
 
     async def stop(self) -> None:
         """Nothing to do."""
+
+
+def _address(url: str, key: SecretStr | None) -> Address:
+    # The client sends no request without a key; servers that want none ignore it.
+    return Address(url.rstrip("/"), key.get_secret_value() if key is not None else "none")

@@ -16,6 +16,9 @@ from xllamacpp import CommonParams, Server  # pyright: ignore[reportAttributeAcc
 
 from voxmesh_runtime.thread import give_way
 
+_FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}
+"""As llama.cpp numbers them."""
+
 
 def main() -> None:
     """Serve until standard input ends."""
@@ -40,6 +43,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--prompt-threads", type=int, default=1, help="CPU threads that read prompts")
     parser.add_argument("--slots", type=int, default=4, help="generations at once")
     parser.add_argument("--context", type=int, default=2048, help="tokens of each slot")
+    parser.add_argument("--flash-attention", choices=("auto", "on", "off"), default="auto", help="flash attention")
+    parser.add_argument("--mmproj", type=Path, help="GGUF file of the image encoder")
     parser.add_argument("--gpu", action="store_true", help="put the model on a GPU")
     return parser.parse_args()
 
@@ -53,6 +58,11 @@ def _parameters(options: argparse.Namespace, api_key: str) -> CommonParams:  # p
     parameters.api_keys = [api_key]
     parameters.n_parallel = options.slots
     parameters.n_ctx = options.context * options.slots
+    # Chat templates, and the variable by which they open no thoughts.
+    parameters.use_jinja = True
+    parameters.flash_attn_type = _FLASH_ATTENTION[options.flash_attention]
+    if options.mmproj is not None:
+        parameters.mmproj.path = str(options.mmproj)
     parameters.n_gpu_layers = -1 if options.gpu else 0
     # Threads that poll take the core from the model's neighbours.
     pools = ((parameters.cpuparams, options.threads), (parameters.cpuparams_batch, options.prompt_threads))

@@ -11,10 +11,15 @@ from typing import Any
 
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.arguments import harmless, parse
+from voxmesh_llm_proxy.bad_answer import schema_order
 from voxmesh_llm_proxy.call_state import state_for
+from voxmesh_llm_proxy.presets import PRESETS, Preset
 from voxmesh_llm_proxy.settings import LlmSettings
+from voxmesh_llm_proxy.shapes import thinking_fields
+from voxmesh_llm_proxy.upstream_file import UpstreamSettings, single_upstream
 from voxmesh_llm_proxy.validation import image_type
 from voxmesh_runtime.control_tokens import strip_control_tokens
+from voxmesh_runtime.schemas import Judge
 from voxmesh_runtime.structs import Json, plain
 
 _ROLES = {
@@ -25,8 +30,18 @@ _ROLES = {
 
 
 @dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """A stream's config, checked, in nobody's words."""
+
+    config: llm_pb2.GenerationConfig = field(default_factory=llm_pb2.GenerationConfig)
+    thinking: bool = False
+    judge: Judge | None = None
+    """Of the response schema, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationOptions:
-    """A stream's config, checked, in the upstream's words."""
+    """A stream's config in one upstream's words."""
 
     model: str
     upstream: str = ""
@@ -34,6 +49,8 @@ class GenerationOptions:
     thinking: bool = False
     fields: Json = field(default_factory=dict[str, Any])
     """Fields of every request of the stream."""
+    order: str = ""
+    """What the model is told besides, at the end of the system's message."""
 
     @property
     def habit(self) -> tuple[str, bool]:
@@ -42,41 +59,68 @@ class GenerationOptions:
 
 
 def generation_options(
-    config: llm_pb2.GenerationConfig, model: str, settings: LlmSettings, *, thinking: bool
+    config: llm_pb2.GenerationConfig,
+    model: str,
+    settings: LlmSettings,
+    *,
+    thinking: bool,
+    upstream: UpstreamSettings | None = None,
 ) -> GenerationOptions:
-    """The options of a config that has passed validation; unset fields take the service's settings."""
+    """The options of a config that has passed validation.
+
+    Args:
+        config: of the caller; unset fields take the service's settings.
+        model: the upstream's name for it.
+        settings: of the service.
+        thinking: let the model think.
+        upstream: whom the options are for; None is the one of the settings.
+    """
+    named = upstream or single_upstream(settings)
     fields: Json = {
         "stream": True,
         "stream_options": {"include_usage": True},
-        "chat_template_kwargs": {"enable_thinking": thinking},
-        **_sampling(config.sampling, settings),
+        **thinking_fields(named.shape, thinking=thinking),
+        **_sampling(config.sampling, _defaults(config.sampling, named, settings), settings),
     }
+    order = ""
     if config.HasField("response_schema"):
         schema = plain(config.response_schema)
-        fields["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
-    return GenerationOptions(model, upstream_key(settings, model), thinking, fields)
+        if named.grammar:
+            fields["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+        else:
+            order = schema_order(schema)
+    return GenerationOptions(model, upstream_key(named.base_url, model), thinking, fields, order)
 
 
-def upstream_key(settings: LlmSettings, model: str) -> str:
-    """The same in all services that ask one model of one server; tells nothing of either."""
-    return hashlib.sha256(f"{settings.upstream_url or ''} {model}".encode()).hexdigest()[:8]
+def upstream_key(url: str | None, model: str) -> str:
+    """The same in all services that ask one model of the server at a URL; tells nothing of either."""
+    return hashlib.sha256(f"{url or ''} {model}".encode()).hexdigest()[:8]
 
 
 def request_body(generate: llm_pb2.Generate, options: GenerationOptions) -> Json:
     """The body of the request for one generation."""
-    body: Json = {"model": options.model, "messages": _messages(generate.messages, options.upstream), **options.fields}
+    messages = _messages(generate.messages, options)
+    body: Json = {"model": options.model, "messages": messages, **options.fields}
     if generate.tools:
         body["tools"] = [_tool(tool) for tool in generate.tools]
     return body
 
 
-def _sampling(sampling: llm_pb2.Sampling, settings: LlmSettings) -> Json:
+def _defaults(sampling: llm_pb2.Sampling, named: UpstreamSettings, settings: LlmSettings) -> Preset:
+    """Values of the sampling that the caller has not set: by a name, the nearest one that is given, or one by one."""
+    name = sampling.preset or named.sampling_preset or settings.sampling_preset
+    if name:
+        return PRESETS[name]
+    return Preset(settings.temperature, settings.top_p, settings.top_k, settings.presence_penalty)
+
+
+def _sampling(sampling: llm_pb2.Sampling, default: Preset, settings: LlmSettings) -> Json:
     fields: Json = {
-        "temperature": _short(sampling.temperature) if sampling.HasField("temperature") else settings.temperature,
-        "top_p": _short(sampling.top_p) if sampling.HasField("top_p") else settings.top_p,
-        "top_k": sampling.top_k if sampling.HasField("top_k") else settings.top_k,
+        "temperature": _short(sampling.temperature) if sampling.HasField("temperature") else default.temperature,
+        "top_p": _short(sampling.top_p) if sampling.HasField("top_p") else default.top_p,
+        "top_k": sampling.top_k if sampling.HasField("top_k") else default.top_k,
         "presence_penalty": (
-            _short(sampling.presence_penalty) if sampling.HasField("presence_penalty") else settings.presence_penalty
+            _short(sampling.presence_penalty) if sampling.HasField("presence_penalty") else default.presence_penalty
         ),
         "max_tokens": (
             sampling.max_output_tokens if sampling.HasField("max_output_tokens") else settings.max_output_tokens
@@ -96,9 +140,11 @@ def _short(value: float) -> float:
     return round(value, 6)
 
 
-def _messages(messages: Sequence[llm_pb2.Message], upstream: str) -> list[Json]:
+def _messages(messages: Sequence[llm_pb2.Message], options: GenerationOptions) -> list[Json]:
+    upstream = options.upstream
     # Templates know one system message; several at the beginning are one text to the model.
     system = [message.text for message in messages if message.role == llm_pb2.Message.ROLE_SYSTEM]
+    system += [options.order] if options.order else []
     head = [{"role": "system", "content": "\n\n".join(system)}] if system else []
     ids: dict[str, str] = {}
     others: list[Json] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from voxmesh_runtime.chat.complaints import Complaint, Kind, kind_of
 from voxmesh_runtime.structs import Json
@@ -11,6 +11,8 @@ from voxmesh_runtime.structs import Json
 OPTIONAL: Mapping[str, str | None] = {
     "chat_template_kwargs": None,
     "stream_options": None,
+    "reasoning_effort": None,
+    "cache_prompt": None,
     "id_slot": None,
     "temperature": None,
     "top_p": None,
@@ -31,10 +33,14 @@ _OUT_OF_RANGE = (
 
 
 class FieldsOfUpstream:
-    """What one upstream has refused so far; it is sent no more."""
+    """What one upstream has refused so far; it is sent no more.
 
-    def __init__(self) -> None:
-        self._refused: set[str] = set()
+    Args:
+        unknown: fields that are known to be refused.
+    """
+
+    def __init__(self, unknown: Iterable[str] = ()) -> None:
+        self._refused = set(unknown)
 
     def known(self, body: Json) -> Json:
         """The body of a request in the upstream's fields."""

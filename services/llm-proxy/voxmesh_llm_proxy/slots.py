@@ -42,6 +42,11 @@ class Slots:
         """Whoever comes now waits."""
         return self._free.locked()
 
+    @property
+    def taken(self) -> int:
+        """Slots that work."""
+        return sum(slot.is_busy for slot in self._slots)
+
     @asynccontextmanager
     async def take(self, owner: object) -> AsyncGenerator[int]:
         """The number of a slot for the time of a block: the owner's last one, else the one unused for longest.

@@ -33,6 +33,7 @@ class LlamaCpp:
     """Our own llama.cpp server on a free port of loopback; see `voxmesh_llm_proxy.endpoint.Endpoint`."""
 
     engine = "llama_cpp"
+    url = None
     keeps_what_it_read = True
 
     def __init__(self, settings: LlmSettings) -> None:
@@ -151,6 +152,8 @@ class LlamaCpp:
             "--prompt-threads": settings.prompt_threads or settings.threads,
             "--slots": self.concurrency,
             "--context": settings.context_tokens,
+            "--flash-attention": settings.flash_attention,
+            **({} if settings.mmproj is None else {"--mmproj": settings.mmproj}),
         }
         pairs = [str(part) for pair in options.items() for part in pair]
         gpu = [] if self.device == "cpu" else ["--gpu"]

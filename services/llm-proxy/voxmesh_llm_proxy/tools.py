@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.arguments import parse_written, struct_of
+from voxmesh_llm_proxy.bad_answer import BadAnswer
 from voxmesh_llm_proxy.call_state import CallState, encode
 from voxmesh_runtime.chat.events import ToolFragment
-from voxmesh_runtime.errors import Unavailable
 from voxmesh_runtime.quoting import quote
+from voxmesh_runtime.schemas import Judge
 
 MAX_ARGUMENT_CHARACTERS = 200_000
 MAX_CALLS = 64
@@ -55,11 +56,13 @@ class ToolCallAssembler:
     Args:
         names: tools that the caller offered.
         upstream: which one; it alone sees again what it said of its calls.
+        judges: of the arguments of tools that have a schema.
     """
 
-    def __init__(self, names: Collection[str], upstream: str) -> None:
+    def __init__(self, names: Collection[str], upstream: str, judges: Mapping[str, Judge] | None = None) -> None:
         self._names = names
         self._upstream = upstream
+        self._judges = judges or {}
         self._calls: list[_Call] = []
 
     @property
@@ -71,7 +74,7 @@ class ToolCallAssembler:
         """Add fragments; gives the calls that are known to be complete, in their order.
 
         Raises:
-            Unavailable: the model wrote a call that nobody can run.
+            BadAnswer: the model wrote a call that nobody can run.
         """
         done: list[llm_pb2.ToolCall] = []
         for fragment in fragments:
@@ -84,7 +87,7 @@ class ToolCallAssembler:
         """All calls that have not been given; the end of the answer completes them.
 
         Raises:
-            Unavailable: as for `feed`.
+            BadAnswer: as for `feed`.
         """
         return [self._finish(call) for call in self._calls if not call.is_sent]
 
@@ -133,6 +136,9 @@ class ToolCallAssembler:
             arguments = parse_written(call.arguments)
         except (ValueError, RecursionError):
             _refuse(f"the model's arguments for tool {quote(call.name)} are no JSON object")
+        judge = self._judges.get(call.name)
+        if judge is not None and (fault := judge.fault(arguments.value)):
+            _refuse(f"the model's arguments for tool {quote(call.name)} break its schema ({fault})")
         call.is_sent = True
         state = CallState(self._upstream, call.call_id, call.of_call, call.of_function)
         return llm_pb2.ToolCall(
@@ -159,5 +165,4 @@ def _begins_another(call: _Call, fragment: ToolFragment) -> bool:
 
 
 def _refuse(problem: str) -> NoReturn:
-    # Another sample of the same model may well be right.
-    raise Unavailable(f"{problem}; send the generation again", retry_after_s=0.1)
+    raise BadAnswer(problem)

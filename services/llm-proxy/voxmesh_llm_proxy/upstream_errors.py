@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from openai import APIConnectionError, APIError, APIStatusError
-
-from voxmesh_runtime.chat.complaints import Complaint, Kind, complaint_in, kind_of
-from voxmesh_runtime.errors import FailedPrecondition, InvalidArgument, Overloaded, Unavailable, VoxmeshError
+from voxmesh_runtime.chat.complaints import Complaint, Kind, kind_of
+from voxmesh_runtime.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    Overloaded,
+    TimedOut,
+    Unavailable,
+    VoxmeshError,
+)
 from voxmesh_runtime.quoting import quote
 
 TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
@@ -28,16 +34,21 @@ class UpstreamFailure(Exception):
     def __init__(self, complaint: Complaint) -> None:
         super().__init__(complaint.text)
         self.complaint = complaint
+        self.told: VoxmeshError | None = None
+        """What a caller is told; set by the upstream that failed."""
 
-    @classmethod
-    def of(cls, error: APIError) -> UpstreamFailure:
-        """What the HTTP client says."""
-        if isinstance(error, APIStatusError):
-            wait_s = asked_wait_s(error.response.headers, datetime.now(UTC))
-            return cls(complaint_in(_body(error), error.status_code, wait_s))
-        if isinstance(error, APIConnectionError):
-            return cls(UNREACHABLE)
-        return cls(complaint_in(error.body or error.message))
+
+def is_of_the_upstream(error: BaseException) -> bool:
+    """True when the request may pass at another upstream: this one is at fault, and not what was sent."""
+    if isinstance(error, UpstreamFailure):
+        return kind_of(error.complaint) not in {Kind.REQUEST, Kind.CONTEXT, Kind.FILTER}
+    return isinstance(error, Unavailable | Overloaded | TimedOut)
+
+
+def is_of_its_health(error: BaseException) -> bool:
+    """True when it counts against an upstream: it is no refusal of one request, and it is not merely busy."""
+    is_busy = isinstance(error, UpstreamFailure) and kind_of(error.complaint) is Kind.BUSY
+    return is_of_the_upstream(error) and not is_busy and not isinstance(error, Overloaded)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -71,60 +82,76 @@ def asked_wait_s(headers: Mapping[str, str], now: datetime) -> float | None:
     return _bounded((date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
 
 
-def before_answer(complaint: Complaint, model: str, url: str) -> VoxmeshError:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who was asked, as its operator knows it."""
+
+    model: str
+    url: str
+    name: str = ""
+    """Of an upstream that a file names; empty for the one of the settings."""
+
+    @property
+    def who(self) -> str:
+        """It as the subject of a sentence."""
+        return f"the upstream {quote(self.name)}" if self.name else "the upstream"
+
+    @property
+    def url_setting(self) -> str:
+        """Where its address stands."""
+        return "its base_url in the file of upstreams" if self.name else "VOXMESH_UPSTREAM_URL"
+
+    @property
+    def key_setting(self) -> str:
+        """Where its key stands."""
+        return "its api_key_file in the file of upstreams" if self.name else "VOXMESH_UPSTREAM_API_KEY"
+
+
+def before_answer(complaint: Complaint, asked: Asked) -> VoxmeshError:
     """The error of a generation for which the upstream has written nothing."""
     kind, told = kind_of(complaint), _told(complaint)
     wait_s = _bounded(complaint.retry_after_s or 2.0)
     match kind:
         case Kind.BUSY:
-            return Overloaded(f"the upstream is at its limit{told}; try again later", wait_s)
+            return Overloaded(f"{asked.who} is at its limit{told}; try again later", wait_s)
         case Kind.SERVER:
-            return Unavailable(f"the upstream failed{told}; try again", wait_s)
+            return Unavailable(f"{asked.who} failed{told}; try again", wait_s)
         case Kind.UNREACHABLE:
-            problem = "the upstream cannot be reached; try again, and check VOXMESH_UPSTREAM_URL if it stays so"
+            problem = f"{asked.who} cannot be reached; try again, and check {asked.url_setting} if it stays so"
             return Unavailable(problem, wait_s)
         case _:
-            return _refused(kind, told, model, url)
+            return _refused(kind, told, asked)
 
 
-def _refused(kind: Kind, told: str, model: str, url: str) -> VoxmeshError:
+def _refused(kind: Kind, told: str, asked: Asked) -> VoxmeshError:
     match kind:
         case Kind.CONTEXT:
             return InvalidArgument("generate.messages", f"longer than the model's context{told}")
         case Kind.KEY:
-            problem = f"the upstream refuses the service's key{told}; set VOXMESH_UPSTREAM_API_KEY"
-            return FailedPrecondition("upstream", url, problem)
+            problem = f"{asked.who} refuses the service's key{told}; set {asked.key_setting}"
+            return FailedPrecondition("upstream", asked.url, problem)
         case Kind.MODEL:
-            problem = f"the upstream has no model {quote(model)} or no chat completions{told}"
-            return FailedPrecondition("model", model, f"{problem}; check VOXMESH_UPSTREAM_URL")
+            problem = f"{asked.who} has no model {quote(asked.model)} or no chat completions{told}"
+            return FailedPrecondition("model", asked.model, f"{problem}; check {asked.url_setting}")
         case _:
-            return InvalidArgument("generate", f"the upstream refused it{told}")
+            return InvalidArgument("generate", f"{asked.who} refused it{told}")
 
 
-def in_mid_answer(complaint: Complaint, model: str, url: str) -> VoxmeshError:
+def in_mid_answer(complaint: Complaint, asked: Asked) -> VoxmeshError:
     """The error of a generation whose answer has begun; it is never sent again."""
     match kind_of(complaint):
         case Kind.UNREACHABLE:
-            return Unavailable("the upstream's answer broke off; send the generation again")
+            return Unavailable(f"the answer of {asked.who} broke off; send the generation again")
         case Kind.SERVER:
-            return Unavailable(f"the upstream broke off its answer{_told(complaint)}; send the generation again")
+            return Unavailable(f"{asked.who} broke off its answer{_told(complaint)}; send the generation again")
         case _:
-            return before_answer(complaint, model, url)
+            return before_answer(complaint, asked)
 
 
 def _told(complaint: Complaint) -> str:
     """The status and the reason, to be put behind what happened."""
     status = f" (HTTP {complaint.status})" if complaint.status is not None else ""
     return f"{status}: {quote(complaint.text, _MAX_QUOTED)}" if complaint.text else status
-
-
-def _body(error: APIStatusError) -> object:
-    """All that the upstream wrote; the client's own `body` is but a part of it."""
-    try:
-        return error.response.text or error.body
-    except RuntimeError:
-        # It was not read.
-        return error.body
 
 
 def _bounded(wait_s: float) -> float:

@@ -10,8 +10,11 @@ from google.protobuf import json_format, struct_pb2
 
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy import arguments
+from voxmesh_llm_proxy.presets import PRESETS
 from voxmesh_runtime.control_tokens import refuse_control_tokens
 from voxmesh_runtime.errors import InvalidArgument
+from voxmesh_runtime.quoting import quote
+from voxmesh_runtime.schemas import Judge
 from voxmesh_runtime.structs import plain
 
 MAX_MESSAGES = 1_000
@@ -22,6 +25,7 @@ MAX_DESCRIPTION_CHARACTERS = 8_000
 MAX_SCHEMA_CHARACTERS = 100_000
 MAX_STOP_SEQUENCES = 4
 MAX_STOP_CHARACTERS = 200
+MAX_PURPOSE_CHARACTERS = 100
 
 Role = llm_pb2.Message.Role
 
@@ -43,7 +47,23 @@ def check_sampling(sampling: llm_pb2.Sampling, max_output_tokens_limit: int) -> 
         raise InvalidArgument("config.sampling.top_p", f"must be above 0 and at most 1, not {sampling.top_p:g}")
     if sampling.HasField("top_k") and sampling.top_k < 1:
         raise InvalidArgument("config.sampling.top_k", f"must be at least 1, not {sampling.top_k}")
+    if sampling.preset and sampling.preset not in PRESETS:
+        problem = f"{quote(sampling.preset)} is no preset; there are {', '.join(PRESETS)}"
+        raise InvalidArgument("config.sampling.preset", problem)
     _check_stop_sequences(sampling.stop_sequences)
+
+
+def checked_judge(field: str, schema: struct_pb2.Struct) -> Judge:
+    """The judge of answers that must keep a schema.
+
+    Raises:
+        InvalidArgument: as `check_schema`, or it is no JSON Schema; names `field`.
+    """
+    check_schema(field, schema)
+    try:
+        return Judge(plain(schema))
+    except ValueError as error:
+        raise InvalidArgument(field, f"is no JSON Schema: {error}") from None
 
 
 def check_schema(field: str, schema: struct_pb2.Struct) -> None:

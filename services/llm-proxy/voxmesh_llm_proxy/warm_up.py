@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
-
-from openai import APIError
 
 from voxmesh.llm.v1 import llm_pb2
-from voxmesh_llm_proxy.catalog import Catalog
-from voxmesh_llm_proxy.messages import generation_options, request_body
-from voxmesh_llm_proxy.settings import LlmSettings
-from voxmesh_llm_proxy.upstream import Effort, Upstream
+from voxmesh_llm_proxy.history import History
+from voxmesh_llm_proxy.messages import StreamOptions
+from voxmesh_llm_proxy.upstream import LOOK_TIMEOUT_S, Upstream, Wanted
 from voxmesh_llm_proxy.upstream_errors import UpstreamFailure, before_answer
 from voxmesh_runtime.errors import Overloaded, TimedOut, Unavailable
 
@@ -22,7 +18,7 @@ FIRST_WAIT_S = 0.5
 MAX_WAIT_S = 10.0
 
 
-async def warm_up(upstream: Upstream, catalog: Catalog, settings: LlmSettings) -> None:
+async def warm_up(upstream: Upstream) -> None:
     """Return once the upstream has written a token; waits as long as it is away, busy or loading.
 
     Raises:
@@ -32,7 +28,7 @@ async def warm_up(upstream: Upstream, catalog: Catalog, settings: LlmSettings) -
     wait_s = FIRST_WAIT_S
     while True:
         try:
-            await _once(upstream, catalog, settings)
+            await _once(upstream)
         except (Unavailable, Overloaded, TimedOut) as error:
             log.warning("waiting for the upstream", extra={"reason": error.message, "wait_s": wait_s})
             await asyncio.sleep(wait_s)
@@ -41,16 +37,20 @@ async def warm_up(upstream: Upstream, catalog: Catalog, settings: LlmSettings) -
             return
 
 
-async def _once(upstream: Upstream, catalog: Catalog, settings: LlmSettings) -> None:
+async def _once(upstream: Upstream) -> None:
     try:
-        await catalog.read()
-    except APIError as error:
-        complaint = UpstreamFailure.of(error).complaint
-        raise before_answer(complaint, settings.upstream_model or "", settings.upstream_url or "") from error
-    options = generation_options(llm_pb2.GenerationConfig(), catalog.default, settings, thinking=False)
-    options = replace(options, fields={**options.fields, "max_tokens": 1})
+        await upstream.catalog.read()
+    except UpstreamFailure as failure:
+        raise before_answer(failure.complaint, upstream.asked(upstream.named.model or "")) from failure
     message = llm_pb2.Message(role=llm_pb2.Message.ROLE_USER, text="Hello")
-    body = request_body(llm_pb2.Generate(messages=[message]), options)
-    async with upstream.chat(body, Effort(), owner=None) as chunks:
-        async for _ in chunks:
+    config = llm_pb2.GenerationConfig(sampling=llm_pb2.Sampling(max_output_tokens=1))
+    wanted = Wanted(llm_pb2.Generate(messages=[message]), StreamOptions(config), History())
+    try:
+        answering = await upstream.begin(wanted, owner=None)
+    except UpstreamFailure as failure:
+        raise failure.told or Unavailable("the upstream failed; try again") from failure
+    try:
+        async for _ in answering.events(LOOK_TIMEOUT_S):
             pass
+    finally:
+        await answering.close()

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from pydantic import ValidationError
 
-from voxmesh_routing.backends import ENOUGH, LEAST_PATIENCE_S, Slot
+from voxmesh_routing.backends import ENOUGH, FIRST_PATIENCE_S, LEAST_PATIENCE_S, Slot
 from voxmesh_routing.settings import BackendSettings
 from voxmesh_routing.status import SlotStatus
 from voxmesh_runtime.server import running
@@ -107,7 +107,7 @@ async def test_patience_comes_from_a_backends_own_history(slot: Slot) -> None:
     backend = slot.backends[0]
     for _ in range(ENOUGH - 1):
         backend.answered(1.0)
-    assert backend.patience_s is None
+    assert backend.patience_s == FIRST_PATIENCE_S
     backend.answered(30.0)
     assert backend.patience_s == pytest.approx(5.0)
     for _ in range(20):

@@ -14,8 +14,17 @@ from hypothesis import strategies as st
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.tts.v1 import tts_pb2
-from voxmesh_routing.backends import ENOUGH, LEAST_PATIENCE_S, Backend, Slot
-from voxmesh_routing.failover import HIGH_WATER, MAX_QUEUED, MAX_TRIES, STEADY_S, TRY_GAP_S, FailoverStream, Timeouts
+from voxmesh_routing.backends import ENOUGH, FIRST_PATIENCE_S, LEAST_PATIENCE_S, Backend, Slot
+from voxmesh_routing.failover import (
+    HIGH_WATER,
+    MAX_QUEUED,
+    MAX_TRIES,
+    STANDS_STILL_S,
+    STEADY_S,
+    TRY_GAP_S,
+    FailoverStream,
+    Timeouts,
+)
 from voxmesh_routing.failures import ServiceFailed
 from voxmesh_routing.settings import BackendSettings
 from voxmesh_runtime.duplex import CallOver
@@ -330,15 +339,29 @@ async def test_one_that_dawdles_is_left_where_there_is_another() -> None:
     await owner.end()
 
 
-async def test_one_that_dawdles_is_waited_for_where_there_is_no_other() -> None:
+async def test_one_that_stands_still_before_there_is_a_history_is_left_too() -> None:
+    owner = Owner(Server(answers=False), Server())
+    owner.say("first")
+    await asyncio.sleep(FIRST_PATIENCE_S - 0.1)
+    assert owner.answers == []
+    await asyncio.sleep(0.2)
+    assert owner.answers == [0]
+    await owner.end()
+
+
+@pytest.mark.parametrize("before", [0, ENOUGH])
+async def test_where_there_is_no_other_one_that_stands_still_is_waited_for_long_and_then_told(before: int) -> None:
     owner = Owner()
-    for number in range(ENOUGH):
+    for number in range(before):
         owner.say(str(number))
         await asyncio.sleep(1)
     owner.servers[0].answers = False
     owner.say("late")
-    await asyncio.sleep(60)
+    await asyncio.sleep(STANDS_STILL_S - 0.1)
     assert (len(owner.servers[0].calls), owner.failures) == (1, [])
+    await asyncio.sleep(0.2)
+    assert [failure.code for failure in owner.failures] == [grpc.StatusCode.DEADLINE_EXCEEDED]
+    assert not owner.stream.is_open
     await owner.end()
 
 

@@ -33,6 +33,8 @@ ENOUGH = 5
 PATIENCE = 5.0
 """A backend that takes so many times its usual wait dawdles."""
 LEAST_PATIENCE_S = 2.0
+FIRST_PATIENCE_S = 15.0
+"""The same, in seconds, before there is a history: a model may be slow to begin where nothing is warm."""
 PROBE_TIMEOUT_S = 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 """Pauses between two looks at the health of a backend that is left, in seconds."""
@@ -92,10 +94,10 @@ class Backend:
         self._waits.append(wait_s)
 
     @property
-    def patience_s(self) -> float | None:
-        """Wait after which it dawdles, by its own history; None while that is too short."""
+    def patience_s(self) -> float:
+        """Wait after which it dawdles: by its own history, once that is long enough."""
         if len(self._waits) < ENOUGH:
-            return None
+            return FIRST_PATIENCE_S
         return max(LEAST_PATIENCE_S, PATIENCE * median(self._waits))
 
     async def close(self) -> None:

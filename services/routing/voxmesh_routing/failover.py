@@ -42,6 +42,8 @@ MAX_TRIES = 3
 """Calls in a row that may break over one piece of work before its owner is told."""
 STEADY_S = 10.0
 """A call that has lasted so long, in seconds, breaks for reasons of its own: no row goes on over it."""
+STANDS_STILL_S = 60.0
+"""A backend that has answered nothing for so long, in seconds, is left though it is the only one."""
 HIGH_WATER = 64
 """Messages that wait to be written when `writable` begins to wait."""
 MAX_QUEUED = 4096
@@ -399,11 +401,18 @@ class FailoverStream(Generic[Unit, Request, Response]):
             return
         if is_answered and before is not None:
             self.backend.answered(self._patience.waited_s)
-        self._patience.watch(awaited, self.backend.patience_s if self._slot.has_other(self.backend) else None)
+        self._patience.watch(awaited, self.backend.patience_s if self._slot.has_other(self.backend) else STANDS_STILL_S)
 
     def _dawdles(self) -> None:
-        if self.is_open and self._slot.has_other(self.backend):
-            self._break(ServiceFailed(self.backend.label, grpc.StatusCode.DEADLINE_EXCEEDED, DAWDLES))
+        if not self.is_open:
+            return
+        failure = ServiceFailed(self.backend.label, grpc.StatusCode.DEADLINE_EXCEEDED, DAWDLES)
+        if self._slot.has_other(self.backend):
+            self._break(failure)
+        else:
+            self._disconnect()
+            _count(self.backend, failure)
+            self._give_up(failure)
 
 
 _Opened = tuple[Backend, Call[Request, Response], common_pb2.Ready]

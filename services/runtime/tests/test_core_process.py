@@ -26,7 +26,7 @@ from voxmesh_runtime.probe import is_serving
 from voxmesh_testing.streams import Exchange, details, exchange
 from voxmesh_testing.toy import Request, Response, ToyService
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.server
 
 CONFIG = Request(config=embed_pb2.EmbeddingConfig())
 SERVING = health_pb2.HealthCheckResponse.SERVING

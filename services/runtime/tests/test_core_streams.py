@@ -21,7 +21,7 @@ from voxmesh_runtime.server import RunningServer
 from voxmesh_testing.streams import StreamMethod, details, exchange, serving, wait_until
 from voxmesh_testing.toy import Request, Response, ToyService, ToySettings
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.server
 
 CONFIG = Request(config=embed_pb2.EmbeddingConfig())
 Method = StreamMethod[Request, Response]

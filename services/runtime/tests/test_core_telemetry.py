@@ -20,7 +20,7 @@ from voxmesh_runtime.telemetry import parent_context
 from voxmesh_testing.streams import collector, exchange, wait_until
 from voxmesh_testing.toy import Request
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.server
 
 TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PARENT = common_pb2.TraceContext(traceparent=f"00-{TRACE_ID}-{PARENT_ID}-01", tracestate="vendor=1")

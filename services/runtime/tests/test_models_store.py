@@ -17,7 +17,7 @@ from voxmesh_runtime.models import LocalPath, ModelStore, ModelUnavailableError,
 from voxmesh_runtime.models.checksum import Checksums
 from voxmesh_runtime.models.locks import locked
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.server
 
 WEIGHTS = bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()

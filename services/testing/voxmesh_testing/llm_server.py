@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh_llm_proxy.answer import Answer
-from voxmesh_llm_proxy.upstream_errors import in_mid_answer
+from voxmesh_llm_proxy.upstream_errors import Asked, in_mid_answer
 from voxmesh_runtime.chat.reading import AnswerReader
 from voxmesh_runtime.structs import Json
 
@@ -90,7 +90,7 @@ def told_by(*pieces: bytes, tools: Sequence[str] = (), content_type: str = "text
     for events in (*map(reader.feed, pieces), reader.end()):
         for found in events:
             if found.complaint is not None:
-                raise in_mid_answer(found.complaint, "big", "http://upstream/v1")
+                raise in_mid_answer(found.complaint, Asked("big", "http://upstream/v1"))
             responses.extend(answer.feed(found))
     responses.extend(answer.end())
     return Told(
@@ -107,6 +107,47 @@ Scripted: TypeAlias = Play | Callable[[Json], Play]
 """A play, or what chooses one by the body of the request."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServerKind:
+    """Which requests a kind of server takes, by its documents."""
+
+    fields: frozenset[str]
+    """Fields of a chat completion that it knows."""
+    refuses: bool
+    """It refuses others; otherwise it takes no notice of them."""
+    listed: Mapping[str, Any]
+    """What its list of models tells of one, besides the id."""
+    text_field: str = ""
+    """Field of the text in a request to /tokenize; empty where it has no tokenizer."""
+
+
+_OF_ALL = frozenset(
+    {
+        *("model", "messages", "stream", "stream_options", "temperature", "top_p", "presence_penalty", "stop", "seed"),
+        *("frequency_penalty", "response_format", "tools", "reasoning_effort"),
+    }
+)
+KINDS = {
+    "llama_cpp": ServerKind(
+        _OF_ALL | {"max_tokens", "top_k", "chat_template_kwargs", "cache_prompt", "id_slot"},
+        refuses=False,
+        listed={"object": "model", "owned_by": "llamacpp", "meta": {"n_ctx": 4096}},
+        text_field="content",
+    ),
+    "vllm": ServerKind(
+        _OF_ALL | {"max_tokens", "top_k", "chat_template_kwargs"},
+        refuses=False,
+        listed={"object": "model", "owned_by": "vllm", "root": "m", "parent": None, "max_model_len": 4096},
+        text_field="prompt",
+    ),
+    "ollama": ServerKind(_OF_ALL | {"max_tokens"}, refuses=False, listed={"object": "model", "owned_by": "library"}),
+    "openai": ServerKind(
+        _OF_ALL | {"max_completion_tokens"}, refuses=True, listed={"object": "model", "owned_by": "system"}
+    ),
+}
+"""The kinds that `voxmesh_llm_proxy.shapes` knows."""
+
+
 class RecordedUpstream:
     """Answers each chat completion by the next of `plays`; the last one is played again and again."""
 
@@ -120,6 +161,17 @@ class RecordedUpstream:
         """Bodies of all chat completions."""
         self.keys: list[str] = []
         """Authorization headers of all requests."""
+        self.kind: ServerKind | None = None
+        """What it takes and tells; None takes everything."""
+        self.counted: list[str] = []
+        """Texts whose tokens were asked for; each word is one."""
+        self.keeps_alive = False
+        """It answers more than one chat completion on a connection."""
+        self.forgets_connections = False
+        """It hangs up on a request for which a connection is used again."""
+        self.connections = 0
+        self.is_down = False
+        """It hangs up on everybody."""
         self.hang_ups = 0
         """Answers that the client did not wait for."""
         self.url = ""
@@ -130,27 +182,63 @@ class RecordedUpstream:
         self.requests.clear()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one connection's one request."""
+        """Answer the requests of one connection, one unless it is kept."""
+        self.connections += 1
         try:
-            method, body = await self._read(reader)
-            if method == "GET":
-                self._list_models(writer)
-            else:
-                self.requests.append(json.loads(body))
-                answer = self.plays.popleft() if len(self.plays) > 1 else self.plays[0]
-                await self._answer(answer if isinstance(answer, Play) else answer(self.requests[-1]), reader, writer)
-            await writer.drain()
+            while await self._serve_one(reader, writer) and self.keeps_alive:
+                if self.forgets_connections:
+                    await self._read(reader)
+                    return
         except (ConnectionError, asyncio.IncompleteReadError):
             self.hang_ups += 1
         finally:
             writer.close()
 
-    async def _read(self, reader: asyncio.StreamReader) -> tuple[str, bytes]:
+    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; true when the connection may be used again."""
+        if self.is_down:
+            return False
+        method, path, body = await self._read(reader)
+        is_chat = method != "GET" and path != "/tokenize"
+        if method == "GET":
+            self._list_models(writer)
+        elif not is_chat:
+            self._tokenize(writer, json.loads(body))
+        else:
+            self.requests.append(json.loads(body))
+            await self._answer(self._next_play(), reader, writer)
+        await writer.drain()
+        return is_chat
+
+    @property
+    def _kept(self) -> Mapping[str, str]:
+        return {"Connection": "keep-alive"} if self.keeps_alive else {}
+
+    def _next_play(self) -> Play:
+        body = self.requests[-1]
+        unknown = body.keys() - self.kind.fields if self.kind is not None and self.kind.refuses else set[str]()
+        if unknown:
+            message = f"Unrecognized request argument supplied: {min(unknown)}"
+            return Play(status=400, error={"error": {"message": message, "type": "invalid_request_error"}})
+        answer = self.plays.popleft() if len(self.plays) > 1 else self.plays[0]
+        return answer if isinstance(answer, Play) else answer(body)
+
+    def _tokenize(self, writer: asyncio.StreamWriter, body: Json) -> None:
+        field = self.kind.text_field if self.kind is not None else ""
+        if not field:
+            _write_json(writer, 404, {"error": {"message": "not found"}}, {})
+            return
+        self.counted.append(body[field])
+        tokens = list(range(len(body[field].split())))
+        counts = {"count": len(tokens), "max_model_len": 4096} if field == "prompt" else {}
+        _write_json(writer, 200, {**counts, "tokens": tokens}, {})
+
+    async def _read(self, reader: asyncio.StreamReader) -> tuple[str, str, bytes]:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        method = head[0].partition(" ")[0]
+        method, path, _ = head[0].split(" ", 2)
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         self.keys.append(headers.get("authorization", ""))
-        return method, await reader.readexactly(int(headers.get("content-length", "0")))
+        return method, path, await reader.readexactly(int(headers.get("content-length", "0")))
 
     def _list_models(self, writer: asyncio.StreamWriter) -> None:
         if self.listed is not None:
@@ -158,14 +246,15 @@ class RecordedUpstream:
         elif self.models is None:
             _write_json(writer, 404, {"error": {"message": "not found"}}, {})
         else:
-            data = [{"id": name, "object": "model", "max_model_len": 4096} for name in self.models]
+            told = {"object": "model", "max_model_len": 4096} if self.kind is None else self.kind.listed
+            data = [{"id": name, **told} for name in self.models]
             _write_json(writer, 200, {"object": "list", "data": data}, {})
 
     async def _answer(self, play: Play, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if play.status != 200:  # OK
             _write_json(writer, play.status, {} if play.error is None else play.error, play.headers)
             return
-        writer.write(_head(200, {"Content-Type": play.content_type, "Transfer-Encoding": "chunked"}))
+        writer.write(_head(200, {**self._kept, "Content-Type": play.content_type, "Transfer-Encoding": "chunked"}))
         if play.raw is not None:
             await self._answer_raw(play, reader, writer)
             return
@@ -227,7 +316,8 @@ def _chunk(**fields: Any) -> Json:
 
 
 def _head(status: int, headers: Mapping[str, str]) -> bytes:
-    lines = [f"HTTP/1.1 {status} -", "Connection: close", *(f"{name}: {value}" for name, value in headers.items())]
+    told = {"Connection": "close", **headers}
+    lines = [f"HTTP/1.1 {status} -", *(f"{name}: {value}" for name, value in told.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 

@@ -41,7 +41,7 @@ def scored(case: Case, text: str, data: Mapping[str, Any] | None) -> Scored:
     if case.lines:
         return _of_lines(case, text)
     if case.facts:
-        missing = [each[0] for each in case.facts if not _mentions(text, each)]
+        missing = [each[0] for each in case.facts if not mentions(text, each)]
         return _scored(case, len(case.facts) - len(missing), len(case.facts), missing)
     found = data if data is not None else json_in(text)
     if found is None:
@@ -91,17 +91,18 @@ def _of_lines(case: Case, text: str) -> Scored:
     return Scored(score, score >= case.right_from, "; ".join(filter(None, (_missing(missing), extra))))
 
 
-def _mentions(text: str, ways: Sequence[str]) -> bool:
-    plain = _plain(text)
-    return any(_plain(way) in plain for way in ways)
+def mentions(text: str, ways: Sequence[str]) -> bool:
+    """True when a text has one of several wordings."""
+    plain = plain_words(text)
+    return any(plain_words(way) in plain for way in ways)
 
 
 def _is_one(found: Mapping[str, Any], path: str, values: Sequence[str]) -> bool:
     told = at(found, path)
-    return (told == "null") == ("null" in values) and _plain(told) in map(_plain, values)
+    return (told == "null") == ("null" in values) and plain_words(told) in map(plain_words, values)
 
 
-def _plain(text: str) -> str:
+def plain_words(text: str) -> str:
     """Letters, digits and single spaces; points stay within numbers, as in prices."""
     pointless = _POINT.sub(" ", text.casefold())
     return " ".join("".join(each if each.isalnum() or each == "." else " " for each in pointless).split())

@@ -115,7 +115,7 @@ class Microphone:
         streams: Sequence[FailoverStream[Any, Any, Any]] = (),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._settings, self.timeline, self._clock, self._on_event = settings, timeline, clock, on_event
+        self.settings, self.timeline, self._clock, self._on_event = settings, timeline, clock, on_event
         self.detector, self.recognizer, self.streams = detector, recognizer, streams
         self.last_audio_at = clock.now()
         self._decoder = Decoder(settings.audio_format, "audio.data")
@@ -123,17 +123,8 @@ class Microphone:
         self._is_recognizing = False
         self._words = ""
         self._stopped_s = 0.0
+        self._turn_end_s = timeline.end_s
         self._needed = Retention(timeline)
-
-    @property
-    def pause_s(self) -> float:
-        """Silence that counts as a pause, in seconds."""
-        return self._settings.pause_s
-
-    @property
-    def shows_interim_results(self) -> bool:
-        """The client wants to see them."""
-        return self._settings.shows_interim_results
 
     @property
     def needed(self) -> session_pb2.Microphone:
@@ -180,7 +171,9 @@ class Microphone:
         if not self._is_recognizing:
             self._is_recognizing = True
             self._needed.turn_began(from_s)
-            self.recognizer.recognize(from_s - self._settings.pre_roll_s)
+            # What was heard of the turn before is not heard again.
+            begin_s = max(from_s - self.settings.pre_roll_s, min(self._turn_end_s, from_s))
+            self.recognizer.recognize(begin_s)
 
     def finalize(self, parent: common_pb2.TraceContext) -> None:
         """What was said so far is wanted as final; recognition goes on."""
@@ -194,7 +187,7 @@ class Microphone:
 
     def begin_new_turn(self) -> None:
         """The turn is over, and its transcript complete: the next speech is a new turn's."""
-        self._end_turn(min(self._stopped_s + self.pause_s, self.timeline.end_s))
+        self._end_turn(min(self._stopped_s + self.settings.pause_s, self.timeline.end_s))
 
     def discard_audio(self) -> None:
         """The turn failed: nobody gets more of it."""
@@ -206,6 +199,7 @@ class Microphone:
 
     def _end_turn(self, at_s: float) -> None:
         self._needed.turn_ended(at_s)
+        self._turn_end_s = at_s
         self._is_recognizing, self._words = False, ""
         # Silence since the transcript; the next turn is not to begin with it.
         self.recognizer.discard()
@@ -213,8 +207,8 @@ class Microphone:
 
     def _check(self, data: bytes) -> None:
         # Only floats need a look at their values; the rest is right by its length.
-        size = self._settings.audio_format.bytes_per_frame
-        if self._settings.audio_format.encoding is Encoding.F32LE:
+        size = self.settings.audio_format.bytes_per_frame
+        if self.settings.audio_format.encoding is Encoding.F32LE:
             self._decoder.check(data)
         elif not data or len(data) % size or len(data) > 64 * 1024:
             raise InvalidArgument("audio.data", f"{len(data)} bytes are not 1 to 65536 in whole frames of {size}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from google.protobuf.duration_pb2 import Duration
+from collections.abc import Callable
+from typing import Any
+
 from google.protobuf.timestamp_pb2 import Timestamp
 from opentelemetry.trace import Span, SpanKind
 from opentelemetry.util.types import AttributeValue
@@ -54,27 +56,20 @@ def export(hop: conversation_pb2.Hop, turn: Span, now_ns: int, *, discarded: boo
         names.HOP_HOST: hop.host,
         names.HOP_SPECULATIVE: hop.speculative,
         names.HOP_DISCARDED: discarded,
-        **_times(hop, _TIMES),
-        **_times(hop.service_timing, _RAW_TIMES),
-        **_lengths(hop),
+        **_known(hop, _TIMES, Timestamp.ToNanoseconds),
+        **_known(hop.service_timing, _RAW_TIMES, Timestamp.ToNanoseconds),
+        **_known(hop, _LENGTHS, seconds_of),
     }
     span = start_span(name, turn, kind=SpanKind.CLIENT, attributes=attributes, start_ns=begin.ToNanoseconds())
     span.end(now_ns if end is None else end.ToNanoseconds())
 
 
-def _times(message: conversation_pb2.Hop | common_pb2.Timing, fields: dict[str, str]) -> dict[str, AttributeValue]:
-    known: dict[str, AttributeValue] = {}
-    for field, name in fields.items():
-        if message.HasField(field):  # pyright: ignore[reportArgumentType] # each table names fields of its message
-            time: Timestamp = getattr(message, field)
-            known[name] = time.ToNanoseconds()
-    return known
-
-
-def _lengths(hop: conversation_pb2.Hop) -> dict[str, AttributeValue]:
-    known: dict[str, AttributeValue] = {}
-    for field, name in _LENGTHS.items():
-        if hop.HasField(field):  # pyright: ignore[reportArgumentType] # the table names fields of a hop
-            length: Duration = getattr(hop, field)
-            known[name] = seconds_of(length)
-    return known
+def _known(
+    message: conversation_pb2.Hop | common_pb2.Timing, fields: dict[str, str], value: Callable[[Any], AttributeValue]
+) -> dict[str, AttributeValue]:
+    """The fields of a message that are set, under their attributes' names."""
+    return {
+        name: value(getattr(message, field))
+        for field, name in fields.items()
+        if message.HasField(field)  # pyright: ignore[reportArgumentType] # each table names fields of its message
+    }

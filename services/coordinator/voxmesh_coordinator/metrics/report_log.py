@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.metrics import hop_span
@@ -36,10 +35,6 @@ class ReportLog:
         self._turns: deque[ReportedTurn] = deque(maxlen=size)
         self._last_ns = 0
 
-    def of_session(self, session_id: str) -> SessionReports:
-        """Where a session has its reports made."""
-        return SessionReports(self, session_id)
-
     def make(self, turn: TurnMetrics, session_id: str) -> conversation_pb2.TurnReport:
         """The report of a turn that is over, kept and exported; the turn's span is to end after it."""
         report = turn.to_proto(self.clocks)
@@ -62,27 +57,12 @@ class ReportLog:
         """
         if not 0 <= request.limit <= MAX_LISTED:
             raise InvalidArgument("limit", f"must be 1 to {MAX_LISTED}, or unset for 1, not {request.limit}")
-        return _matching(self._turns, request)[-(request.limit or 1) :]
-
-
-class SessionReports:
-    """The reports of one session."""
-
-    def __init__(self, log: ReportLog, session_id: str) -> None:
-        self._log = log
-        self._session_id = session_id
-
-    def make(self, turn: TurnMetrics) -> conversation_pb2.TurnReport:
-        """See `ReportLog.make`."""
-        return self._log.make(turn, self._session_id)
-
-
-def _matching(turns: Iterable[ReportedTurn], request: Request) -> list[ReportedTurn]:
-    after_ns = request.after_time.ToNanoseconds()
-    return [
-        turn
-        for turn in turns
-        if request.session_id in {"", turn.session_id}
-        and turn.report.trace_id.startswith(request.trace_id)
-        and turn.report_time.ToNanoseconds() > after_ns
-    ]
+        after_ns = request.after_time.ToNanoseconds()
+        found = [
+            turn
+            for turn in self._turns
+            if request.session_id in {"", turn.session_id}
+            and turn.report.trace_id.startswith(request.trace_id)
+            and turn.report_time.ToNanoseconds() > after_ns
+        ]
+        return found[-(request.limit or 1) :]

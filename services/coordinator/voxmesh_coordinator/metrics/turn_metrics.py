@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from opentelemetry.trace import Span, format_trace_id
 
@@ -16,16 +17,12 @@ from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock, duration, timestamp
 from voxmesh_runtime.telemetry import start_span, trace_context
 
 
-def _span() -> Span:
-    return start_span(names.SPAN_TURN)
-
-
 @dataclass(slots=True)
 class TurnMetrics:
     """The stamps of one turn and of its hops; the root of its own trace."""
 
     clock: Clock = SYSTEM_CLOCK
-    span: Span = field(default_factory=_span)
+    span: Span = field(default_factory=partial(start_span, names.SPAN_TURN))
     turn_index: int = -1
     speech_ended_ns: int | None = None
     turn_endable_ns: int | None = None

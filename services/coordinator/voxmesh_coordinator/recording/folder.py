@@ -20,7 +20,6 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.recording.pcm_file import PcmFile, private_file
 from voxmesh_runtime.audio import AudioFormat, Decoder, Encoder
@@ -54,17 +53,6 @@ class About:
     truncated: str | None = None
     """Why recording stopped before the conversation did."""
 
-    @classmethod
-    def of(
-        cls,
-        session_id: str,
-        host: str,
-        config: conversation_pb2.ConversationConfig,
-        services: list[common_pb2.Ready],
-    ) -> About:
-        """Of a session that begins now."""
-        return cls(session_id, host, plain(config), [plain(ready) for ready in services])
-
 
 class RecordingFolder:
     """Writes one recording, in one thread.
@@ -90,14 +78,14 @@ class RecordingFolder:
         self._events = private_file(self.path / "events.jsonl")
         self._microphone = self._track("microphone.wav", microphone)
         self._reply = self._track("reply.wav", reply)
+        self._tracks = [track for track in (self._microphone, self._reply) if track is not None]
         self._next_sequence = self._last_sequence = 0
         self._save()
 
     @property
     def size_bytes(self) -> int:
         """Of all files but `session.json`."""
-        tracks = [track.file.size_bytes for track in (self._microphone, self._reply) if track is not None]
-        return self._events.tell() + sum(tracks)
+        return self._events.tell() + sum(track.file.size_bytes for track in self._tracks)
 
     def request(self, offset_s: float, request: Request) -> None:
         """The client sent this at `offset_s` from the start."""
@@ -123,9 +111,8 @@ class RecordingFolder:
     def flush(self) -> None:
         """Have everything so far in the files, should the process die."""
         self._events.flush()
-        for track in (self._microphone, self._reply):
-            if track is not None:
-                track.file.flush()
+        for track in self._tracks:
+            track.file.flush()
 
     def close(self, duration_s: float, truncated: str | None) -> None:
         """End the recording; `truncated` says why, unless it was the conversation that ended."""
@@ -133,9 +120,8 @@ class RecordingFolder:
         self._about.complete, self._about.truncated = truncated is None, truncated
         try:
             self._events.close()
-            for track in (self._microphone, self._reply):
-                if track is not None:
-                    track.file.close()
+            for track in self._tracks:
+                track.file.close()
         except OSError as error:
             self._about.complete = False
             self._about.truncated = truncated or f"the disk failed: {error.strerror}"

@@ -12,7 +12,7 @@ from typing import Self
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
-from voxmesh_coordinator.recording.folder import About, RecordingFolder, Request, Response
+from voxmesh_coordinator.recording.folder import About, RecordingFolder, Request, Response, plain
 from voxmesh_coordinator.settings import REPLY_FORMAT, CoordinatorSettings
 from voxmesh_runtime.audio import AudioFormat
 from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
@@ -84,7 +84,7 @@ class Recording:
         """
         if settings.recordings_dir is None:
             raise NotRecorded("this coordinator keeps no recordings")
-        about = About.of(session_id, settings.host_name, config, services)
+        about = About(session_id, settings.host_name, plain(config), [plain(ready) for ready in services])
         try:
             async with asyncio.timeout(BEGIN_S):
                 folder = await asyncio.to_thread(_make_folder, settings.recordings_dir, about, config)

@@ -44,8 +44,12 @@ def reason_of(finished: int, *, has_words: bool, wants_tools: bool) -> Reason:
     return ReplyFinished.REASON_TOOL_CALLS if wants_tools else ReplyFinished.REASON_NOTHING_SAID
 
 
-def failure_end(failure: ServiceFailed, *, is_refused: bool = False) -> End:
-    """The end of a reply that a service's failure brings about; `is_refused` as in the message."""
+def failure_end(failure: ServiceFailed, *, has_begun: bool = True) -> End:
+    """The end of a reply that a service's failure brings about.
+
+    What the language model refuses before the reply has begun is what the person said, and not something later.
+    """
+    is_refused = failure.code == grpc.StatusCode.INVALID_ARGUMENT and not has_begun
     failed = conversation_pb2.TurnFailed(code=failure.number, message=failure.message, details=failure.packed)
     return End(reason=ReplyFinished.REASON_FAILED, failed=failed, is_refused=is_refused)
 
@@ -58,11 +62,6 @@ def turn_failed(turn_index: int, why: conversation_pb2.TurnFailed) -> conversati
     return conversation_pb2.ConverseResponse(turn_failed=failed)
 
 
-def is_refusal(failure: ServiceFailed, *, has_begun: bool) -> bool:
-    """The language model refused what the person said, and not something later: it has answered nothing of the turn."""
-    return failure.code == grpc.StatusCode.INVALID_ARGUMENT and not has_begun
-
-
 def line_of(lines: Lines, reason: int, languages: Sequence[str]) -> str:
     """The operator's line for an end; empty where there is none.
 
@@ -73,11 +72,6 @@ def line_of(lines: Lines, reason: int, languages: Sequence[str]) -> str:
     """
     name = _LINES.get(reason)
     tags = languages or list(lines)[:1]
-    found = (of_language.get(name, "") for tag in tags if name and (of_language := _of_language(lines, tag)))
-    return cleaned(next((line for line in found if line), ""))
-
-
-def _of_language(lines: Lines, tag: str) -> Mapping[LineName, str]:
-    """The lines for a tag, or for its language alone."""
-    found = best_match(tag, lines)
-    return lines[found] if found is not None else {}
+    matches = (best_match(tag, lines) for tag in tags)
+    found = (lines[match].get(name, "") for match in matches if match is not None and name)
+    return cleaned(next(filter(None, found), ""))

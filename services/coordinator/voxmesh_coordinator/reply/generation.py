@@ -9,32 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.cleaning import Cleaner
-from voxmesh_coordinator.durability.history import History, reply_items
-from voxmesh_coordinator.durability.state import Reason, pending_calls
-from voxmesh_coordinator.reply.ending import End, is_refusal, reason_of
+from voxmesh_coordinator.durability.history import reply_items
+from voxmesh_coordinator.durability.state import pending_calls
+from voxmesh_coordinator.reply.ending import End, failure_end, reason_of
 from voxmesh_coordinator.reply.language_model import continued
-from voxmesh_coordinator.reply.parts import ReplyParts
-from voxmesh_coordinator.reply.playout_gate import PlayoutGate
-from voxmesh_coordinator.reply.playout_tracker import PlayoutTracker
+from voxmesh_coordinator.reply.output import ReplyOutput
 from voxmesh_coordinator.reply.tools import MAX_CALLS, may_call, own_calls
 from voxmesh_coordinator.reply.upstreams import Generated, Served, Written
-from voxmesh_coordinator.reply.user_turn import UserTurn
-from voxmesh_routing.call_timing import UpstreamCallTiming
 from voxmesh_routing.failures import ServiceFailed
 
 log = logging.getLogger(__name__)
 
 Response = conversation_pb2.ConverseResponse
 Record = session_pb2.Record
-Say = Callable[[str], Awaitable[None]]
-Note = Callable[[Record], Awaitable[None]]
-NewHop = Callable[[str, str], UpstreamCallTiming]
 
 RUN_BY_TOOLS = (llm_pb2.Finished.REASON_TOOL_CALLS, llm_pb2.Finished.REASON_STOP)
 """Ends of an answer whose calls are complete; some servers say STOP."""
@@ -44,53 +37,23 @@ class Answering:
     """Writes one reply.
 
     Args:
-        turn: what is answered: its words as they are now.
-        history: what was said before it.
-        parts: of the session.
+        output: says it; the words of its turn as they are now are answered.
         saved: what another coordinator did of it.
-        gate: where calls go to the client.
-        playout: of the reply; its text is what was written so far.
-        say: says a piece of text.
-        note: keeps something in its place among what is said.
-        new_hop: makes the clock of a hop by service and host.
     """
 
-    def __init__(
-        self,
-        turn: UserTurn,
-        history: History,
-        parts: ReplyParts,
-        saved: session_pb2.Reply,
-        *,
-        gate: PlayoutGate,
-        playout: PlayoutTracker,
-        say: Say,
-        note: Note,
-        new_hop: NewHop,
-    ) -> None:
-        self._turn, self._said = turn, turn.words
-        self._history = history
-        self._parts = parts
-        self._gate = gate
-        self._playout = playout
+    def __init__(self, output: ReplyOutput, saved: session_pb2.Reply) -> None:
+        self._output, self._parts = output, output.parts
+        self._turn, self._said = output.turn, output.turn.words
         self._saved = saved
-        self._say, self._note, self._hop = say, note, new_hop
         self._rounds = list(saved.rounds)
         for earlier in self._rounds:
             for answer in earlier.answers:
-                parts.tools.was_answered(answer.tool_call_id)
+                self._parts.tools.was_answered(answer.tool_call_id)
         for call in pending_calls(saved):
-            parts.tools.expect(call)
+            self._parts.tools.expect(call)
 
-    async def write(self, end: End) -> Reason:
-        """Write to the end, and say it; gives why it is the end.
-
-        Args:
-            end: told if the language model refuses the turn.
-
-        Raises:
-            ServiceFailed: the language model refused or broke.
-        """
+    async def write(self) -> End:
+        """Write to the end, and say it; gives how it ends."""
         await self._call(pending_calls(self._saved))
         while True:
             can_call = may_call(self._rounds, self._parts.tool_rounds)
@@ -98,29 +61,30 @@ class Answering:
             try:
                 answer = await self._generate(tools)
             except ServiceFailed as failure:
-                end.is_refused = is_refusal(failure, has_begun=bool(self._rounds or self._playout.text))
-                raise
+                return failure_end(failure, has_begun=bool(self._rounds or self._output.playout.text))
             calls = answer.calls if answer.reason in RUN_BY_TOOLS else ()
             if not calls or not tools:
                 has_words = bool(self._written().strip())
-                return reason_of(answer.reason, has_words=has_words, wants_tools=bool(calls) or not can_call)
+                reason = reason_of(answer.reason, has_words=has_words, wants_tools=bool(calls) or not can_call)
+                return End(reason=reason)
             # A tool may do things in the world: only once the turn is certain.
-            await self._gate.wait_open()
+            await self._output.gate.wait_open()
             await self._use_tools(calls)
 
     async def _use_tools(self, wanted: Sequence[llm_pb2.ToolCall]) -> None:
         if len(wanted) > MAX_CALLS:
             log.warning("calls are left out of an answer", extra={"called": len(wanted), "most": MAX_CALLS})
         calls = own_calls(wanted, self._turn.metrics.turn_index, self._rounds)
-        before = len(self._playout.text)
+        before = len(self._output.playout.text)
         self._rounds.append(session_pb2.ToolRound(text_characters=before, calls=calls))
-        await self._note(Record(tool_calls=calls, text_before_calls=before))
+        await self._output.note(Record(tool_calls=calls, text_before_calls=before))
         await self._call(calls)
 
     async def _call(self, calls: Sequence[llm_pb2.ToolCall]) -> None:
         """Have the client run tools, all at once, and wait for their answers."""
         for call in calls:
-            await self._put(Response(tool_call=self._parts.tools.expect(call)))
+            asked = Response(tool_call=self._parts.tools.expect(call))
+            await self._output.gate.put(lambda asked=asked: asked)
         async with asyncio.TaskGroup() as tasks:
             for call in calls:
                 tasks.create_task(self._await_answer(call))
@@ -128,7 +92,7 @@ class Answering:
     async def _await_answer(self, call: llm_pb2.ToolCall) -> None:
         answer = await self._parts.tools.answer(call)
         self._rounds[-1].answers.append(answer)
-        await self._note(Record(tool_answers=[answer]))
+        await self._output.note(Record(tool_answers=[answer]))
 
     async def _generate(self, tools: Sequence[llm_pb2.Tool]) -> Generated:
         """One answer, said as it is written."""
@@ -137,7 +101,7 @@ class Answering:
             async for event in answers:
                 match event:
                     case Served(by, sent_ns):
-                        hop = self._hop(f"llm/{by.engine}", by.host)
+                        hop = self._output.hop(f"llm/{by.engine}", by.host)
                         hop.sent_ns = sent_ns
                     case Written(text):
                         if hop is not None:
@@ -153,28 +117,26 @@ class Answering:
     async def _say_words(self, text: str) -> None:
         if not text:
             return
-        before = self._playout.text
+        before = self._output.playout.text
         if self._rounds and len(before) == self._rounds[-1].text_characters and before[-1:].strip() and text.strip():
             # What was said before a tool was called and what is said after it are no one word.
             text = f" {text}"
-        await self._say(text)
+        await self._output.say(text)
 
     def _request(self, tools: Sequence[llm_pb2.Tool]) -> llm_pb2.Generate:
         """What the language model is asked: the conversation, and the reply so far."""
-        messages = self._history.request(self._parts.system_prompt, self._turn.said_as(self._said))
-        messages += reply_items(self._rounds, self._playout.text[: self._answer_start()])
-        request = llm_pb2.Generate(messages=messages, tools=tools, trace_context=self._turn.trace_context)
+        said = [self._said, self._turn.seen] if self._turn.seen else [self._said]
+        messages = self._parts.state.history.request(self._parts.system_prompt, said)
+        messages += reply_items(self._rounds, self._output.playout.text[: self._answer_start()])
+        request = llm_pb2.Generate(messages=messages, tools=tools, trace_context=self._turn.metrics.trace_context)
         return continued(request, self._written())
 
     def _written(self) -> str:
         """What the language model wrote since its last call of a tool: not the filler, which was said in its place."""
-        text, filler = self._playout.text, f"{self._parts.filler} "
+        text, filler = self._output.playout.text, f"{self._parts.filler} "
         is_filled = self._parts.filler_after_s is not None and text.startswith(filler)
         return text[max(self._answer_start(), len(filler) if is_filled else 0) :]
 
     def _answer_start(self) -> int:
         """Where the text of the answer in progress begins."""
         return self._rounds[-1].text_characters if self._rounds else 0
-
-    async def _put(self, response: Response) -> None:
-        await self._gate.put(lambda: response)

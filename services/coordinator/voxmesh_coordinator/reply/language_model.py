@@ -51,7 +51,7 @@ class StreamingLanguageModel:
         )
         self.stream.watchers.append(self._opened)
         self._number = 0
-        self._answers: ResponseQueue[GenerationEvent] | None = None
+        self._answers = ResponseQueue[GenerationEvent]()
 
     @asynccontextmanager
     async def generate(self, request: llm_pb2.Generate) -> AsyncGenerator[ResponseQueue[GenerationEvent]]:
@@ -72,21 +72,16 @@ class StreamingLanguageModel:
         self.stream.send(Prefill(request))
 
     async def _deliver(self, response: Response) -> None:
-        answers = self._answers
-        if answers is None:
-            return
         if response.HasField("text_delta"):
-            await answers.put(Written(response.text_delta.text))
+            await self._answers.put(Written(response.text_delta.text))
         else:
             finished = response.finished
-            await answers.put(Generated(self._replay.calls, finished.reason, finished.timing))
+            await self._answers.put(Generated(self._replay.calls, finished.reason, finished.timing))
 
     def _opened(self, failure: ServiceFailed | None) -> None:
-        if failure is None and self._answers is not None and self._replay.is_owing:
+        if failure is None and self._replay.is_owing:
             self._answers.add(Served(self.stream.ready, self.stream.opened_ns))
 
     def _fail(self, failure: ServiceFailed) -> None:
-        number, answers = self._number, self._answers
-        self.stream.send(Cancel(number))
-        if answers is not None:
-            answers.add(failure)
+        self.stream.send(Cancel(self._number))
+        self._answers.add(failure)

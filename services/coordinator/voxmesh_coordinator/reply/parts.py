@@ -9,6 +9,7 @@ from typing import Any
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.session.v1 import session_pb2
 from voxmesh.tts.v1 import tts_pb2
+from voxmesh_coordinator.durability.state import SessionState
 from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import line_of
@@ -16,47 +17,13 @@ from voxmesh_coordinator.reply.language_model import StreamingLanguageModel
 from voxmesh_coordinator.reply.sent_audio import SentAudio
 from voxmesh_coordinator.reply.tools import ToolCallTracker
 from voxmesh_coordinator.reply.upstreams import LanguageModel, Voice
-from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.reply.voice import StreamingVoice
 from voxmesh_coordinator.settings import REPLY_FORMAT
 from voxmesh_routing.failover import FailoverStream
 from voxmesh_runtime.audio import AudioFormat
-from voxmesh_runtime.clock import duration
 from voxmesh_runtime.control_tokens import refuse_control_tokens
 
-Response = conversation_pb2.ConverseResponse
 Record = session_pb2.Record
-
-
-class ReplyAudioStream:
-    """Numbers the reply audio of a session; all replies share the one sequence.
-
-    Args:
-        audio_format: of the audio.
-        state: of the session; it knows the number of the next piece.
-    """
-
-    def __init__(self, audio_format: AudioFormat, state: session_pb2.State) -> None:
-        self._state = state
-        self.sent = SentAudio(audio_format)
-
-    def message(self, turn: UserTurn, offset_s: float, data: bytes, *, is_last: bool = False) -> Response:
-        """The next piece of a turn's reply, about to be sent."""
-        audio = conversation_pb2.ReplyAudio(
-            sequence=self._state.next_reply_sequence,
-            turn_index=turn.metrics.turn_index,
-            offset=duration(offset_s),
-            data=data,
-            is_last=is_last,
-        )
-        if data:
-            turn.metrics.audio_sent()
-            self.sent.add(turn.metrics.turn_index, offset_s, data)
-        return Response(reply_audio=audio)
-
-
-async def _always() -> None:
-    """There is room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +32,20 @@ class ReplyParts:
 
     language_model: LanguageModel
     voice: Voice | None
-    audio: ReplyAudioStream
+    state: SessionState
+    sent_audio: SentAudio
     tools: ToolCallTracker
     system_prompt: str
     tool_rounds: int
-    filler: str = ""
-    filler_after_s: float | None = None
-    note: Callable[[Record], None] = lambda _: None
+    filler: str
+    filler_after_s: float | None
+    note: Callable[[Record], None]
     """Keeps what another coordinator needs to go on with a reply; written with the next response."""
-    writable: Callable[[], Awaitable[None]] = _always
+    writable: Callable[[], Awaitable[None]]
     """Waits while too much is on its way to the client."""
-    line: Callable[[int], str] = lambda _: ""
+    line: Callable[[int], str]
     """The operator's line for an end, `ReplyFinished.Reason`; empty where there is none."""
-
-    streams: Sequence[FailoverStream[Any, Any, Any]] = ()
+    streams: Sequence[FailoverStream[Any, Any, Any]]
     """The streams to the services."""
 
 
@@ -87,12 +54,12 @@ def reply_parts(
     services: BackendRegistry,
     tools: ToolCallTracker,
     languages: SpokenLanguages,
-    state: session_pb2.State,
+    state: SessionState,
     *,
     note: Callable[[Record], None],
     writable: Callable[[], Awaitable[None]],
 ) -> ReplyParts:
-    """What a session with this config replies with; its state numbers the pieces of audio.
+    """What a session with this config replies with.
 
     Raises:
         InvalidArgument: the system prompt holds what the language model would refuse in every turn.
@@ -111,7 +78,8 @@ def reply_parts(
     return ReplyParts(
         language_model,
         voice,
-        ReplyAudioStream(audio_format, state),
+        state,
+        SentAudio(audio_format),
         tools,
         system_prompt=system_prompt,
         tool_rounds=settings.tool_rounds,

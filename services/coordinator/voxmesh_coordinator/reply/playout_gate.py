@@ -31,12 +31,11 @@ class Text:
 
 
 class PlayoutGate:
-    """Messages of one reply, in order; each is made when it is sent, since its numbers depend on that.
+    """Messages of one reply, in order, held at first; each is made when it is sent, since its numbers depend on that.
 
     Args:
         send: to the client.
         writable: waits while too much is on its way there.
-        is_open: False to hold from the start.
         on_ready: called once, when there is something worth saying: audio, a tool call, or the end.
     """
 
@@ -44,24 +43,30 @@ class PlayoutGate:
         self,
         send: Callable[[Response], None],
         writable: Callable[[], Awaitable[None]],
-        *,
-        is_open: bool = False,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._send, self._writable = send, writable
-        self._is_open, self._is_closed = is_open, False
+        self._is_closed = False
         self._on_ready = on_ready
         self._held: deque[Make] = deque()
         self._held_s = 0.0
         self._opened = asyncio.Event()
         self.is_ready = False
 
+    @property
+    def is_open(self) -> bool:
+        """What comes is sent at once."""
+        return self._opened.is_set()
+
     async def put(self, make: Make, audio_s: float = 0.0) -> None:
         """Send or hold a message; waits while too much audio is held, or too much is on its way to the client."""
         if audio_s:
             self.ready()
-        await self._has_room()
-        if self._is_open:
+        if self.is_open:
+            await self._writable()
+        while not self.is_open and self._held_s >= MAX_HELD_S:
+            await self._opened.wait()
+        if self.is_open:
             self._make(make)
         elif isinstance(make, Text) and self._held and isinstance(before := self._held[-1], Text):
             # One message instead of one a word.
@@ -70,12 +75,6 @@ class PlayoutGate:
             self._held.append(make)
             self._held_s += audio_s
 
-    async def _has_room(self) -> None:
-        if self._is_open:
-            await self._writable()
-        while not self._is_open and self._held_s >= MAX_HELD_S:
-            await self._opened.wait()
-
     async def wait_open(self) -> None:
         """Wait until everything up to here may reach the client; for what cannot be taken back."""
         self.ready()
@@ -83,7 +82,7 @@ class PlayoutGate:
 
     async def wait_until_open(self) -> None:
         """Wait for the turn to be certain, with nothing to say yet."""
-        while not self._is_open:
+        while not self.is_open:
             await self._opened.wait()
 
     def open(self) -> None:
@@ -91,7 +90,6 @@ class PlayoutGate:
         while self._held:
             self._make(self._held.popleft())
         self._held_s = 0.0
-        self._is_open = True
         self._opened.set()
 
     def _make(self, make: Make) -> None:
@@ -100,7 +98,6 @@ class PlayoutGate:
 
     def hold(self) -> None:
         """Send nothing more until `open`."""
-        self._is_open = False
         self._opened.clear()
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 from voxmesh.session.v1 import session_pb2
 from voxmesh_coordinator.durability.state import timed_words
@@ -13,31 +12,6 @@ _AHEAD_S = 1.0
 """How far ahead of the client's word a reply's echo is looked for, in seconds."""
 _LATELY_S = 1.0
 """A client that told its position so long ago, in seconds, may have stopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpokenPiece:
-    """A piece of reply audio and the clause it belongs to, as characters of the reply's text."""
-
-    offset_s: float
-    duration_s: float
-    text_start: int
-    text_end: int
-
-    @classmethod
-    def from_proto(cls, piece: session_pb2.SpokenPiece) -> Self:
-        """The piece as it was kept."""
-        return cls(piece.offset_s, piece.duration_s, piece.text_start, piece.text_end)
-
-    def to_proto(self, sent_ns: int) -> session_pb2.SpokenPiece:
-        """The piece as it is kept, sent at a time of the wall clock."""
-        return session_pb2.SpokenPiece(
-            text_start=self.text_start,
-            text_end=self.text_end,
-            offset_s=self.offset_s,
-            duration_s=self.duration_s,
-            sent_time_ns=sent_ns,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +31,9 @@ class PlayoutTracker:
         self.is_shown = False
         """It is read, not heard: no voice speaks it, or not all of it."""
         self._words: list[SpokenWord] = []
-        self._pieces: list[SpokenPiece] = []
-        self._began_at: float | None = None
+        self._pieces: list[session_pb2.SpokenPiece] = []
+        self.began_at = 0.0
+        """When the first audio was sent, by the clock; 0 before that."""
         self._played_s: float | None = None
         self._told_at = 0.0
 
@@ -67,26 +42,21 @@ class PlayoutTracker:
         """Audio sent so far, in seconds."""
         return self._pieces[-1].offset_s + self._pieces[-1].duration_s if self._pieces else 0.0
 
-    @property
-    def began_at(self) -> float:
-        """When the first audio was sent, by the clock; 0 before that."""
-        return self._began_at or 0.0
-
     def take_up(self, saved: session_pb2.Reply) -> None:
         """What another coordinator has said of the reply."""
         self.text = saved.text
         for piece in saved.pieces:
-            self.sent(SpokenPiece.from_proto(piece))
+            self.sent(piece)
         for word in timed_words(saved):
             self.timed(word.text, word.start_s)
         if saved.pieces:
             elapsed_s = (self.clock.wall_ns() - saved.pieces[0].sent_time_ns) / 1e9
-            self._began_at = self.clock.now() - max(0.0, elapsed_s)
+            self.began_at = self.clock.now() - max(0.0, elapsed_s)
 
-    def sent(self, piece: SpokenPiece) -> None:
+    def sent(self, piece: session_pb2.SpokenPiece) -> None:
         """A piece of audio was sent to the client."""
-        if self._began_at is None:
-            self._began_at = self.clock.now()
+        if not self._pieces:
+            self.began_at = self.clock.now()
         self._pieces.append(piece)
 
     def timed(self, word: str, start_s: float) -> None:
@@ -104,9 +74,7 @@ class PlayoutTracker:
         """How far the reply has been played: as the client says, else as time has passed."""
         if self._played_s is not None:
             return self._played_s
-        if self._began_at is None:
-            return 0.0
-        return min(self.clock.now() - self._began_at, self.sent_s)
+        return min(self.clock.now() - self.began_at, self.sent_s)
 
     def sounding_s(self) -> float:
         """Where the client is in the reply just now: it has gone on since it told so."""
@@ -118,11 +86,6 @@ class PlayoutTracker:
     def is_followed(self) -> bool:
         """The client tells where it is in the reply, and told so a moment ago."""
         return self._played_s is not None and self.clock.now() - self._told_at < _LATELY_S
-
-    @property
-    def is_playing(self) -> bool:
-        """True while some of the audio sent has not been played."""
-        return self.sent_s > 0 and self.position_s() < self.sent_s - 0.05
 
     def being_said(self) -> str:
         """What the person may have heard by now, and a little more: for finding its echo."""

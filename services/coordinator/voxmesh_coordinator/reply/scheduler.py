@@ -12,8 +12,7 @@ from collections.abc import Callable
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.durability.state import CUT, ReplyFinished, SessionState, is_over
-from voxmesh_coordinator.metrics.report_log import SessionReports
+from voxmesh_coordinator.durability.state import CUT, ReplyFinished, is_over
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import turn_failed
@@ -28,6 +27,7 @@ from voxmesh_runtime.clock import seconds_of
 from voxmesh_runtime.telemetry import start_span
 
 Response = conversation_pb2.ConverseResponse
+Report = Callable[[TurnMetrics], conversation_pb2.TurnReport]
 Task = asyncio.Task[None]
 
 
@@ -37,8 +37,7 @@ class ReplyScheduler:
     Args:
         services: for pictures, and settings.
         parts: what replies are made with.
-        state: of the session; what is sent to the client changes it.
-        reports: makes the reports of turns.
+        report: makes the report of a turn.
         send: to the client.
         put: takes events.
     """
@@ -47,15 +46,13 @@ class ReplyScheduler:
         self,
         services: BackendRegistry,
         parts: ReplyParts,
-        state: SessionState,
-        reports: SessionReports,
+        report: Report,
         *,
         send: Callable[[Response], None],
         put: Callable[[Event], None],
     ) -> None:
-        self._services, self._parts, self._state = services, parts, state
-        self._reports = reports
-        self._send, self._put = send, put
+        self._services, self._parts, self._state = services, parts, parts.state
+        self._report, self._send, self._put = report, send, put
         self._draft: SpeechHandle | None = None
         self._given: SpeechHandle | None = None
         self._unfinished = set[Task]()
@@ -64,15 +61,15 @@ class ReplyScheduler:
     @property
     def playout(self) -> PlayoutTracker | None:
         """Of the reply that is given."""
-        return self._given.pipeline.playout if self._given is not None else None
+        return self._given.output.playout if self._given is not None else None
 
     def played(self, position: conversation_pb2.PlaybackPosition) -> PlaybackReached | None:
         """The client has played a reply so far; None where that is not the one that is given."""
         given = self._given
         if given is None or position.turn_index != given.turn.metrics.turn_index:
             return None
-        given.pipeline.playout.played(seconds_of(position.offset))
-        return PlaybackReached(given.id, given.pipeline.playout.position_s())
+        given.output.playout.played(seconds_of(position.offset))
+        return PlaybackReached(given.id, given.output.playout.position_s())
 
     def prefill(self, words: str) -> None:
         """Have the language model read the conversation, and these words of the person."""
@@ -85,7 +82,7 @@ class ReplyScheduler:
 
     def prepare(self, reply_id: int, turn: UserTurn) -> None:
         """Begin a reply that nobody hears before `release`."""
-        self._draft = self._handle(reply_id, turn)
+        self._draft = SpeechHandle(reply_id, turn, self._parts, send=self._send, put=self._put)
         self._draft.start(self._services, frozenset(self._unfinished))
 
     def drop(self) -> None:
@@ -93,7 +90,7 @@ class ReplyScheduler:
         draft, self._draft = self._draft, None
         if draft is not None:
             self._stop(draft)
-            draft.turn.metrics.discard(draft.pipeline.hops)
+            draft.turn.metrics.discard(draft.output.hops)
 
     def release(self, text: str) -> None:
         """Give the reply in preparation to the turn that is over, of which this text was understood."""
@@ -103,22 +100,22 @@ class ReplyScheduler:
         self._given, turn = given, given.turn
         seen = turn.seen or None
         images = turn.images if seen is None else ()
-        self._parts.note(session_pb2.Record(images=images, seen=seen, trace_context=turn.trace_context))
+        self._parts.note(session_pb2.Record(images=images, seen=seen, trace_context=turn.metrics.trace_context))
         ended = conversation_pb2.TurnEnded(turn_index=turn.metrics.turn_index, text=text)
         self._send(Response(turn_ended=ended))
-        given.release()
+        given.gate.open()
 
     def hold(self) -> None:
         """Lower the reply that is given, and send nothing more of it."""
         if self._given is not None:
-            self._given.hold()
+            self._given.gate.hold()
         self._send(Response(duck=conversation_pb2.Duck(gain=self._services.settings.duck_gain)))
 
     def resume(self) -> None:
         """It goes on where it stopped."""
         self._send(Response(duck=conversation_pb2.Duck(gain=1.0)))
         if self._given is not None:
-            self._given.release()
+            self._given.gate.open()
 
     def interrupt(self, how: InterruptReply) -> None:
         """Stop the reply that is given on every hop; the history keeps what was heard."""
@@ -126,12 +123,11 @@ class ReplyScheduler:
         if given is None:
             return
         self._stop(given)
-        pipeline = given.pipeline
         if not how.is_done:
-            is_cut = ReplyFinished.REASON_CANCELLED if how.is_cancelled else ReplyFinished.REASON_INTERRUPTED
-            pipeline.end.reason = is_cut
-            self._parts.note(session_pb2.Record(end=pipeline.end))
-        heard = pipeline.playout.heard_text()
+            cut = ReplyFinished.REASON_CANCELLED if how.is_cancelled else ReplyFinished.REASON_INTERRUPTED
+            given.end.reason = cut
+            self._parts.note(session_pb2.Record(end=given.end))
+        heard = given.output.playout.heard_text()
         index = given.turn.metrics.turn_index
         self._send(Response(interrupted=conversation_pb2.Interrupted(turn_index=index, heard_text=heard)))
         if how.is_held:
@@ -143,7 +139,7 @@ class ReplyScheduler:
         """The reply that is given came to its end, or failed."""
         given = self._given
         if given is not None:
-            if given.pipeline.has_failed or given.pipeline.end.reason in CUT:
+            if given.has_failed or given.end.reason in CUT:
                 self._given = None
             self._conclude(given)
 
@@ -154,20 +150,19 @@ class ReplyScheduler:
             return SessionTakenOver(is_held=True) if state.is_ducked else None
         saved = session_pb2.Reply()
         saved.CopyFrom(state.reply)
-        is_done, metrics = (
-            is_over(saved),
-            TurnMetrics(self._services.clock, start_span(names.SPAN_TURN, saved.trace_context)),
-        )
+        is_done = is_over(saved)
+        metrics = TurnMetrics(self._services.clock, start_span(names.SPAN_TURN, saved.trace_context))
         metrics.turn_index, metrics.turn_ended_ns = saved.turn_index, self._services.clock.wall_ns()
         turn = UserTurn(saved.said, metrics, list(saved.images), saved.seen)
-        given = self._given = self._handle(reply_id, turn, saved)
-        given.release()
+        given = SpeechHandle(reply_id, turn, self._parts, send=self._send, put=self._put, saved=saved)
+        self._given = given
+        given.gate.open()
         if not is_done:
             given.start(self._services, frozenset(self._unfinished))
         elif not saved.is_done:
             # It was over, and not all of that was told.
             self.finish()
-        playout, is_there = given.pipeline.playout, self.playout is not None
+        playout, is_there = given.output.playout, self.playout is not None
         return SessionTakenOver(
             state.is_ducked, reply_id if is_there else None, is_done, playout.sent_s, playout.began_at
         )
@@ -182,17 +177,6 @@ class ReplyScheduler:
             task.cancel()
         if self._unfinished:
             await asyncio.wait(self._unfinished)
-
-    def _handle(self, reply_id: int, turn: UserTurn, saved: session_pb2.Reply | None = None) -> SpeechHandle:
-        return SpeechHandle(
-            reply_id,
-            turn,
-            self._state.history,
-            self._parts,
-            send=self._send,
-            put=self._put,
-            saved=saved,
-        )
 
     async def _prefill(self, request: llm_pb2.Generate, before: frozenset[Task]) -> None:
         await asyncio.wait(before)
@@ -209,14 +193,14 @@ class ReplyScheduler:
 
     def _conclude(self, handle: SpeechHandle) -> None:
         """Tell the client that a reply is over and why, but for what another coordinator has told."""
-        metrics, end = handle.turn.metrics, handle.pipeline.end
+        metrics, end = handle.turn.metrics, handle.end
         told = self._state.reply_of(metrics.turn_index) or session_pb2.Reply()
         if not told.is_finished:
             self._parts.note(session_pb2.Record(end=end))
             finished = ReplyFinished(turn_index=metrics.turn_index, reason=end.reason)
             self._send(Response(reply_finished=finished))
-        if handle.pipeline.has_failed and not told.is_failed:
+        if handle.has_failed and not told.is_failed:
             self._send(turn_failed(metrics.turn_index, end.failed))
-        report = self._reports.make(metrics)
+        report = self._report(metrics)
         metrics.end()
         self._send(Response(turn_report=report))

@@ -13,9 +13,6 @@ from voxmesh_coordinator.cleaning import arguments_json, cleaned
 from voxmesh_runtime.errors import InvalidArgument
 from voxmesh_runtime.quoting import quote
 
-Response = conversation_pb2.ConverseResponse
-
-
 MAX_ANSWERED = 200
 """Calls that are known to have been answered; a client that came back may answer them again."""
 MAX_CALLS = 100

@@ -1,21 +1,21 @@
 """What a reply needs of a language model and of a voice; who serves it, and how often that changes, is their affair.
 
 LanguageModel.generate ──► Served, Written ..., Generated
-Voice.speak ──► Utterance: say, end ──► Served, SpokenAudio | SpokenWord ..., Spoken
+Voice.speak: say, end   ──► Served, SpokenAudio | SpokenWord ..., Spoken
 
 `Served` comes first, and again when another backend goes on with the work; nothing else shows that.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from voxmesh.common.v1 import common_pb2
 from voxmesh.llm.v1 import llm_pb2
-from voxmesh_coordinator.reply.playout_tracker import SpokenPiece
+from voxmesh.session.v1 import session_pb2
 from voxmesh_routing.replays.synthesis import Begun
 
 
@@ -68,16 +68,8 @@ class LanguageModel(Protocol):
 class SpokenAudio:
     """The next piece of the reply's audio, by its place in the reply."""
 
-    piece: SpokenPiece
+    piece: session_pb2.SpokenPiece
     data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class TimedWord:
-    """Where the next word lies in the reply's audio."""
-
-    text: str
-    start_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +79,8 @@ class Spoken:
     timing: common_pb2.Timing
 
 
-SpeechEvent: TypeAlias = Served | SpokenAudio | TimedWord | Spoken
-
-
-class Utterance(Protocol):
-    """One reply being spoken: text goes in while audio comes out, in the reply's own offsets and characters."""
-
-    def say(self, text: str, /) -> None:
-        """Append text."""
-        ...
-
-    def end(self) -> None:
-        """The text is complete."""
-        ...
-
-    def __aiter__(self) -> AsyncIterator[SpeechEvent]:
-        """What is spoken.
-
-        Raises:
-            ServiceFailed: the voice refuses it, or none can be reached: the rest is not spoken.
-        """
-        ...
+SpeechEvent: TypeAlias = Served | SpokenAudio | session_pb2.SpokenWord | Spoken
+"""A word tells where the next one lies in the reply's audio."""
 
 
 class Voice(Protocol):
@@ -119,6 +92,18 @@ class Voice(Protocol):
 
     def speak(
         self, parent: common_pb2.TraceContext, begun: Begun | None = None, /
-    ) -> AbstractAsyncContextManager[Utterance]:
-        """Speak one reply; leaving it before its end cancels it."""
+    ) -> AbstractAsyncContextManager[AsyncIterable[SpeechEvent]]:
+        """Speak one reply, in its own offsets and characters, `Spoken` last; leaving it before its end cancels it.
+
+        Raises:
+            ServiceFailed: from the iterator; the voice refuses it, or none can be reached: the rest is not spoken.
+        """
+        ...
+
+    def say(self, text: str, /) -> None:
+        """Append text to the reply that is spoken; audio comes out while more goes in."""
+        ...
+
+    def end(self) -> None:
+        """The text of the reply is complete."""
         ...

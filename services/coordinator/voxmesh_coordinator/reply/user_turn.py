@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from voxmesh.common.v1 import common_pb2
 from voxmesh_coordinator.metrics.turn_metrics import TurnMetrics
 
 
@@ -19,12 +18,3 @@ class UserTurn:
     images: Sequence[bytes] = ()
     seen: str = ""
     """What the pictures show, once that is known."""
-
-    @property
-    def trace_context(self) -> common_pb2.TraceContext:
-        """Parent of all spans of the turn."""
-        return self.metrics.trace_context
-
-    def said_as(self, text: str) -> list[str]:
-        """What the history would be told if `text` were all that was said."""
-        return [text, self.seen] if self.seen else [text]

@@ -54,26 +54,22 @@ async def _look(
     stub = vlm_pb2_grpc.VisionLanguageServiceStub(backend.channel)
     try:
         info = await stub.GetModelInfo(vlm_pb2.GetModelInfoRequest(), timeout=INFO_TIMEOUT_S)
-        task = ANSWER if ANSWER in info.tasks else READ_TEXT
-        text = await _analyze(stub, images, vlm_pb2.Analyze(task=task, trace_context=parent), question, new_hop)
+        analyze = vlm_pb2.Analyze(task=READ_TEXT, trace_context=parent)
+        if ANSWER in info.tasks:
+            analyze.task, analyze.prompt = ANSWER, question
+        text = await _analyze(stub, images, analyze, new_hop)
     except grpc.aio.AioRpcError as error:
         raise ServiceFailed.from_call(backend.label, error) from None
     except CallOver as over:
         raise ServiceFailed.from_over(backend.label, over) from None
-    if task == ANSWER:
+    if analyze.task == ANSWER:
         return f"(The picture: {text})"
     return f'(The picture shows the text: "{text}")' if text else "(The picture shows no text.)"
 
 
 async def _analyze(
-    stub: vlm_pb2_grpc.VisionLanguageServiceStub,
-    images: Sequence[bytes],
-    analyze: vlm_pb2.Analyze,
-    question: str,
-    new_hop: NewHop,
+    stub: vlm_pb2_grpc.VisionLanguageServiceStub, images: Sequence[bytes], analyze: vlm_pb2.Analyze, new_hop: NewHop
 ) -> str:
-    if analyze.task == ANSWER:
-        analyze.prompt = question
     call = DuplexCall(stub.StreamingAnalyze())
     try:
         await call.write(Request(config=vlm_pb2.AnalysisConfig()))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from voxmesh.common.v1 import common_pb2
+from voxmesh.session.v1 import session_pb2
 from voxmesh.tts.v1 import tts_pb2, tts_pb2_grpc
 from voxmesh_coordinator.registry import BackendRegistry
-from voxmesh_coordinator.reply.playout_tracker import SpokenPiece
-from voxmesh_coordinator.reply.upstreams import Served, SpeechEvent, Spoken, SpokenAudio, TimedWord
+from voxmesh_coordinator.reply.upstreams import Served, SpeechEvent, Spoken, SpokenAudio
 from voxmesh_routing.failover import FailoverStream, over_grpc
 from voxmesh_routing.failures import ServiceFailed
 from voxmesh_routing.replays.synthesis import Begun, Cancel, End, Request, Response, Say, Speak, Unit, VoiceReplay
@@ -35,7 +35,7 @@ class StreamingVoice:
         )
         self.stream.watchers.append(self._opened)
         self._number = 0
-        self._answers: ResponseQueue[SpeechEvent] | None = None
+        self._answers = ResponseQueue[SpeechEvent]()
 
     async def is_there(self) -> bool:
         """See `Voice`."""
@@ -49,65 +49,55 @@ class StreamingVoice:
     @asynccontextmanager
     async def speak(
         self, parent: common_pb2.TraceContext, begun: Begun | None = None
-    ) -> AsyncGenerator[StreamedUtterance]:
+    ) -> AsyncGenerator[ResponseQueue[SpeechEvent]]:
         """See `Voice`."""
         answers = self._answers = ResponseQueue[SpeechEvent]()
         self._number = number = self._number + 1
         self._send(Speak(number, parent, begun))
         try:
-            yield StreamedUtterance(self._send, answers)
+            yield answers
         finally:
             answers.close()
             self.stream.send(Cancel(number))
 
+    def say(self, text: str) -> None:
+        """See `Voice`."""
+        self._send(Say(text))
+
+    def end(self) -> None:
+        """See `Voice`."""
+        self._send(End())
+
     def _send(self, unit: Unit) -> None:
         was_begun, sent_ns = self._replay.is_owing, self._clock.wall_ns()
         self.stream.send(unit)
-        if not was_begun and self._replay.is_owing and self.stream.is_open and self._answers is not None:
+        if not was_begun and self._replay.is_owing and self.stream.is_open:
             self._answers.add(Served(self.stream.ready, sent_ns))
 
     async def _deliver(self, response: Response) -> None:
         answers = self._answers
-        if answers is None:
-            return
         match response.WhichOneof("streaming_response"):
             case "audio":
                 audio = response.audio
-                length_s = self._replay.seconds(audio.data)
-                piece = SpokenPiece(seconds_of(audio.offset), length_s, audio.text_start, audio.text_end)
+                piece = session_pb2.SpokenPiece(
+                    text_start=audio.text_start,
+                    text_end=audio.text_end,
+                    offset_s=seconds_of(audio.offset),
+                    duration_s=self._replay.seconds(audio.data),
+                )
                 await answers.put(SpokenAudio(piece, audio.data))
             case "word_timing":
                 word = response.word_timing
-                await answers.put(TimedWord(word.text, seconds_of(word.start_offset)))
+                await answers.put(session_pb2.SpokenWord(text=word.text, start_s=seconds_of(word.start_offset)))
             case "segment_finished":
                 await answers.put(Spoken(response.segment_finished.timing))
             case _:
                 pass
 
     def _opened(self, failure: ServiceFailed | None) -> None:
-        if failure is None and self._answers is not None and self._replay.is_owing:
+        if failure is None and self._replay.is_owing:
             self._answers.add(Served(self.stream.ready, self.stream.opened_ns))
 
     def _fail(self, failure: ServiceFailed) -> None:
         self.stream.send(Cancel(self._number))
-        if self._answers is not None:
-            self._answers.add(failure)
-
-
-class StreamedUtterance:
-    """The `Utterance` of a StreamingVoice."""
-
-    def __init__(self, send: Callable[[Unit], None], answers: ResponseQueue[SpeechEvent]) -> None:
-        self._send, self._answers = send, answers
-
-    def say(self, text: str) -> None:
-        """See `Utterance`."""
-        self._send(Say(text))
-
-    def end(self) -> None:
-        """See `Utterance`."""
-        self._send(End())
-
-    def __aiter__(self) -> AsyncIterator[SpeechEvent]:
-        """See `Utterance`."""
-        return aiter(self._answers)
+        self._answers.add(failure)

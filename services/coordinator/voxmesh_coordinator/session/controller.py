@@ -19,11 +19,10 @@ from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh_coordinator.durability.state import SessionState
 from voxmesh_coordinator.languages import SpokenLanguages
 from voxmesh_coordinator.listening.microphone import Microphone
-from voxmesh_coordinator.metrics.report_log import SessionReports
 from voxmesh_coordinator.registry import BackendRegistry
 from voxmesh_coordinator.reply.ending import failure_end, turn_failed
 from voxmesh_coordinator.reply.parts import ReplyParts
-from voxmesh_coordinator.reply.scheduler import ReplyScheduler
+from voxmesh_coordinator.reply.scheduler import ReplyScheduler, Report
 from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.session.adapters.overlap import OverlapJudge
 from voxmesh_coordinator.session.adapters.timing import TurnTiming
@@ -48,7 +47,7 @@ class TurnController:
     Args:
         services: behind the coordinator.
         turn_state: how the turn-taking begins.
-        reports: makes the reports of turns.
+        report: makes the report of a turn.
         microphone: makes the microphone, which gives its events to a function; None in a conversation that is typed.
         parts: what replies are made with.
         state: of the session; what is sent to the client changes it.
@@ -61,7 +60,7 @@ class TurnController:
         services: BackendRegistry,
         *,
         turn_state: TurnState,
-        reports: SessionReports,
+        report: Report,
         microphone: Callable[[Callable[[Event], None]], Microphone | None],
         parts: ReplyParts,
         state: SessionState,
@@ -79,9 +78,9 @@ class TurnController:
         self._select_for_languages()
         self._judge = None
         if self.microphone is not None:
-            self._judge = OverlapJudge(services.settings, self.microphone, parts.audio.sent)
+            self._judge = OverlapJudge(services.settings, self.microphone, parts.sent_audio)
         self._timing = TurnTiming(services.clock, self.microphone)
-        self._replies = ReplyScheduler(services, parts, state, reports, send=send, put=self.put)
+        self._replies = ReplyScheduler(services, parts, report, send=send, put=self.put)
 
     def begin_deaf(self) -> None:
         """The session begins without turn detection, and its client knows."""
@@ -151,7 +150,7 @@ class TurnController:
         """What goes past the machine: transcripts to the client, stamps to the metrics."""
         match event:
             case WordsHeard():
-                if event.is_final or (self.microphone is not None and self.microphone.shows_interim_results):
+                if event.is_final or (self.microphone is not None and self.microphone.settings.shows_interim_results):
                     self._send(Response(transcript=event.result))
                 if event.is_final and self._state.turn is not None:
                     self._hear_language(event)

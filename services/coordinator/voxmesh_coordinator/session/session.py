@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from voxmesh.common.v1 import common_pb2
@@ -74,13 +75,13 @@ class Session:
         languages = SpokenLanguages(config.recognition.language_codes)
         _limited(config.system_prompt, "config.system_prompt")
         writable = self.responses.writable
-        parts = reply_parts(config, services, self._tools, languages, self._state, note=log.note, writable=writable)
+        parts = reply_parts(config, services, self._tools, languages, log.state, note=log.note, writable=writable)
         self._played = conversation_pb2.PlaybackPosition(turn_index=-1)
         self._inputs_received = self._state.input_sequence
         self._controller = TurnController(
             services,
             turn_state=turns,
-            reports=services.reports.of_session(self.id),
+            report=partial(services.reports.make, session_id=self.id),
             microphone=self._make_microphone,
             parts=parts,
             state=log.state,

@@ -109,7 +109,6 @@ def _is_answered_soon(step: Step, pause: Pause) -> bool:
 
 
 def _commit(step: Step, pause: Pause) -> None:
-    """The turn in progress is over."""
     turn, is_prepared = step.turn, replies.is_prepared(step)
     step.set(endpointing=step.state.endpointing.ended(pause.probability), phase=Silent())
     step.do(do.BeginNewTurn())
@@ -117,7 +116,6 @@ def _commit(step: Step, pause: Pause) -> None:
 
 
 def _discard(step: Step) -> None:
-    """It was no turn."""
     turn = step.turn
     step.set(phase=Silent())
     replies.drop(step)

@@ -38,7 +38,6 @@ def speech_started(step: Step, offset_s: float) -> None:
 
 
 def _learn(step: Step, turn: Turn, pause: Pause, silence_s: float) -> None:
-    """The person goes on after a pause."""
     endpointing = step.state.endpointing
     probability = endpointing.adjusted_probability(pause.verdict(turn.latest_words), turn.words)
     step.set(endpointing=endpointing.resumed(probability, silence_s))

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from voxmesh.common.v1 import common_pb2 as voxmesh_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18voxmesh/llm/v1/llm.proto\x12\x0evoxmesh.llm.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1evoxmesh/common/v1/common.proto\"\xe8\x01\n\x18StreamingGenerateRequest\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .voxmesh.llm.v1.GenerationConfigH\x00\x12,\n\x08generate\x18\x02 \x01(\x0b\x32\x18.voxmesh.llm.v1.GenerateH\x00\x12(\n\x06\x63\x61ncel\x18\x03 \x01(\x0b\x32\x16.voxmesh.llm.v1.CancelH\x00\x12+\n\x07prefill\x18\x04 \x01(\x0b\x32\x18.voxmesh.llm.v1.GenerateH\x00\x42\x13\n\x11streaming_request\"\x91\x01\n\x10GenerationConfig\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x08sampling\x18\x02 \x01(\x0b\x32\x18.voxmesh.llm.v1.Sampling\x12\x10\n\x08thinking\x18\x03 \x01(\x08\x12\x30\n\x0fresponse_schema\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xc4\x02\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_k\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x04 \x01(\x02H\x03\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\x05 \x01(\x02H\x04\x88\x01\x01\x12\x11\n\x04seed\x18\x06 \x01(\x03H\x05\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x07 \x01(\x05H\x06\x88\x01\x01\x12\x16\n\x0estop_sequences\x18\x08 \x03(\tB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_top_kB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x07\n\x05_seedB\x14\n\x12_max_output_tokens\"\x92\x01\n\x08Generate\x12)\n\x08messages\x18\x01 \x03(\x0b\x32\x17.voxmesh.llm.v1.Message\x12#\n\x05tools\x18\x02 \x03(\x0b\x32\x14.voxmesh.llm.v1.Tool\x12\x36\n\rtrace_context\x18\x03 \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContext\"\xf8\x01\n\x07Message\x12*\n\x04role\x18\x01 \x01(\x0e\x32\x1c.voxmesh.llm.v1.Message.Role\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06images\x18\x03 \x03(\x0c\x12,\n\ntool_calls\x18\x04 \x03(\x0b\x32\x18.voxmesh.llm.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x05 \x01(\t\"_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\"V\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x85\x01\n\x08ToolCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x16\n\x0e\x61rguments_json\x18\x04 \x01(\t\x12\x16\n\x0eupstream_state\x18\x05 \x01(\x0c\"\x08\n\x06\x43\x61ncel\"\xdd\x02\n\x19StreamingGenerateResponse\x12)\n\x05ready\x18\x01 \x01(\x0b\x32\x18.voxmesh.common.v1.ReadyH\x00\x12/\n\ntext_delta\x18\x02 \x01(\x0b\x32\x19.voxmesh.llm.v1.TextDeltaH\x00\x12\x34\n\x0freasoning_delta\x18\x03 \x01(\x0b\x32\x19.voxmesh.llm.v1.TextDeltaH\x00\x12\x36\n\ttool_call\x18\x04 \x01(\x0b\x32!.voxmesh.llm.v1.GeneratedToolCallH\x00\x12,\n\x08\x66inished\x18\x05 \x01(\x0b\x32\x18.voxmesh.llm.v1.FinishedH\x00\x12\x32\n\ngoing_away\x18\x06 \x01(\x0b\x32\x1c.voxmesh.common.v1.GoingAwayH\x00\x42\x14\n\x12streaming_response\"3\n\tTextDelta\x12\x18\n\x10generation_index\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\"Z\n\x11GeneratedToolCall\x12\x18\n\x10generation_index\x18\x01 \x01(\x05\x12+\n\ttool_call\x18\x02 \x01(\x0b\x32\x18.voxmesh.llm.v1.ToolCall\"\xc4\x02\n\x08\x46inished\x12\x18\n\x10generation_index\x18\x01 \x01(\x05\x12/\n\x06reason\x18\x02 \x01(\x0e\x32\x1f.voxmesh.llm.v1.Finished.Reason\x12$\n\x05usage\x18\x03 \x01(\x0b\x32\x15.voxmesh.llm.v1.Usage\x12\r\n\x05model\x18\x04 \x01(\t\x12)\n\x06timing\x18\x05 \x01(\x0b\x32\x19.voxmesh.common.v1.Timing\"\x8c\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x0f\n\x0bREASON_STOP\x10\x01\x12\x11\n\rREASON_LENGTH\x10\x02\x12\x15\n\x11REASON_TOOL_CALLS\x10\x03\x12\x14\n\x10REASON_CANCELLED\x10\x04\x12\x19\n\x15REASON_CONTENT_FILTER\x10\x05\"Q\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x05\x12\x15\n\routput_tokens\x18\x02 \x01(\x05\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\x05\"\x15\n\x13GetModelInfoRequest\"\x94\x01\n\x14GetModelInfoResponse\x12\x30\n\nmodel_info\x18\x01 \x01(\x0b\x32\x1c.voxmesh.common.v1.ModelInfo\x12\x0e\n\x06models\x18\x02 \x03(\t\x12\x16\n\x0e\x63ontext_tokens\x18\x03 \x01(\x05\x12\x12\n\ntool_calls\x18\x04 \x01(\x08\x12\x0e\n\x06images\x18\x05 \x01(\x08\x32\xdf\x01\n\x14LanguageModelService\x12l\n\x11StreamingGenerate\x12(.voxmesh.llm.v1.StreamingGenerateRequest\x1a).voxmesh.llm.v1.StreamingGenerateResponse(\x01\x30\x01\x12Y\n\x0cGetModelInfo\x12#.voxmesh.llm.v1.GetModelInfoRequest\x1a$.voxmesh.llm.v1.GetModelInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18voxmesh/llm/v1/llm.proto\x12\x0evoxmesh.llm.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1evoxmesh/common/v1/common.proto\"\xe8\x01\n\x18StreamingGenerateRequest\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .voxmesh.llm.v1.GenerationConfigH\x00\x12,\n\x08generate\x18\x02 \x01(\x0b\x32\x18.voxmesh.llm.v1.GenerateH\x00\x12(\n\x06\x63\x61ncel\x18\x03 \x01(\x0b\x32\x16.voxmesh.llm.v1.CancelH\x00\x12+\n\x07prefill\x18\x04 \x01(\x0b\x32\x18.voxmesh.llm.v1.GenerateH\x00\x42\x13\n\x11streaming_request\"\xa2\x01\n\x10GenerationConfig\x12\r\n\x05model\x18\x01 \x01(\t\x12*\n\x08sampling\x18\x02 \x01(\x0b\x32\x18.voxmesh.llm.v1.Sampling\x12\x10\n\x08thinking\x18\x03 \x01(\x08\x12\x30\n\x0fresponse_schema\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07purpose\x18\x05 \x01(\t\"\xd4\x02\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05top_k\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x04 \x01(\x02H\x03\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\x05 \x01(\x02H\x04\x88\x01\x01\x12\x11\n\x04seed\x18\x06 \x01(\x03H\x05\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x07 \x01(\x05H\x06\x88\x01\x01\x12\x16\n\x0estop_sequences\x18\x08 \x03(\t\x12\x0e\n\x06preset\x18\t \x01(\tB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_top_kB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x07\n\x05_seedB\x14\n\x12_max_output_tokens\"\x92\x01\n\x08Generate\x12)\n\x08messages\x18\x01 \x03(\x0b\x32\x17.voxmesh.llm.v1.Message\x12#\n\x05tools\x18\x02 \x03(\x0b\x32\x14.voxmesh.llm.v1.Tool\x12\x36\n\rtrace_context\x18\x03 \x01(\x0b\x32\x1f.voxmesh.common.v1.TraceContext\"\xf8\x01\n\x07Message\x12*\n\x04role\x18\x01 \x01(\x0e\x32\x1c.voxmesh.llm.v1.Message.Role\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06images\x18\x03 \x03(\x0c\x12,\n\ntool_calls\x18\x04 \x03(\x0b\x32\x18.voxmesh.llm.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x05 \x01(\t\"_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\"V\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x85\x01\n\x08ToolCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x16\n\x0e\x61rguments_json\x18\x04 \x01(\t\x12\x16\n\x0eupstream_state\x18\x05 \x01(\x0c\"\x08\n\x06\x43\x61ncel\"\xdd\x02\n\x19StreamingGenerateResponse\x12)\n\x05ready\x18\x01 \x01(\x0b\x32\x18.voxmesh.common.v1.ReadyH\x00\x12/\n\ntext_delta\x18\x02 \x01(\x0b\x32\x19.voxmesh.llm.v1.TextDeltaH\x00\x12\x34\n\x0freasoning_delta\x18\x03 \x01(\x0b\x32\x19.voxmesh.llm.v1.TextDeltaH\x00\x12\x36\n\ttool_call\x18\x04 \x01(\x0b\x32!.voxmesh.llm.v1.GeneratedToolCallH\x00\x12,\n\x08\x66inished\x18\x05 \x01(\x0b\x32\x18.voxmesh.llm.v1.FinishedH\x00\x12\x32\n\ngoing_away\x18\x06 \x01(\x0b\x32\x1c.voxmesh.common.v1.GoingAwayH\x00\x42\x14\n\x12streaming_response\"3\n\tTextDelta\x12\x18\n\x10generation_index\x18\x01 \x01(\x05\x12\x0c\n\x04text\x18\x02 \x01(\t\"Z\n\x11GeneratedToolCall\x12\x18\n\x10generation_index\x18\x01 \x01(\x05\x12+\n\ttool_call\x18\x02 \x01(\x0b\x32\x18.voxmesh.llm.v1.ToolCall\"\xf0\x02\n\x08\x46inished\x12\x18\n\x10generation_index\x18\x01 \x01(\x05\x12/\n\x06reason\x18\x02 \x01(\x0e\x32\x1f.voxmesh.llm.v1.Finished.Reason\x12$\n\x05usage\x18\x03 \x01(\x0b\x32\x15.voxmesh.llm.v1.Usage\x12\r\n\x05model\x18\x04 \x01(\t\x12)\n\x06timing\x18\x05 \x01(\x0b\x32\x19.voxmesh.common.v1.Timing\x12\x18\n\x10\x64ropped_messages\x18\x06 \x01(\x05\x12\x10\n\x08upstream\x18\x07 \x01(\t\"\x8c\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x0f\n\x0bREASON_STOP\x10\x01\x12\x11\n\rREASON_LENGTH\x10\x02\x12\x15\n\x11REASON_TOOL_CALLS\x10\x03\x12\x14\n\x10REASON_CANCELLED\x10\x04\x12\x19\n\x15REASON_CONTENT_FILTER\x10\x05\"Q\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x05\x12\x15\n\routput_tokens\x18\x02 \x01(\x05\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\x05\"\x15\n\x13GetModelInfoRequest\"\xdb\x01\n\x14GetModelInfoResponse\x12\x30\n\nmodel_info\x18\x01 \x01(\x0b\x32\x1c.voxmesh.common.v1.ModelInfo\x12\x0e\n\x06models\x18\x02 \x03(\t\x12\x16\n\x0e\x63ontext_tokens\x18\x03 \x01(\x05\x12\x12\n\ntool_calls\x18\x04 \x01(\x08\x12\x0e\n\x06images\x18\x05 \x01(\x08\x12+\n\tupstreams\x18\x06 \x03(\x0b\x32\x18.voxmesh.llm.v1.Upstream\x12\x18\n\x10sampling_presets\x18\x07 \x03(\t\"\xce\x02\n\x08Upstream\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x01(\t\x12\x10\n\x08purposes\x18\x03 \x03(\t\x12\x0e\n\x06models\x18\x04 \x03(\t\x12\x16\n\x0e\x63ontext_tokens\x18\x05 \x01(\x05\x12-\n\x05state\x18\x06 \x01(\x0e\x32\x1e.voxmesh.llm.v1.Upstream.State\x12\x0f\n\x07problem\x18\x07 \x01(\t\x12\x1a\n\x12\x61\x63tive_generations\x18\x08 \x01(\x05\x12\x17\n\x0fmax_generations\x18\t \x01(\x05\x12\x12\n\ntool_calls\x18\n \x01(\x08\x12\x0e\n\x06images\x18\x0b \x01(\x08\"R\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_WELL\x10\x01\x12\x12\n\x0eSTATE_ON_TRIAL\x10\x02\x12\x0e\n\nSTATE_LEFT\x10\x03\x32\xdf\x01\n\x14LanguageModelService\x12l\n\x11StreamingGenerate\x12(.voxmesh.llm.v1.StreamingGenerateRequest\x1a).voxmesh.llm.v1.StreamingGenerateResponse(\x01\x30\x01\x12Y\n\x0cGetModelInfo\x12#.voxmesh.llm.v1.GetModelInfoRequest\x1a$.voxmesh.llm.v1.GetModelInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,37 +36,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMINGGENERATEREQUEST']._serialized_start=107
   _globals['_STREAMINGGENERATEREQUEST']._serialized_end=339
   _globals['_GENERATIONCONFIG']._serialized_start=342
-  _globals['_GENERATIONCONFIG']._serialized_end=487
-  _globals['_SAMPLING']._serialized_start=490
-  _globals['_SAMPLING']._serialized_end=814
-  _globals['_GENERATE']._serialized_start=817
-  _globals['_GENERATE']._serialized_end=963
-  _globals['_MESSAGE']._serialized_start=966
-  _globals['_MESSAGE']._serialized_end=1214
-  _globals['_MESSAGE_ROLE']._serialized_start=1119
-  _globals['_MESSAGE_ROLE']._serialized_end=1214
-  _globals['_TOOL']._serialized_start=1216
-  _globals['_TOOL']._serialized_end=1302
-  _globals['_TOOLCALL']._serialized_start=1305
-  _globals['_TOOLCALL']._serialized_end=1438
-  _globals['_CANCEL']._serialized_start=1440
-  _globals['_CANCEL']._serialized_end=1448
-  _globals['_STREAMINGGENERATERESPONSE']._serialized_start=1451
-  _globals['_STREAMINGGENERATERESPONSE']._serialized_end=1800
-  _globals['_TEXTDELTA']._serialized_start=1802
-  _globals['_TEXTDELTA']._serialized_end=1853
-  _globals['_GENERATEDTOOLCALL']._serialized_start=1855
-  _globals['_GENERATEDTOOLCALL']._serialized_end=1945
-  _globals['_FINISHED']._serialized_start=1948
-  _globals['_FINISHED']._serialized_end=2272
-  _globals['_FINISHED_REASON']._serialized_start=2132
-  _globals['_FINISHED_REASON']._serialized_end=2272
-  _globals['_USAGE']._serialized_start=2274
-  _globals['_USAGE']._serialized_end=2355
-  _globals['_GETMODELINFOREQUEST']._serialized_start=2357
-  _globals['_GETMODELINFOREQUEST']._serialized_end=2378
-  _globals['_GETMODELINFORESPONSE']._serialized_start=2381
-  _globals['_GETMODELINFORESPONSE']._serialized_end=2529
-  _globals['_LANGUAGEMODELSERVICE']._serialized_start=2532
-  _globals['_LANGUAGEMODELSERVICE']._serialized_end=2755
+  _globals['_GENERATIONCONFIG']._serialized_end=504
+  _globals['_SAMPLING']._serialized_start=507
+  _globals['_SAMPLING']._serialized_end=847
+  _globals['_GENERATE']._serialized_start=850
+  _globals['_GENERATE']._serialized_end=996
+  _globals['_MESSAGE']._serialized_start=999
+  _globals['_MESSAGE']._serialized_end=1247
+  _globals['_MESSAGE_ROLE']._serialized_start=1152
+  _globals['_MESSAGE_ROLE']._serialized_end=1247
+  _globals['_TOOL']._serialized_start=1249
+  _globals['_TOOL']._serialized_end=1335
+  _globals['_TOOLCALL']._serialized_start=1338
+  _globals['_TOOLCALL']._serialized_end=1471
+  _globals['_CANCEL']._serialized_start=1473
+  _globals['_CANCEL']._serialized_end=1481
+  _globals['_STREAMINGGENERATERESPONSE']._serialized_start=1484
+  _globals['_STREAMINGGENERATERESPONSE']._serialized_end=1833
+  _globals['_TEXTDELTA']._serialized_start=1835
+  _globals['_TEXTDELTA']._serialized_end=1886
+  _globals['_GENERATEDTOOLCALL']._serialized_start=1888
+  _globals['_GENERATEDTOOLCALL']._serialized_end=1978
+  _globals['_FINISHED']._serialized_start=1981
+  _globals['_FINISHED']._serialized_end=2349
+  _globals['_FINISHED_REASON']._serialized_start=2209
+  _globals['_FINISHED_REASON']._serialized_end=2349
+  _globals['_USAGE']._serialized_start=2351
+  _globals['_USAGE']._serialized_end=2432
+  _globals['_GETMODELINFOREQUEST']._serialized_start=2434
+  _globals['_GETMODELINFOREQUEST']._serialized_end=2455
+  _globals['_GETMODELINFORESPONSE']._serialized_start=2458
+  _globals['_GETMODELINFORESPONSE']._serialized_end=2677
+  _globals['_UPSTREAM']._serialized_start=2680
+  _globals['_UPSTREAM']._serialized_end=3014
+  _globals['_UPSTREAM_STATE']._serialized_start=2932
+  _globals['_UPSTREAM_STATE']._serialized_end=3014
+  _globals['_LANGUAGEMODELSERVICE']._serialized_start=3017
+  _globals['_LANGUAGEMODELSERVICE']._serialized_end=3240
 # @@protoc_insertion_point(module_scope)

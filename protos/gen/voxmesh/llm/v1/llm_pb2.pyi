@@ -81,11 +81,16 @@ class GenerationConfig(message.Message):
     SAMPLING_FIELD_NUMBER: builtins.int
     THINKING_FIELD_NUMBER: builtins.int
     RESPONSE_SCHEMA_FIELD_NUMBER: builtins.int
+    PURPOSE_FIELD_NUMBER: builtins.int
     model: builtins.str
     """Model the caller insists on; unset takes the upstream's default."""
     thinking: builtins.bool
     """Let the model think before it answers; thoughts arrive as
     `reasoning_delta`. Unset and false keep it from thinking.
+    """
+    purpose: builtins.str
+    """What the generations are for, by a name of the operator's such as "voice"
+    or "agents"; upstreams for it come first. It decides nothing else.
     """
     @builtins.property
     def sampling(self) -> Sampling:
@@ -93,7 +98,9 @@ class GenerationConfig(message.Message):
 
     @builtins.property
     def response_schema(self) -> struct_pb2.Struct:
-        """JSON Schema that the answer must satisfy; unset means free text."""
+        """JSON Schema that the answer must satisfy; unset means free text. An answer
+        that breaks it is UNAVAILABLE: another one may keep it.
+        """
 
     def __init__(
         self,
@@ -102,10 +109,11 @@ class GenerationConfig(message.Message):
         sampling: Sampling | None = ...,
         thinking: builtins.bool = ...,
         response_schema: struct_pb2.Struct | None = ...,
+        purpose: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["response_schema", b"response_schema", "sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["model", b"model", "response_schema", b"response_schema", "sampling", b"sampling", "thinking", b"thinking"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["model", b"model", "purpose", b"purpose", "response_schema", b"response_schema", "sampling", b"sampling", "thinking", b"thinking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -125,6 +133,7 @@ class Sampling(message.Message):
     SEED_FIELD_NUMBER: builtins.int
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: builtins.int
     STOP_SEQUENCES_FIELD_NUMBER: builtins.int
+    PRESET_FIELD_NUMBER: builtins.int
     temperature: builtins.float
     """Randomness in [0, 2]; 0 takes the likeliest token."""
     top_p: builtins.float
@@ -139,6 +148,11 @@ class Sampling(message.Message):
     """Seed for repeatable answers."""
     max_output_tokens: builtins.int
     """Longest answer in tokens, 1 to the service's limit."""
+    preset: builtins.str
+    """Values by name, one of GetModelInfoResponse.sampling_presets, for
+    temperature, top_p, top_k and presence_penalty; those that are set count
+    more. Unset takes the service's settings.
+    """
     @builtins.property
     def stop_sequences(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """Texts that end the answer, at most 4."""
@@ -154,10 +168,11 @@ class Sampling(message.Message):
         seed: builtins.int | None = ...,
         max_output_tokens: builtins.int | None = ...,
         stop_sequences: abc.Iterable[builtins.str] | None = ...,
+        preset: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_frequency_penalty", b"_frequency_penalty", "_max_output_tokens", b"_max_output_tokens", "_presence_penalty", b"_presence_penalty", "_seed", b"_seed", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "frequency_penalty", b"frequency_penalty", "max_output_tokens", b"max_output_tokens", "presence_penalty", b"presence_penalty", "seed", b"seed", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_frequency_penalty", b"_frequency_penalty", "_max_output_tokens", b"_max_output_tokens", "_presence_penalty", b"_presence_penalty", "_seed", b"_seed", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "frequency_penalty", b"frequency_penalty", "max_output_tokens", b"max_output_tokens", "presence_penalty", b"presence_penalty", "seed", b"seed", "stop_sequences", b"stop_sequences", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_frequency_penalty", b"_frequency_penalty", "_max_output_tokens", b"_max_output_tokens", "_presence_penalty", b"_presence_penalty", "_seed", b"_seed", "_temperature", b"_temperature", "_top_k", b"_top_k", "_top_p", b"_top_p", "frequency_penalty", b"frequency_penalty", "max_output_tokens", b"max_output_tokens", "presence_penalty", b"presence_penalty", "preset", b"preset", "seed", b"seed", "stop_sequences", b"stop_sequences", "temperature", b"temperature", "top_k", b"top_k", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__frequency_penalty: _TypeAlias = typing.Literal["frequency_penalty"]  # noqa: Y015
     _WhichOneofArgType__frequency_penalty: _TypeAlias = typing.Literal["_frequency_penalty", b"_frequency_penalty"]  # noqa: Y015
@@ -538,12 +553,20 @@ class Finished(message.Message):
     USAGE_FIELD_NUMBER: builtins.int
     MODEL_FIELD_NUMBER: builtins.int
     TIMING_FIELD_NUMBER: builtins.int
+    DROPPED_MESSAGES_FIELD_NUMBER: builtins.int
+    UPSTREAM_FIELD_NUMBER: builtins.int
     generation_index: builtins.int
     """The generation."""
     reason: Finished.Reason.ValueType
     """Why it is over."""
     model: builtins.str
     """Model that answered, as the upstream names it."""
+    dropped_messages: builtins.int
+    """Messages after the system's, oldest first, that were left out because the
+    model's context is too short for all.
+    """
+    upstream: builtins.str
+    """Name of the upstream that answered."""
     @builtins.property
     def usage(self) -> Usage:
         """Tokens read and written."""
@@ -560,10 +583,12 @@ class Finished(message.Message):
         usage: Usage | None = ...,
         model: builtins.str = ...,
         timing: common_pb2.Timing | None = ...,
+        dropped_messages: builtins.int = ...,
+        upstream: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["timing", b"timing", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["generation_index", b"generation_index", "model", b"model", "reason", b"reason", "timing", b"timing", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["dropped_messages", b"dropped_messages", "generation_index", b"generation_index", "model", b"model", "reason", b"reason", "timing", b"timing", "upstream", b"upstream", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -621,6 +646,8 @@ class GetModelInfoResponse(message.Message):
     CONTEXT_TOKENS_FIELD_NUMBER: builtins.int
     TOOL_CALLS_FIELD_NUMBER: builtins.int
     IMAGES_FIELD_NUMBER: builtins.int
+    UPSTREAMS_FIELD_NUMBER: builtins.int
+    SAMPLING_PRESETS_FIELD_NUMBER: builtins.int
     context_tokens: builtins.int
     """Tokens of context; 0 when the upstream does not tell."""
     tool_calls: builtins.bool
@@ -635,6 +662,14 @@ class GetModelInfoResponse(message.Message):
     def models(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """Models that the upstream lists, the default first."""
 
+    @builtins.property
+    def upstreams(self) -> containers.RepeatedCompositeFieldContainer[Upstream]:
+        """All upstreams, in the operator's order."""
+
+    @builtins.property
+    def sampling_presets(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names that Sampling.preset may have."""
+
     def __init__(
         self,
         *,
@@ -643,9 +678,106 @@ class GetModelInfoResponse(message.Message):
         context_tokens: builtins.int = ...,
         tool_calls: builtins.bool = ...,
         images: builtins.bool = ...,
+        upstreams: abc.Iterable[Upstream] | None = ...,
+        sampling_presets: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["model_info", b"model_info"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["context_tokens", b"context_tokens", "images", b"images", "model_info", b"model_info", "models", b"models", "tool_calls", b"tool_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["context_tokens", b"context_tokens", "images", b"images", "model_info", b"model_info", "models", b"models", "sampling_presets", b"sampling_presets", "tool_calls", b"tool_calls", "upstreams", b"upstreams"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Upstream(message.Message):
+    """Upstream is what the service knows of one server that it asks."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    class _State:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[Upstream._State.ValueType], builtins.type):
+        DESCRIPTOR: descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Upstream._State.ValueType  # 0
+        """A service that is older than this field."""
+        STATE_WELL: Upstream._State.ValueType  # 1
+        """Nothing is known against it."""
+        STATE_ON_TRIAL: Upstream._State.ValueType  # 2
+        """It failed and answers again: the next request tries it."""
+        STATE_LEFT: Upstream._State.ValueType  # 3
+        """It failed and is not asked until it answers again."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Whether it is asked."""
+
+    STATE_UNSPECIFIED: Upstream.State.ValueType  # 0
+    """A service that is older than this field."""
+    STATE_WELL: Upstream.State.ValueType  # 1
+    """Nothing is known against it."""
+    STATE_ON_TRIAL: Upstream.State.ValueType  # 2
+    """It failed and answers again: the next request tries it."""
+    STATE_LEFT: Upstream.State.ValueType  # 3
+    """It failed and is not asked until it answers again."""
+
+    NAME_FIELD_NUMBER: builtins.int
+    SHAPE_FIELD_NUMBER: builtins.int
+    PURPOSES_FIELD_NUMBER: builtins.int
+    MODELS_FIELD_NUMBER: builtins.int
+    CONTEXT_TOKENS_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    PROBLEM_FIELD_NUMBER: builtins.int
+    ACTIVE_GENERATIONS_FIELD_NUMBER: builtins.int
+    MAX_GENERATIONS_FIELD_NUMBER: builtins.int
+    TOOL_CALLS_FIELD_NUMBER: builtins.int
+    IMAGES_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The operator's name for it."""
+    shape: builtins.str
+    """What kind of server it is: "llama_cpp", "vllm", "ollama", "openai", or
+    "any" for one of which nothing is known.
+    """
+    context_tokens: builtins.int
+    """Tokens of context of the default model; 0 when it is not known."""
+    state: Upstream.State.ValueType
+    """Whether it is asked."""
+    problem: builtins.str
+    """Why it was left; empty when it is well."""
+    active_generations: builtins.int
+    """Generations that it works on now."""
+    max_generations: builtins.int
+    """Generations that it is asked for at once."""
+    tool_calls: builtins.bool
+    """True when tools may be sent."""
+    images: builtins.bool
+    """True when images may be sent."""
+    @builtins.property
+    def purposes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What it is for, by names of the operator's; empty for everything."""
+
+    @builtins.property
+    def models(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Models that callers may name, the default first; empty until it has
+        answered once.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        shape: builtins.str = ...,
+        purposes: abc.Iterable[builtins.str] | None = ...,
+        models: abc.Iterable[builtins.str] | None = ...,
+        context_tokens: builtins.int = ...,
+        state: Upstream.State.ValueType = ...,
+        problem: builtins.str = ...,
+        active_generations: builtins.int = ...,
+        max_generations: builtins.int = ...,
+        tool_calls: builtins.bool = ...,
+        images: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["active_generations", b"active_generations", "context_tokens", b"context_tokens", "images", b"images", "max_generations", b"max_generations", "models", b"models", "name", b"name", "problem", b"problem", "purposes", b"purposes", "shape", b"shape", "state", b"state", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

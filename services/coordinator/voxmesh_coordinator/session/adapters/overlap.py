@@ -57,7 +57,7 @@ class OverlapJudge:
         """Whose voice it is; that it is a person's is sure only while the client tells where it is in the reply."""
         microphone, sent = self._microphone, self._sent
         now_s = microphone.timeline.end_s
-        end_s = now_s if question.paused_s is None else min(now_s, question.paused_s + microphone.pause_s)
+        end_s = now_s if question.paused_s is None else min(now_s, question.paused_s + microphone.settings.pause_s)
         begin_s = max(question.began_s - LEAD_S, end_s - SPEECH_S)
         # Where the client was in the reply at second 0 of the microphone.
         shift_s = playout.sounding_s() - now_s

@@ -97,7 +97,7 @@ class TurnTiming:
         phase = before.phase
         if not isinstance(phase, Paused) or self._prediction is not None or not event.is_of_sound:
             return
-        ready, told_s = microphone.detector.ready, phase.pause.offset_s + microphone.pause_s
+        ready, told_s = microphone.detector.ready, phase.pause.offset_s + microphone.settings.pause_s
         hop = UpstreamCallTiming(f"turn/{ready.engine}", ready.host, is_listening=True, clock=self._clock)
         hop.sent_ns = event.sent_ns or microphone.timeline.time_ns(told_s) or self._clock.wall_ns()
         hop.finish(event.timing)

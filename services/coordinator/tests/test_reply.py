@@ -13,13 +13,11 @@ from voxmesh.common.v1 import common_pb2
 from voxmesh.conversation.v1 import conversation_pb2
 from voxmesh.llm.v1 import llm_pb2
 from voxmesh.session.v1 import session_pb2
-from voxmesh_coordinator.durability.history import History
-from voxmesh_coordinator.durability.state import ReplyFinished
+from voxmesh_coordinator.durability.state import ReplyFinished, SessionState
 from voxmesh_coordinator.registry import BackendRegistry
-from voxmesh_coordinator.reply.parts import ReplyAudioStream, ReplyParts
-from voxmesh_coordinator.reply.pipeline import ReplyPipeline
-from voxmesh_coordinator.reply.playout_gate import PlayoutGate
-from voxmesh_coordinator.reply.playout_tracker import SpokenPiece
+from voxmesh_coordinator.reply.parts import ReplyParts
+from voxmesh_coordinator.reply.sent_audio import SentAudio
+from voxmesh_coordinator.reply.speech_handle import SpeechHandle
 from voxmesh_coordinator.reply.tools import ToolCallTracker
 from voxmesh_coordinator.reply.upstreams import (
     Generated,
@@ -28,11 +26,12 @@ from voxmesh_coordinator.reply.upstreams import (
     SpeechEvent,
     Spoken,
     SpokenAudio,
-    TimedWord,
     Written,
 )
 from voxmesh_coordinator.reply.user_turn import UserTurn
 from voxmesh_coordinator.settings import CoordinatorSettings
+from voxmesh_coordinator.turn.events import Event, ReplyFailed, ReplyReady
+from voxmesh_coordinator.turn.events import ReplyFinished as ReplyEnded
 from voxmesh_routing.failures import ServiceFailed
 from voxmesh_routing.replays.synthesis import Begun
 from voxmesh_runtime.audio import AudioFormat
@@ -68,7 +67,7 @@ class Model:
 
 
 class Mouth:
-    """A `Voice` and its `Utterance`: gives these events once all is said, or breaks with the last of them."""
+    """A `Voice`: gives these events once all is said, or breaks with the last of them."""
 
     def __init__(self, *events: SpeechEvent | ServiceFailed, is_there: bool = True) -> None:
         self._events, self._is_there = events, is_there
@@ -100,7 +99,8 @@ class Mouth:
 
 
 def audio(offset_s: float, start: int, end: int) -> SpokenAudio:
-    return SpokenAudio(SpokenPiece(offset_s, 1.0, start, end), SECOND)
+    piece = session_pb2.SpokenPiece(text_start=start, text_end=end, offset_s=offset_s, duration_s=1.0)
+    return SpokenAudio(piece, SECOND)
 
 
 SERVED, SPOKEN = Served(common_pb2.Ready(engine="mouth"), 7), Spoken(common_pb2.Timing())
@@ -118,19 +118,29 @@ class Scene:
         parts = ReplyParts(
             Model(*words),
             voice,
-            ReplyAudioStream(FORMAT, session_pb2.State()),
+            SessionState(session_pb2.State(), 4000),
+            SentAudio(FORMAT),
             ToolCallTracker([], 1.0),
             system_prompt="",
             tool_rounds=1,
+            filler="",
+            filler_after_s=None,
             note=self.notes.append,
+            writable=self._writable,
+            streams=(),
             line=lambda reason: line if reason == ReplyFinished.REASON_FAILED else "",
         )
-        gate = PlayoutGate(self.sent.append, self._writable, is_open=True)
-        self.reply = ReplyPipeline(UserTurn("Where?"), History(4000), parts, gate, saved)
+        self.events: list[Event] = []
+        self.reply = SpeechHandle(
+            1, UserTurn("Where?"), parts, send=self.sent.append, put=self.events.append, saved=saved
+        )
+        self.reply.gate.open()
 
     async def run(self) -> None:
         services = BackendRegistry(CoordinatorSettings())
-        await self.reply.run(services)
+        self.reply.start(services)
+        assert self.reply.task is not None
+        await self.reply.task
         await services.close()
 
     async def _writable(self) -> None:
@@ -148,12 +158,12 @@ class Scene:
 
 
 async def test_words_go_to_the_client_and_to_the_voice_and_its_audio_to_the_client() -> None:
-    voice = Mouth(SERVED, TimedWord("It", 0.0), audio(0.0, 0, 12), audio(1.0, 0, 12), SPOKEN)
+    voice = Mouth(SERVED, session_pb2.SpokenWord(text="It"), audio(0.0, 0, 12), audio(1.0, 0, 12), SPOKEN)
     scene = Scene(voice, *WORDS)
     await scene.run()
     assert (scene.text, voice.said) == ("It is Paris.", list(WORDS))
     assert scene.pieces == [(0.0, False), (1.0, False), (2.0, True)]
-    assert [(hop.service, hop.sent_ns) for hop in scene.reply.hops] == [("llm/writer", 1), ("tts/mouth", 7)]
+    assert [(hop.service, hop.sent_ns) for hop in scene.reply.output.hops] == [("llm/writer", 1), ("tts/mouth", 7)]
     assert [piece.piece.offset_s for piece in scene.notes if piece.HasField("piece")] == [0.0, 1.0]
     assert [word.text for note in scene.notes for word in note.words] == ["It"]
 
@@ -162,8 +172,8 @@ async def test_each_backend_that_speaks_a_part_has_a_time_of_its_own() -> None:
     other = Served(common_pb2.Ready(engine="other"), 9)
     scene = Scene(Mouth(SERVED, audio(0.0, 0, 5), other, audio(1.0, 6, 12), SPOKEN), *WORDS)
     await scene.run()
-    assert [hop.service for hop in scene.reply.hops] == ["llm/writer", "tts/mouth", "tts/other"]
-    assert [hop.finished_ns is not None for hop in scene.reply.hops] == [True, False, True]
+    assert [hop.service for hop in scene.reply.output.hops] == ["llm/writer", "tts/mouth", "tts/other"]
+    assert [hop.finished_ns is not None for hop in scene.reply.output.hops] == [True, False, True]
 
 
 @pytest.mark.parametrize(("spoken", "pieces"), [([], []), ([audio(0.0, 0, 5)], [(0.0, False), (1.0, True)])])
@@ -173,16 +183,15 @@ async def test_without_a_voice_that_is_left_the_rest_is_read(
     scene = Scene(Mouth(SERVED, *spoken, GONE), *WORDS)
     await scene.run()
     assert (scene.text, scene.pieces) == ("It is Paris.", pieces)
-    assert scene.reply.playout.heard_text() == "It is Paris."
+    assert scene.reply.output.playout.heard_text() == "It is Paris."
     assert not scene.reply.has_failed
 
 
 async def test_a_voice_that_refuses_the_words_fails_the_reply_and_the_operator_s_line_is_read() -> None:
     scene = Scene(Mouth(SERVED, REFUSED), *WORDS, line="Sorry.")
-    with pytest.RaisesGroup(pytest.RaisesExc(ServiceFailed, match="no such words")):
-        await scene.run()
-    await scene.reply.failed(REFUSED)
-    assert scene.reply.has_failed
+    await scene.run()
+    assert scene.reply.end.failed.message == REFUSED.message
+    assert [type(event) for event in scene.events] == [ReplyFailed, ReplyReady, ReplyEnded]
     assert scene.text == "It is Paris. Sorry."
 
 
@@ -191,7 +200,7 @@ async def test_a_reply_in_text_has_no_audio(voice: Mouth | None) -> None:
     scene = Scene(voice, *WORDS)
     await scene.run()
     assert (scene.text, scene.pieces) == ("It is Paris.", [])
-    assert scene.reply.playout.is_shown
+    assert scene.reply.output.playout.is_shown
 
 
 async def test_a_reply_that_another_coordinator_began_is_spoken_from_its_last_clause_on() -> None:
