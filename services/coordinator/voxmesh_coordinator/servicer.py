@@ -23,7 +23,6 @@ class CoordinatorService(conversation_pb2_grpc.ConversationServiceServicer):
     def __init__(self, settings: CoordinatorSettings) -> None:
         self.streams = Streams(settings)
         self._settings = settings
-        self._services: BackendRegistry | None = None
         self._sessions: Sessions | None = None
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -33,15 +32,13 @@ class CoordinatorService(conversation_pb2_grpc.ConversationServiceServicer):
     async def start(self) -> None:
         """Open the store and make the channels; services may come up later than the coordinator."""
         store = await open_store(self._settings.session_store)
-        self._services = BackendRegistry(self._settings)
-        self._sessions = Sessions(self._services, store)
+        self._sessions = Sessions(BackendRegistry(self._settings), store)
 
     async def stop(self) -> None:
         """End what clients may have come back to, and close the channels."""
         if self._sessions is not None:
             await self._sessions.stop()
-        if self._services is not None:
-            await self._services.close()
+            await self._sessions.services.close()
 
     async def Converse(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
         self, request_iterator: AsyncIterator[Request], context: AnyContext
@@ -49,28 +46,28 @@ class CoordinatorService(conversation_pb2_grpc.ConversationServiceServicer):
         """Hold one conversation."""
         async with self.streams.open(request_iterator, context, Response) as call:
             kind, first = await call.first("config", "resume")
-            if self._sessions is None:
-                raise RuntimeError("a stream was admitted before start()")
             if kind == "resume":
-                await self._sessions.resume(call, first.resume)
+                await self._serving.resume(call, first.resume)
             else:
-                await self._sessions.begin(call, first.config)
+                await self._serving.begin(call, first.config)
 
     async def ListTurnReports(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
         self, request: conversation_pb2.ListTurnReportsRequest, context: AnyContext
     ) -> conversation_pb2.ListTurnReportsResponse:
         """Where the time of recent turns went."""
         del context
-        if self._services is None:
-            raise RuntimeError("a call was admitted before start()")
-        return conversation_pb2.ListTurnReportsResponse(turns=self._services.reports.find(request))
+        return conversation_pb2.ListTurnReportsResponse(turns=self._serving.services.reports.find(request))
 
     async def GetStatus(  # pyright: ignore[reportIncompatibleMethodOverride] # grpc.aio takes coroutines too
         self, request: conversation_pb2.GetStatusRequest, context: AnyContext
     ) -> conversation_pb2.GetStatusResponse:
         """How the services behind the coordinator are."""
         del request, context
-        if self._services is None:
-            raise RuntimeError("a call was admitted before start()")
-        slots = await self._services.look()
+        slots = await self._serving.services.look()
         return conversation_pb2.GetStatusResponse(slots=slots, host=self._settings.host_name)
+
+    @property
+    def _serving(self) -> Sessions:
+        if self._sessions is None:
+            raise RuntimeError("a call was admitted before start()")
+        return self._sessions

@@ -37,7 +37,7 @@ class Sessions:
     """
 
     def __init__(self, services: BackendRegistry, store: SessionStore | None) -> None:
-        self._services = services
+        self.services = services
         self._settings = services.settings
         self._store = store if services.settings.resume_s else None
         self._writer = Writer(self._store) if self._store is not None else None
@@ -54,7 +54,7 @@ class Sessions:
         """Serve a new session over its first stream."""
         state = SessionState(session_pb2.State(config=config), self._settings.history_characters)
         log = SessionLog(state, self._writer, token=_new_token(), ttl_s=self._attached_s)
-        session = Session(log, self._services)
+        session = Session(log, self.services)
         await session.start()
         self._sessions[session.id] = session
         await log.begin()
@@ -142,7 +142,7 @@ class Sessions:
 
     async def _take_over(self, log: SessionLog) -> Session:
         """Go on with a session that another replica has held, or this one before it was started again."""
-        session = Session(log, self._services)
+        session = Session(log, self.services)
         await session.start()
         old = self._sessions.get(session.id)
         if old is not None and old.log.epoch > log.epoch:
