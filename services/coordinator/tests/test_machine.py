@@ -466,13 +466,24 @@ def test_nothing_is_prepared_for_what_may_be_no_turn() -> None:
     assert len(scene.of(do.PrepareReply)) == 1
 
 
-def test_what_was_over_a_reply_that_came_to_its_end_is_a_turn() -> None:
+@pytest.mark.parametrize("kind", [Overlap.NOTHING, Overlap.BACKCHANNEL])
+def test_what_was_over_a_reply_that_came_to_its_end_is_a_turn(kind: Overlap) -> None:
     scene = Scene(BEGIN, [*REPLIES, (0.6, replace(DONE, sent_s=1.0)), (1.0, on.SpeechStarted(1.0))])
     assert scene.state.is_held
     scene.take(1.9, on.SpeechStopped(1.8))
     scene.take(2.0, words(QUESTION, is_final=True))
     scene.answer(2.0, Overlap.NOTHING)
-    assert scene.take(2.0, on.FinalizeAnswered()) == [do.ResumeReply(), do.PrepareReply(4, 3, QUESTION)]
+    assert kinds(scene.take(2.0, on.FinalizeAnswered())) == [do.JudgeOverlap]
+    assert scene.answer(2.0, kind) == [do.ResumeReply(), do.PrepareReply(4, 3, QUESTION)]
+
+
+def test_the_echo_of_a_reply_that_came_to_its_end_is_no_turn() -> None:
+    scene = Scene(BEGIN, [*REPLIES, (0.6, replace(DONE, sent_s=1.0)), (1.0, on.SpeechStarted(1.0))])
+    scene.take(1.9, on.SpeechStopped(1.8))
+    scene.take(2.0, words(QUESTION, is_final=True))
+    scene.answer(2.0, Overlap.NOTHING)
+    scene.take(2.0, on.FinalizeAnswered())
+    assert do.DiscardTurn in kinds(scene.answer(2.0, Overlap.ECHO))
 
 
 def test_an_interruption_of_a_sound_that_just_ended_still_ends_the_lowering() -> None:

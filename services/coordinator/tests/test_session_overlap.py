@@ -179,3 +179,24 @@ async def test_a_long_wait_for_the_first_word_is_filled() -> None:
         messages = there.llm.messages(1)
     assert call.reply_text(0) == "Let me see. Here it is."
     assert messages[-2].text == "Let me see. Here it is."
+
+
+@pytest.mark.parametrize("reply", ["It is Paris, my friend.", "Paris.", "Yes, of course, that is what I said before."])
+async def test_the_echo_of_a_replys_last_words_is_no_turn_though_it_is_judged_after_the_end(reply: str) -> None:
+    async with mesh() as there, there.talk(plays=True, echoes=True) as call:
+        there.llm.play(says(reply))
+        call.say(say("What is the capital of France?"))
+        await asyncio.sleep(20)
+    assert [ended.text for ended in call.events(TurnEnded)] == ["What is the capital of France?"]
+
+
+@pytest.mark.parametrize("answer", ["Yes.", "Please book the table at nine."])
+async def test_what_a_person_says_over_the_end_of_a_reply_is_a_turn_once_that_is_over(answer: str) -> None:
+    async with mesh() as there, there.talk(plays=True) as call:
+        there.llm.play(says("Shall I book it?"), says("Done."))
+        call.say(say("I would like a table."))
+        await call.until(ReplyAudio)
+        await asyncio.sleep(0.8)
+        call.say(say(answer))
+        await call.until(TurnReport, 2)
+    assert call.events(TurnEnded)[-1].text == answer

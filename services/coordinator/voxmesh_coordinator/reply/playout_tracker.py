@@ -10,6 +10,8 @@ from voxmesh_runtime.clock import SYSTEM_CLOCK, Clock
 
 _AHEAD_S = 1.0
 """How far ahead of the client's word a reply's echo is looked for, in seconds."""
+_AFTER_S = 2.0
+"""After the end of a reply its last echo is heard and judged no later than this, in seconds."""
 _LATELY_S = 1.0
 """A client that told its position so long ago, in seconds, may have stopped."""
 
@@ -77,10 +79,10 @@ class PlayoutTracker:
         return min(self.clock.now() - self.began_at, self.sent_s)
 
     def sounding_s(self) -> float:
-        """Where the client is in the reply just now: it has gone on since it told so."""
-        if self._played_s is None:
-            return self.position_s()
-        return min(self._played_s + self.clock.now() - self._told_at, self.sent_s)
+        """Where the client is in the reply just now: it has gone on since it told so, maybe beyond the end."""
+        now = self.clock.now()
+        going_s = now - self.began_at if self._played_s is None else self._played_s + now - self._told_at
+        return min(going_s, self.sent_s + _AFTER_S)
 
     @property
     def is_followed(self) -> bool:

@@ -78,12 +78,8 @@ def _is_worth_a_reply(step: Step, pause: Pause, decision: EndpointDecision) -> b
 def _go_ahead(step: Step, pause: Pause) -> None:
     """All that was said in a turn is known: prepare a reply, give it, or let the turn go."""
     if step.turn.overlap is not None:
-        if step.is_audible:
-            replies.judge_overlap(step)
-            return
-        # The reply came to its end meanwhile: there was nothing to interrupt.
-        step.update(replace(step.turn, overlap=None))
-        replies.resume(step)
+        replies.judge_overlap(step)
+        return
     is_over = pause.endable_at is not None
     if not step.turn.text:
         if is_over:
@@ -135,6 +131,11 @@ def overlap_judged(step: Step, event: on.OverlapJudged) -> None:
     match step.state.phase:
         case Paused(turn, pause) if _is_transcribed(step):
             if is_interruption:
+                _go_ahead(step, pause)
+            elif not step.is_audible and event.kind is not Overlap.ECHO:
+                # The reply came to its end meanwhile: there was nothing to interrupt.
+                step.update(replace(turn, overlap=None))
+                replies.resume(step)
                 _go_ahead(step, pause)
             elif event.question == replies.question(step, turn):
                 _discard(step)
