@@ -31,8 +31,10 @@ class NewestTurn:
         match kind:
             case "turn_ended":
                 ended = response.turn_ended
-                self._begin(response.sequence, ended.turn_index)
-                self._take_ended(ended)
+                turn = self._begin(response.sequence, ended.turn_index)
+                turn.said, turn.input_sequence = ended.text, ended.input_sequence
+                turn.next_audio_sequence = ended.next_audio_sequence
+                turn.next_audio_offset.CopyFrom(ended.next_audio_offset)
             case "turn_failed" if self._turn is None or response.turn_failed.turn_index > self._turn.turn_index:
                 self._begin(response.sequence, response.turn_failed.turn_index).is_finished = True
             case "reply_audio":
@@ -61,14 +63,6 @@ class NewestTurn:
     def _begin(self, sequence: int, turn_index: int) -> TurnInProgress:
         self._turn, self._began_sequence = TurnInProgress(turn_index=turn_index), sequence
         return self._turn
-
-    def _take_ended(self, ended: conversation_pb2.TurnEnded) -> None:
-        if self._turn is None:
-            return
-        self._turn.said = ended.text
-        self._turn.next_audio_sequence = ended.next_audio_sequence
-        self._turn.next_audio_offset.CopyFrom(ended.next_audio_offset)
-        self._turn.input_sequence = ended.input_sequence
 
     def _seconds(self, data: bytes) -> float:
         audio_format = REPLY_FORMAT

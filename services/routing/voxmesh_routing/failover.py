@@ -472,11 +472,11 @@ class _Patience:
         """Since what is awaited was asked for, in seconds."""
         return self._clock.now() - self._since
 
-    def watch(self, awaited: object | None, patience_s: float | None) -> None:
+    def watch(self, awaited: object | None, patience_s: float) -> None:
         """This is awaited from now on, for so long."""
         self.end()
         self.awaited, self._since = awaited, self._clock.now()
-        if awaited is not None and patience_s is not None:
+        if awaited is not None:
             self._timer = asyncio.get_running_loop().call_later(patience_s, self._on_end)
 
     def end(self) -> None:
